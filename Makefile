@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# make demo    build, then two app VMs share a group and play ping-pong
+# make check   build, then run every test that can run here
+# make help    the rest
+#
+# One Makefile, not recursive (but for building again with other flags). Everything it builds is under
+# $(BUILD). Each folder is compiled with the include paths it may use and no others: see "The house" in
+# docs/architecture.md.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+CC ?= cc
+WERROR ?= 1
+V ?= 0
+ONLY ?=
+
+.DEFAULT_GOAL := all
+Q := $(if $(filter 1,$(V)),,@)
+say = @$(if $(filter 1,$(V)),:,printf '  %-8s%s\n' $(1) $(2))
+
+# ---- Flags --------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+	$(if $(filter 1,$(WERROR)),-Werror)
+# SAN=address,undefined or SAN=thread builds everything that runs on the host with that sanitizer.
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
+	$(if $(filter thread,$(SAN)),-Wno-tsan) # fences publish no data here: see channel_wait.c
+OPT ?= -O2
+CFLAGS ?= -g
+BASE := -std=gnu11 $(OPT) $(CFLAGS) $(WARN) -MMD -MP -fno-strict-aliasing
+HOST := $(BASE) -D_GNU_SOURCE -fPIC $(SANFLAGS) -pthread
+GCC_INCLUDE = $(shell $(CC) -print-file-name=include)
+# App VMs: no libc, no host headers. The application runs in ring 3 of its own machine.
+BARE := $(BASE) -ffreestanding -nostdinc -isystem $(GCC_INCLUDE) -fno-pic -fno-pie -mcmodel=small \
+	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables
+
+pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
+pkg_libs = $(shell pkg-config --libs $(1) 2>/dev/null)
+
+# The include paths of each folder: $(I)/abi has <isthmus/abi.h> alone, $(I)/ivshmem has
+# "ivshmem/...", and so on. A folder not named cannot be included.
+I := $(BUILD)/include
+INC_ivshmem = -I$(I)/abi $(call pkg_cflags,libcyaml)
+INC_coherence = -I$(I)/abi
+INC_guestlib = -iquote guestlib/core -Iguestlib/include -I$(I)/abi -I$(I)/coherence
+INC_hv = -I$(I)/ivshmem -I$(I)/coherence -I$(I)/abi -DISTHMUS_VERSION='"$(VERSION)"'
+INC_bench = -Iguestlib/include -I$(I)/abi
+INC_tests = -I. -iquote guestlib/core -Iguestlib/include -I$(I)/abi $(call pkg_cflags,check)
+
+LIBS_vm = -lnuma -pthread
+LIBS_isthmus = -lcyaml -lyaml -lnuma -pthread
+LIBS_guest = $(call pkg_libs,liburcu-bp) -pthread
+LIBS_check = $(call pkg_libs,check)
+
+# ---- Sources ------------------------------------------------------------------------------------
+
+objects = $(patsubst %,$(BUILD)/$(1)/%.o,$(basename $(2)))
+
+# What a VM process needs of ivshmem/ (small: it stays resident) and what the isthmus command does.
+SRC_ivshmem_vm := $(wildcard ivshmem/client.c ivshmem/wire.c ivshmem/log.c ivshmem/device_*.c)
+SRC_ivshmem := $(wildcard ivshmem/*.c)
+# hv/vm/ is the hypervisor core (isthmus-vm), hv/cmd/ the isthmus command.
+SRC_vm := $(wildcard hv/vm/*.c)
+SRC_cmd := $(wildcard hv/cmd/*.c)
+SRC_core := $(wildcard guestlib/core/*.c)
+SRC_host := $(wildcard guestlib/platform/host/*.c)
+SRC_bare := $(wildcard guestlib/platform/bare/*.c guestlib/platform/bare/*.S)
+
+OBJ_ivshmem := $(call objects,host,$(SRC_ivshmem))
+OBJ_ivshmem_vm := $(call objects,host,$(SRC_ivshmem_vm))
+OBJ_vm := $(call objects,host,$(SRC_vm))
+OBJ_cmd := $(call objects,host,$(SRC_cmd))
+OBJ_core := $(call objects,host,$(SRC_core))
+OBJ_host := $(OBJ_core) $(call objects,host,$(SRC_host))
+OBJ_bare := $(call objects,bare,$(SRC_core) $(SRC_bare))
+
+PROGRAMS := $(BUILD)/isthmus $(BUILD)/isthmus-vm
+LIBRARIES := $(BUILD)/libisthmus.a $(BUILD)/libisthmus.so $(BUILD)/libisthmus-bare.a
+
+# Applications: bench/*.c with a main() for both platforms are bench/app_*.c, each built twice:
+# $(BUILD)/bench/NAME (process) and $(BUILD)/bench/NAME.app (app VM). tests/vm/app_*.c likewise.
+# An application may have parts: bench/app_NAME.c takes bench/NAME_*.c with it.
+SRC_apps := $(wildcard bench/app_*.c tests/vm/app_*.c)
+app_name = $(patsubst app_%.c,%,$(notdir $(1)))
+app_parts = $(wildcard $(dir $(1))$(call app_name,$(1))_*.c)
+APPS := $(foreach s,$(SRC_apps),$(BUILD)/$(dir $(s))$(patsubst app_%.c,%,$(notdir $(s))))
+APP_IMAGES := $(addsuffix .app,$(APPS))
+# Host-only bench programs: bench/*.c that are not applications.
+SRC_bench := $(filter-out $(SRC_apps) $(foreach s,$(SRC_apps),$(call app_parts,$(s))),$(wildcard bench/*.c))
+BENCHES := $(patsubst bench/%.c,$(BUILD)/bench/%,$(SRC_bench))
+# bench/rings.c races DPDK's and Concurrency Kit's rings where their headers are, and says so where not.
+$(BUILD)/host/bench/rings.o: INC_bench += $(patsubst -I%,-isystem %,$(call pkg_cflags,libdpdk))
+LIBS_bench_rings := $(if $(call pkg_cflags,libdpdk),-lrte_ring -lrte_eal)
+
+# tests/unit/*.c: Check programs over all host code. tests/core/*.c: Check programs over guestlib's core
+# with a platform in memory (tests/core/platform/*.c). tests/fault/*.c: programs that inject failures.
+SRC_unit := $(wildcard tests/unit/*.c)
+SRC_coretest := $(wildcard tests/core/*.c)
+SRC_fault := $(wildcard tests/fault/*.c)
+SRC_memplat := $(wildcard tests/core/platform/*.c)
+SRC_fuzz := $(wildcard tests/fuzz/fuzz_*.c)
+TESTS_unit := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_unit))
+TESTS_core := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_coretest))
+TESTS_fault := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_fault))
+TESTS := $(TESTS_unit) $(TESTS_core) $(TESTS_fault)
+FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_fuzz))
+OBJ_memplat := $(call objects,host,$(SRC_memplat))
+
+.PHONY: all programs libraries apps benches tests-build
+all: programs libraries apps benches
+programs: $(PROGRAMS)
+libraries: $(LIBRARIES) $(BUILD)/isthmus.pc
+apps: $(APPS) $(APP_IMAGES)
+benches: $(BENCHES)
+tests-build: all $(TESTS)
+
+# ---- How things are built -----------------------------------------------------------------------
+
+# Only root-relative links, so that a moved tree still builds.
+$(I)/.made: Makefile
+	$(Q)mkdir -p $(I)/abi/isthmus $(I)/ivshmem $(I)/coherence
+	$(Q)ln -sfn $(CURDIR)/ivshmem/abi.h $(I)/abi/isthmus/abi.h
+	$(Q)ln -sfn $(CURDIR)/ivshmem $(I)/ivshmem/ivshmem
+	$(Q)ln -sfn $(CURDIR)/coherence $(I)/coherence/coherence
+	$(Q)touch $@
+
+define compile # folder in the tree, its include variable
+$(BUILD)/host/$(1)/%.o: $(1)/%.c $(I)/.made
+	$$(call say,CC,$$<)
+	$$(Q)mkdir -p $$(@D) && $$(CC) $$(HOST) $$(INC_$(2)) -c $$< -o $$@
+$(BUILD)/bare/$(1)/%.o: $(1)/%.c $(I)/.made
+	$$(call say,CC-BARE,$$<)
+	$$(Q)mkdir -p $$(@D) && $$(CC) $$(BARE) $$(INC_$(2)) -c $$< -o $$@
+$(BUILD)/bare/$(1)/%.o: $(1)/%.S $(I)/.made
+	$$(call say,AS-BARE,$$<)
+	$$(Q)mkdir -p $$(@D) && $$(CC) $$(BARE) $$(INC_$(2)) -c $$< -o $$@
+endef
+$(foreach f,ivshmem coherence guestlib hv bench tests,$(eval $(call compile,$(f),$(f))))
+
+archive = $(Q)rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/libivshmem.a: $(OBJ_ivshmem)
+	$(call say,AR,$@)
+	$(archive)
+$(BUILD)/libvm.a: $(filter-out %/main.o,$(OBJ_vm)) $(OBJ_ivshmem_vm)
+	$(call say,AR,$@)
+	$(archive)
+$(BUILD)/libisthmus.a: $(OBJ_host)
+	$(call say,AR,$@)
+	$(archive)
+$(BUILD)/libisthmus-bare.a: $(OBJ_bare)
+	$(call say,AR,$@)
+	$(archive)
+
+$(BUILD)/libisthmus.so: $(OBJ_host) guestlib/libisthmus.map
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared $(SANFLAGS) -Wl,-soname,libisthmus.so.0 \
+		$(if $(SAN),,-Wl,--no-undefined) \
+		-Wl,--version-script=guestlib/libisthmus.map -o $@ $(OBJ_host) $(LIBS_guest)
+	$(Q)ln -sfn libisthmus.so $(BUILD)/libisthmus.so.0
+
+# Made anew each time: PREFIX may be another.
+.PHONY: $(BUILD)/isthmus.pc
+$(BUILD)/isthmus.pc: guestlib/isthmus.pc.in
+	$(Q)mkdir -p $(@D) && sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $< > $@
+
+$(BUILD)/isthmus-vm: $(BUILD)/host/hv/vm/main.o $(BUILD)/libvm.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SANFLAGS) -o $@ $^ $(LIBS_vm)
+$(BUILD)/isthmus: $(OBJ_cmd) $(BUILD)/libivshmem.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SANFLAGS) -o $@ $^ $(LIBS_isthmus)
+
+# An application, twice. The image is linked by the script that is installed for users.
+APP_LDSCRIPT := guestlib/platform/bare/app.ld
+define application # source folder, name, parts
+$(BUILD)/$(1)$(2): $(BUILD)/host/$(1)app_$(2).o $(call objects,host,$(3)) $(BUILD)/libisthmus.a
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D) && $$(CC) $$(SANFLAGS) -o $$@ $$^ $$(LIBS_guest)
+$(BUILD)/$(1)$(2).app: $(BUILD)/bare/$(1)app_$(2).o $(call objects,bare,$(3)) $(BUILD)/libisthmus-bare.a $(APP_LDSCRIPT)
+	$$(call say,LD-APP,$$@)
+	$$(Q)mkdir -p $$(@D) && $$(CC) -nostdlib -static -Wl,-T,$(APP_LDSCRIPT) \
+		-Wl,--build-id=none -o $$@ $$(filter %.o,$$^) -Wl,--start-group \
+		$(BUILD)/libisthmus-bare.a -Wl,--end-group
+endef
+$(foreach s,$(SRC_apps),$(eval $(call application,$(dir $(s)),$(call app_name,$(s)),$(call app_parts,$(s)))))
+
+$(BENCHES): $(BUILD)/bench/%: $(BUILD)/host/bench/%.o $(BUILD)/libisthmus.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ $(LIBS_guest) $(LIBS_bench_$*)
+
+# Calls of the system that a fault test replaces.
+WRAP_fault_host := calloc socket setsockopt connect send recvmsg fcntl fstat eventfd mmap ppoll syscall
+$(TESTS_unit) $(TESTS_fault): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)/libvm.a \
+		$(BUILD)/libivshmem.a $(BUILD)/libisthmus.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) $(WRAP_$(notdir $*):%=-Wl,--wrap=%) -o $@ $< -Wl,--start-group $(BUILD)/libvm.a \
+		$(BUILD)/libivshmem.a $(BUILD)/libisthmus.a -Wl,--end-group $(LIBS_check) \
+		$(LIBS_isthmus) $(LIBS_guest)
+$(TESTS_core): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_core) $(OBJ_memplat)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ $(LIBS_check) -pthread
+
+# The fuzzers need clang and its libFuzzer, and everything they reach instrumented: `make fuzzers`.
+.PHONY: fuzzers fuzz-programs
+fuzzers:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang \
+		SAN=fuzzer-no-link,address,undefined fuzz-programs
+fuzz-programs: $(FUZZERS)
+$(FUZZERS): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)/libmemplat.a $(BUILD)/libvm.a \
+		$(BUILD)/libivshmem.a $(BUILD)/libisthmus.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(subst fuzzer-no-link,fuzzer,$(SANFLAGS)) -o $@ $< \
+		$(BUILD)/libmemplat.a -Wl,--start-group $(BUILD)/libvm.a $(BUILD)/libivshmem.a \
+		$(BUILD)/libisthmus.a -Wl,--end-group $(LIBS_isthmus) $(LIBS_guest)
+# Before the host's platform in link order: a fuzzer of the core gets this one.
+$(BUILD)/libmemplat.a: $(OBJ_memplat)
+	$(call say,AR,$@)
+	$(archive)
+
+# ---- What people call ---------------------------------------------------------------------------
+
+.PHONY: help setup demo check check-run bench install asan tsan ubsan analyze headers-check fuzz loc clean
+help:
+	@sed -n 's/^#: //p' $(MAKEFILE_LIST)
+
+#: make demo           two app VMs play ping-pong (processes, where there is no /dev/kvm)
+demo: setup
+	$(Q)$(MAKE) --no-print-directory -j2 all
+	$(Q)BUILD=$(BUILD) bench/demo.sh
+
+#: make check          every test that can run here; the last line counts them
+check: setup
+	$(Q)$(MAKE) --no-print-directory -j2 tests-build
+	$(Q)$(MAKE) --no-print-directory check-run
+check-run:
+	$(Q)BUILD=$(BUILD) ONLY="$(ONLY)" tests/run.sh
+
+#: make bench          all benchmarks into $(BUILD)/bench/results.json; ONLY=pingpong runs one
+bench: setup
+	$(Q)$(MAKE) --no-print-directory -j2 all
+	$(Q)BUILD=$(BUILD) bench/run.py $(ONLY)
+
+setup:
+	$(Q).ci/setup
+
+#: make asan|ubsan|tsan  the unit and process tests, built with that sanitizer
+asan:
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SAN=address tests-build
+	$(Q)BUILD=$(BUILD)/asan KINDS="unit core fault" SANITIZER=asan tests/run.sh
+ubsan:
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/ubsan SAN=undefined tests-build
+	$(Q)BUILD=$(BUILD)/ubsan KINDS="unit core fault" SANITIZER=ubsan tests/run.sh
+tsan:
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/tsan SAN=thread tests-build
+	$(Q)BUILD=$(BUILD)/tsan KINDS="unit core" SANITIZER=tsan tests/run.sh
+
+#: make analyze        clang-tidy, cppcheck and gcc's analyzer over the tree
+analyze:
+	$(Q)BUILD=$(BUILD) tests/analyze.sh
+
+#: make headers-check  every public header alone: C99, freestanding C, C++17; abi.h in a kernel module
+headers-check: $(I)/.made
+	$(Q)BUILD=$(BUILD) tests/headers.sh
+
+#: make fuzz           extend the saved corpora of the fuzzers (SECONDS_EACH=60)
+fuzz:
+	$(Q)BUILD=$(BUILD) tests/fuzz.sh
+
+#: make install        programs, libraries, headers, man pages (PREFIX, DESTDIR)
+install: all
+	$(Q)install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/isthmus lib/pkgconfig lib/isthmus \
+		include/isthmus share/isthmus share/man/man1 share/man/man3 share/man/man5 share/doc/isthmus)
+	$(Q)install -m 755 $(BUILD)/isthmus $(DESTDIR)$(PREFIX)/bin/
+	$(Q)install -m 755 guestlib/isthmus-cc $(DESTDIR)$(PREFIX)/bin/
+	$(Q)install -m 755 $(BUILD)/isthmus-vm $(DESTDIR)$(PREFIX)/libexec/isthmus/
+	$(Q)install -m 644 $(BUILD)/libisthmus.a $(BUILD)/libisthmus-bare.a $(DESTDIR)$(PREFIX)/lib/
+	$(Q)install -m 755 $(BUILD)/libisthmus.so $(DESTDIR)$(PREFIX)/lib/libisthmus.so.$(VERSION)
+	$(Q)ln -sfn libisthmus.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libisthmus.so.0
+	$(Q)ln -sfn libisthmus.so.0 $(DESTDIR)$(PREFIX)/lib/libisthmus.so
+	$(Q)install -m 644 $(BUILD)/isthmus.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
+	$(Q)install -m 644 guestlib/include/isthmus/*.h ivshmem/abi.h $(DESTDIR)$(PREFIX)/include/isthmus/
+	$(Q)install -m 644 $(APP_LDSCRIPT) guestlib/isthmus-app.mk $(DESTDIR)$(PREFIX)/share/isthmus/
+	$(Q)for s in 1 3 5; do for f in docs/man/*.$$s; do [ ! -e $$f ] || \
+		install -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
+	$(Q)cd docs/man && for f in *.3; do for n in $$(sed -n 's/^\.Nm \(ist_[a-z_]*\).*/\1.3/p' $$f); do \
+		[ $$n = $$f ] || ln -sf $$f $(DESTDIR)$(PREFIX)/share/man/man3/$$n; done; done
+	$(Q)[ -n "$(DESTDIR)" ] || ! command -v ldconfig >/dev/null || ldconfig 2>/dev/null || :
+
+#: make loc            lines of code by folder
+loc:
+	@for d in ivshmem coherence guestlib hv drivers bench tests; do \
+		printf '%-10s %6d\n' $$d $$(git ls-files $$d | grep -E '\.(c|h|S)$$' | xargs -r cat | wc -l); done
+
+#: make clean          remove $(BUILD)
+clean:
+	$(Q)rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/host $(BUILD)/bare -name '*.d' 2>/dev/null)

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* arena.c: named objects in a region; see arena.h. */
+#include "arena.h"
+
+#include "platform.h"
+#include "words.h"
+
+#include <isthmus/app.h>
+
+#define LOCK_TIMEOUT_NS 1000000000ull
+#define LOCK_NAP_NS 50000ull
+
+static struct ist_arena *arena_of(const struct ist_group *group,
+				  const struct ist_group_region *region)
+{
+	return (struct ist_arena *)(void *)(group->base + region->offset);
+}
+
+static struct ist_object *slots_of(struct ist_arena *arena)
+{
+	return (struct ist_object *)(void *)(arena + 1);
+}
+
+int ist_name_valid(const char *name)
+{
+	size_t i;
+
+	for (i = 0; name[i]; i++)
+		if (i == IST_NAME_SIZE - 1 || name[i] <= ' ' || name[i] > '~')
+			return 0;
+	return i > 0;
+}
+
+int ist_arena_lock(struct ist_group *group, const struct ist_group_region *region)
+{
+	struct ist_arena *arena = arena_of(group, region);
+	uint64_t me = ist_group_owner(group), holder, deadline = 0, magic;
+	uint32_t i;
+
+	if (region->size < IST_ARENA_SIZE + IST_OBJECT_ALIGN)
+		return -ENOSPC;
+	for (;;) {
+		holder = 0;
+		/* Acquire: pairs with the release in ist_arena_unlock(). */
+		if (ist_cas(&arena->lock, &holder, me))
+			break;
+		/* A dead holder's stores are visible: the roster's word was acquired. */
+		if (ist_group_fate(group, holder) != IST_FATE_HERE &&
+		    ist_cas(&arena->lock, &holder, me))
+			break;
+		if (!deadline)
+			deadline = ist_time_ns() + LOCK_TIMEOUT_NS;
+		else if (ist_time_ns() > deadline)
+			return -ETIMEDOUT;
+		ist_sleep_ns(LOCK_NAP_NS);
+	}
+	magic = ist_load(&arena->magic);
+	if (magic == IST_ARENA_MAGIC)
+		return 0;
+	if (magic) {
+		ist_arena_unlock(group, region);
+		return -EPROTO;
+	}
+	for (i = 0; i < IST_ARENA_SLOTS; i++)
+		ist_store32(&slots_of(arena)[i].state, IST_OBJECT_FREE);
+	ist_store_release(&arena->magic, IST_ARENA_MAGIC);
+	return 0;
+}
+
+void ist_arena_unlock(struct ist_group *group, const struct ist_group_region *region)
+{
+	uint64_t me = ist_group_owner(group);
+
+	/* Only what is still mine: another peer may have scribbled over the word. */
+	ist_cas(&arena_of(group, region)->lock, &me, 0);
+}
+
+/* One READY slot, read once and checked; -EPROTO when it cannot be. */
+static int slot_read(const struct ist_group_region *region, const struct ist_object *slot,
+		     struct ist_object *copy)
+{
+	/* The lock orders this against other writers; a hostile one only spoils the copy. */
+	__builtin_memcpy(copy, slot, sizeof(*copy));
+	copy->name[IST_NAME_SIZE - 1] = '\0';
+	if (copy->offset < IST_ARENA_SIZE || copy->offset % IST_OBJECT_ALIGN ||
+	    copy->offset > region->size || copy->size > region->size - copy->offset)
+		return -EPROTO;
+	return 0;
+}
+
+int ist_arena_open(struct ist_group *group, const struct ist_group_region *region, const char *name,
+		   uint32_t type, uint64_t size, const uint64_t parameters[4],
+		   ist_arena_format *format, struct ist_arena_object *out)
+{
+	struct ist_object *slots = slots_of(arena_of(group, region)), copy;
+	uint64_t end = IST_ARENA_SIZE;
+	uint32_t i, free_slot = IST_ARENA_SLOTS;
+
+	for (i = 0; i < IST_ARENA_SLOTS; i++) {
+		if (ist_load32(&slots[i].state) != IST_OBJECT_READY) {
+			if (free_slot == IST_ARENA_SLOTS)
+				free_slot = i;
+			continue;
+		}
+		if (slot_read(region, &slots[i], &copy))
+			return -EPROTO;
+		if (copy.offset + copy.size > end)
+			end = copy.offset + copy.size;
+		if (__builtin_strcmp(copy.name, name) == 0) {
+			if (copy.type != type)
+				return -EEXIST;
+			free_slot = i;
+			goto found;
+		}
+	}
+	end = (end + IST_OBJECT_ALIGN - 1) & ~(uint64_t)(IST_OBJECT_ALIGN - 1);
+	if (free_slot == IST_ARENA_SLOTS || end > region->size || size > region->size - end)
+		return -ENOSPC;
+
+	__builtin_memset(&copy, 0, sizeof(copy));
+	copy.type = type;
+	copy.offset = end;
+	copy.size = size;
+	__builtin_memcpy(copy.name, name, __builtin_strlen(name));
+	__builtin_memcpy(copy.parameters, parameters, sizeof(copy.parameters));
+	format(group->base + region->offset + end, copy.parameters);
+	__builtin_memcpy(&slots[free_slot], &copy, sizeof(copy));
+	/* Release: who sees READY sees the slot and the formatted memory. */
+	ist_store32_release(&slots[free_slot].state, IST_OBJECT_READY);
+found:
+	out->slot = free_slot;
+	out->memory = group->base + region->offset + copy.offset;
+	out->size = copy.size;
+	__builtin_memcpy(out->parameters, copy.parameters, sizeof(copy.parameters));
+	return 0;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * channel_wait.c: waiting for the other end, and waking it.
+ *
+ * Arm, fence, look again, sleep; publish, fence, look whether the other is armed, ring: either the
+ * sleeper sees what was published or the publisher sees that it is armed (Dekker). The publisher
+ * leaves its fence out while the other end's word says that it polls. That word may be old for as
+ * long as a store takes to leave the store buffer, just after a polling end was followed by one
+ * that sleeps: so the first sleep of an attachment is short.
+ */
+#include "channel.h"
+#include "platform.h"
+#include "words.h"
+
+#include <isthmus/app.h>
+
+#define SPIN_MAX_NS 50000ull /* about what sleeping and being woken costs */
+#define SPIN_MIN_NS 2000ull
+#define FIRST_SLEEP_NS 1000000ull
+/* A hostile peer can erase the armed word: look again now and then. */
+#define SLEEP_NS 1000000000ull
+
+#define SPINS_BARE 1024u  /* tries before each is followed by a pause */
+#define SPINS_A_LOOK 256u /* tries between looks at the clock */
+
+void ist_channel_kick(struct ist_channel *channel)
+{
+	uint64_t wake, owner;
+
+	ist_fence(); /* pairs with the one in channel_sleep() */
+	wake = ist_load_acquire(&channel->other->wake);
+	if (IST_WAKE_STATE(wake) != IST_WAKE_ARMED || wake == channel->rung)
+		return;
+	owner = ist_load(&channel->other->owner);
+	if (ist_platform_ring(channel->group, IST_OWNER_ID(owner), IST_OWNER_INCARNATION(owner),
+			      channel->vector) == 0)
+		channel->rung = wake;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* A time so far ahead that it would wrap is never reached. */
+static uint64_t later(uint64_t now, uint64_t ns)
+{
+	return now + ns < now ? IST_FOREVER : now + ns;
+}
+
+static int64_t spin(struct ist_channel *channel, int64_t (*ready)(struct ist_channel *),
+		    uint64_t until)
+{
+	int64_t result;
+	unsigned i;
+
+	for (i = 1;; i++) {
+		result = ready(channel);
+		if (result != -EAGAIN)
+			return result;
+		if (i > SPINS_BARE)
+			ist_relax();
+		if (i % SPINS_A_LOOK == 0 && until != IST_FOREVER && ist_time_ns() >= until)
+			return -EAGAIN;
+	}
+}
+
+/* Arms and sleeps until rung, or until the time. */
+static int64_t channel_sleep(struct ist_channel *channel, int64_t (*ready)(struct ist_channel *),
+			     uint64_t deadline)
+{
+	uint32_t seen = ist_platform_count_all(channel->group);
+	uint64_t most = channel->armed ? SLEEP_NS : FIRST_SLEEP_NS;
+	int64_t result;
+
+	ist_store_release(&channel->own->wake,
+			  IST_WAKE(IST_WAKE_ARMED, ++channel->armed, channel->generation));
+	ist_fence(); /* pairs with the one in ist_channel_kick() */
+	result = ready(channel);
+	if (result == -EAGAIN)
+		ist_platform_wait(channel->group, seen,
+				  earlier(deadline, later(ist_time_ns(), most)));
+	ist_store_release(&channel->own->wake,
+			  IST_WAKE(IST_WAKE_AWAKE, channel->armed, channel->generation));
+	return result;
+}
+
+int64_t ist_channel_wait(struct ist_channel *channel, int64_t (*ready)(struct ist_channel *),
+			 uint64_t timeout_ns)
+{
+	uint64_t deadline = IST_FOREVER, now;
+	int64_t result;
+
+	if (timeout_ns == 0)
+		return -ETIMEDOUT;
+	if (channel->flags & IST_CHANNEL_POLL) {
+		if (timeout_ns != IST_FOREVER)
+			deadline = later(ist_time_ns(), timeout_ns);
+		result = spin(channel, ready, deadline);
+		return result == -EAGAIN ? -ETIMEDOUT : result;
+	}
+	now = ist_time_ns();
+	deadline = later(now, timeout_ns);
+	for (;;) {
+		result = spin(channel, ready, earlier(deadline, later(now, channel->spin_ns)));
+		if (result != -EAGAIN) {
+			channel->spin_ns = earlier(channel->spin_ns * 2, SPIN_MAX_NS);
+			return result;
+		}
+		if (channel->spin_ns > SPIN_MIN_NS)
+			channel->spin_ns /= 2;
+		result = channel_sleep(channel, ready, deadline);
+		if (result != -EAGAIN)
+			return result;
+		now = ist_time_ns();
+		if (now >= deadline) {
+			result = ready(channel);
+			return result == -EAGAIN ? -ETIMEDOUT : result;
+		}
+	}
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* group.h: a joined group, as the core sees it: private copies of what was checked once. */
+#ifndef IST_CORE_GROUP_H
+#define IST_CORE_GROUP_H
+
+#include <isthmus/abi.h>
+#include <isthmus/errno.h>
+#include <isthmus/group.h>
+
+struct ist_group_region {
+	char name[IST_NAME_SIZE];
+	uint64_t offset; /* page-aligned, offset + size <= group->size: checked */
+	uint64_t size;
+	uint32_t right; /* IST_RIGHT_* */
+	uint32_t coherence;
+};
+
+struct ist_group {
+	uint8_t *base; /* of the group's memory */
+	uint64_t size;
+	char name[IST_NAME_SIZE];
+	uint32_t id;
+	uint32_t incarnation;
+	uint32_t vectors;
+	uint32_t max_peers;
+	uint32_t regions;
+	struct ist_group_region region[IST_REGIONS_MAX];
+	void *platform; /* the platform's own */
+};
+
+/* The roster's word of a peer, acquired; 0 when there is no such ID. */
+uint64_t ist_group_peer_word(const struct ist_group *group, uint32_t id);
+
+/* The roster's word that moves after every change of its tables. */
+const uint64_t *ist_group_changes(const struct ist_group *group);
+
+/* Me, as the holder of something. */
+uint64_t ist_group_owner(const struct ist_group *group);
+
+enum ist_fate {
+	IST_FATE_HERE, /* the owner can still act */
+	IST_FATE_LEFT, /* it left in good order */
+	IST_FATE_DIED, /* it is dead, or its ID is somebody else's by now */
+};
+
+/* What has become of an owner word's peer, by the roster. */
+enum ist_fate ist_group_fate(const struct ist_group *group, uint64_t owner);
+
+#endif

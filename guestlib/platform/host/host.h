@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * host.h: a joined group in a process: the broker's socket, the peers' eventfds, who waits.
+ *
+ * The library has no thread of its own. What the broker sends is taken from the socket by whoever
+ * waits for a doorbell, and by whoever rings a peer that is not in the table yet.
+ */
+#ifndef IST_HOST_H
+#define IST_HOST_H
+
+#include "platform.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* ---- locate.c: where the broker is, and who we are ---- */
+
+/* Returns 0; -EACCES nobody said who we are. */
+int ist_host_instance(char out[IST_NAME_SIZE]);
+/* The socket of group `name` (NULL: the only one). Returns 0; -ENOENT; -EINVAL; -ENAMETOOLONG. */
+int ist_host_socket_path(const char *name, char *out, size_t size);
+
+/* ---- wire.c: packets ---- */
+
+struct ist_host_packet {
+	struct ist_wire wire;
+	unsigned fds;
+	int fd[IST_VECTORS_MAX]; /* the receiver's, to keep or to close */
+};
+
+/* `flags`: MSG_DONTWAIT or 0. Returns 0 or -errno; -EPIPE: the other side is gone. */
+int ist_host_send(int sock, const struct ist_wire *wire, int flags);
+/* The same; -EAGAIN; -EPROTO or -EMFILE with nothing kept: what came was no packet of ours. */
+int ist_host_receive(int sock, struct ist_host_packet *packet, int flags);
+/* Closes what is left in the packet. */
+void ist_host_packet_fini(struct ist_host_packet *packet);
+
+/* ---- ring.c: an eventfd, without blocking ---- */
+
+struct ist_host_ringer {
+	unsigned long context; /* of asynchronous I/O */
+	int source;            /* something open for reading; stays the caller's */
+};
+
+int ist_host_ringer_init(struct ist_host_ringer *ringer, int source);
+void ist_host_ringer_fini(struct ist_host_ringer *ringer);
+/* Any thread. Returns 0; -EPIPE it cannot be rung. */
+int ist_host_ringer_ring(const struct ist_host_ringer *ringer, int eventfd);
+
+/* ---- peers.c: whom we can ring ---- */
+
+struct ist_host_peer {
+	uint32_t incarnation; /* 0: nobody */
+	uint32_t vectors;
+	int fd[IST_VECTORS_MAX];
+};
+
+struct ist_host_table {
+	struct ist_host_peer peer[IST_PEERS_MAX];
+};
+
+struct ist_host_peers {
+	int sock;
+	struct ist_host_ringer ringer;
+	uint32_t self;
+	uint32_t max_peers;
+	uint32_t gone; /* atomic; the broker hung up */
+	pthread_mutex_t lock;
+	struct ist_host_table *current; /* RCU: read by who rings, replaced under the lock */
+	struct ist_host_table tables[2];
+};
+
+/* The socket and the memfd stay the caller's. */
+int ist_host_peers_init(struct ist_host_peers *peers, int sock, int memory,
+			const struct ist_group *group);
+/* Closes every descriptor in the table. */
+void ist_host_peers_fini(struct ist_host_peers *peers);
+/*
+ * One IST_WIRE_PEER while joining, before anybody rings: takes over its descriptors. Returns 0;
+ * -EPROTO it is not sound.
+ */
+int ist_host_peers_add(struct ist_host_peers *peers, struct ist_host_packet *packet);
+/* Takes what the broker has sent. Never waits for the broker. */
+void ist_host_peers_drain(struct ist_host_peers *peers);
+/* Returns 0; -EPIPE that incarnation is not in the table. */
+int ist_host_peers_ring(struct ist_host_peers *peers, uint32_t id, uint32_t incarnation,
+			uint32_t vector);
+
+/* ---- wait.c: our own doorbells ---- */
+
+struct ist_host_bells {
+	int fd[IST_VECTORS_MAX]; /* our own eventfds; the table of peers owns them */
+	int kick;                /* eventfd: wakes the thread that polls */
+	uint32_t vectors;
+	uint32_t count[IST_VECTORS_MAX]; /* atomic */
+	uint32_t total;                  /* atomic; moves after count[] */
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	bool polled; /* some thread polls for all */
+};
+
+struct ist_host {
+	int sock;
+	int memory; /* the group's memfd */
+	struct ist_host_peers peers;
+	struct ist_host_bells bells;
+};
+
+int ist_host_bells_init(struct ist_host_bells *bells, const struct ist_host_peer *self);
+void ist_host_bells_fini(struct ist_host_bells *bells);
+/* As ist_platform_wait(). */
+void ist_host_bells_wait(struct ist_host *host, uint32_t seen, uint64_t deadline);
+
+/* ---- join.c: the admission ---- */
+
+struct ist_host_offer {
+	uint64_t page_size;
+	uint64_t output_offset; /* 0: none */
+	uint64_t output_size;
+};
+
+/*
+ * Everything up to the broker's READY: fills in group, host->peers and the offer, all checked.
+ * Returns 0, with host's socket, memfd and table of peers to give back; or -errno with nothing.
+ */
+int ist_host_join(struct ist_host *host, const char *path, struct ist_group *group,
+		  struct ist_host_offer *offer);
+
+/* Gives them back and tells the broker so. Nothing is mapped any more. */
+void ist_host_leave(struct ist_host *host);
+
+/* ---- map.c: the group's memory ---- */
+
+/* Maps all of the offer with our rights at group->base. Returns 0; -EPROTO the roster is not one.
+ */
+int ist_host_map(struct ist_group *group, int memory, const struct ist_host_offer *offer);
+void ist_host_unmap(struct ist_group *group);
+
+#endif

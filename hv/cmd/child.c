@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* child.c: an instance that this process has started: a process group of its own. */
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ivshmem/log.h"
+
+#define VM_NOT_STARTED 125 /* isthmus-vm's exit status */
+
+/* In the new process: only what is safe between fork and exec. Returns -errno. */
+static int become(const struct launch *launch, const sigset_t *signal_mask, pid_t parent,
+		  int console)
+{
+	int null;
+
+	if (setpgid(0, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL))
+		return -errno;
+	if (getppid() != parent) /* it died before prctl() */
+		return -ESRCH;
+	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(console, STDOUT_FILENO) < 0 ||
+	    dup2(console, STDERR_FILENO) < 0)
+		return -errno;
+	signal(SIGPIPE, SIG_DFL);
+	if (sigprocmask(SIG_SETMASK, signal_mask, NULL))
+		return -errno;
+	return launch_exec(launch);
+}
+
+/* Forks and waits for the exec: 0, or its -errno. */
+static int spawn(struct child *child, const struct launch *launch, const sigset_t *signal_mask,
+		 int console)
+{
+	pid_t parent = getpid();
+	int result[2]; /* closed by the exec, or says why there was none */
+	int failure = 0;
+	ssize_t n;
+
+	if (pipe2(result, O_CLOEXEC))
+		return -errno;
+	child->pid = fork();
+	if (child->pid < 0) {
+		failure = -errno;
+		goto close_pipe;
+	}
+	if (!child->pid) {
+		failure = become(launch, signal_mask, parent, console);
+		n = write(result[1], &failure, sizeof(failure));
+		_exit(n == sizeof(failure) ? 126 : 127);
+	}
+	close(result[1]);
+	result[1] = -1;
+	do {
+		n = read(result[0], &failure, sizeof(failure));
+	} while (n < 0 && errno == EINTR);
+	if (n != sizeof(failure))
+		failure = 0;
+	if (!failure) {
+		child->pidfd = pidfd_open(child->pid, 0);
+		if (child->pidfd < 0) {
+			failure = -errno;
+			kill(-child->pid, SIGKILL);
+		}
+	}
+	if (failure)
+		waitpid(child->pid, NULL, 0);
+close_pipe:
+	close(result[0]);
+	if (result[1] >= 0)
+		close(result[1]);
+	return failure;
+}
+
+int child_start(struct child *child, const struct ivshm_instance_config *instance,
+		const struct launch_options *options, const sigset_t *signal_mask, int console,
+		char *error, size_t error_size)
+{
+	struct launch launch;
+	int ret;
+
+	*child = (struct child){
+		.name = instance->name,
+		.pidfd = -1,
+		.vm = launch_is_vm(instance, options),
+	};
+	ret = launch_prepare(instance, options, &launch, error, error_size);
+	if (ret)
+		return ret;
+	ret = spawn(child, &launch, signal_mask, console);
+	if (ret)
+		ivshm_fail(error, error_size, ret, "%s: %s", launch.argv.word[0], strerror(-ret));
+	launch_fini(&launch);
+	return ret;
+}
+
+void child_signal(const struct child *child, int signal)
+{
+	if (child->pidfd >= 0)
+		kill(-child->pid, signal);
+}
+
+struct child_end child_reap(struct child *child)
+{
+	struct child_end end = {0};
+	siginfo_t info = {0};
+
+	/*
+	 * The group is killed before its leader is waited for: until then nobody else can get its
+	 * number.
+	 */
+	while (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOWAIT) && errno == EINTR)
+		;
+	kill(-child->pid, SIGKILL);
+	while (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED) && errno == EINTR)
+		;
+	if (info.si_code == CLD_EXITED)
+		end.status = info.si_status;
+	else
+		end.signal = info.si_status;
+	end.started = !(child->vm && end.status == VM_NOT_STARTED);
+	close(child->pidfd);
+	child->pidfd = -1;
+	return end;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* child.h: an instance that this process has started: a process group of its own. */
+#ifndef HV_CMD_CHILD_H
+#define HV_CMD_CHILD_H
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "launch.h"
+
+struct child {
+	const char *name;
+	pid_t pid;
+	int pidfd; /* readable when it has ended; -1: not there */
+	bool vm;
+};
+
+struct child_end {
+	bool started; /* false: it told that it could not */
+	int status;   /* exit status, when signal is 0 */
+	int signal;
+};
+
+/*
+ * Starts the instance with /dev/null as stdin and `console` as stdout and stderr. It dies with this
+ * thread, and does not get the terminal's signals. A program that cannot be executed is an error
+ * here. One line in `error`. 0 or -errno.
+ */
+int child_start(struct child *child, const struct ivshm_instance_config *instance,
+		const struct launch_options *options, const sigset_t *signal_mask, int console,
+		char *error, size_t error_size);
+
+/* To all of its process group. */
+void child_signal(const struct child *child, int signal);
+
+/* Its pidfd is readable: kills what is left of its group and says how it ended. */
+struct child_end child_reap(struct child *child);
+
+#endif

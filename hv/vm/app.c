@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * app.c: app boot. Guest RAM then is
+ *   0x000000  not mapped, so that null pointers fault
+ *   0x001000  boot block, argument pointers, strings
+ *   0x020000  page tables
+ *   0x200000  from here on: the image, then what the application likes
+ */
+#include "app.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include "paging.h"
+#include "stats.h"
+
+#define BOOT_AT 0x1000ull
+#define ARGUMENTS_AT (BOOT_AT + sizeof(struct ist_boot))
+#define TABLES_AT 0x20000ull
+#define IMAGE_FROM 0x200000ull
+#define FILE_SIZE_MAX (1ll << 30)
+
+/* ---- Image ---- */
+
+/* A copy, not a mapping: a file that shrinks meanwhile is then an error, not a SIGBUS. */
+static int read_file(const char *path, void **out, size_t *out_size, struct vmm_error *error)
+{
+	struct stat status;
+	uint8_t *bytes = NULL;
+	size_t done = 0, size;
+	int result, fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return vmm_fail_errno(error, "image %s", path);
+	if (fstat(fd, &status) != 0) {
+		result = vmm_fail_errno(error, "image %s", path);
+		goto out;
+	}
+	if (!S_ISREG(status.st_mode) || status.st_size > FILE_SIZE_MAX) {
+		result = vmm_fail(error, EINVAL, "image %s: not a file of at most 1 GiB", path);
+		goto out;
+	}
+	size = (size_t)status.st_size;
+	bytes = malloc(size + 1); /* an empty file is no error here */
+	if (bytes == NULL) {
+		result = vmm_fail(error, ENOMEM, "image %s: out of memory", path);
+		goto out;
+	}
+	while (done < size) {
+		ssize_t got = read(fd, bytes + done, size - done);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			result = vmm_fail_errno(error, "image %s", path);
+			goto out;
+		}
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	*out = bytes;
+	*out_size = done;
+	bytes = NULL;
+	result = 0;
+out:
+	free(bytes);
+	close(fd);
+	return result;
+}
+
+static int load_image(struct vmm_vm *vm, struct vmm_image *image, struct vmm_error *error)
+{
+	const char *path = vm->options->image;
+	char text[128];
+	void *file = NULL;
+	size_t size = 0;
+	int result = read_file(path, &file, &size, error);
+
+	if (result != 0)
+		return result;
+	result = vmm_elf_parse(file, size, IMAGE_FROM, vm->memory.ram_size, image, text,
+			       sizeof(text));
+	if (result != 0)
+		result = vmm_fail(error, -result, "image %s: %s", path, text);
+	for (unsigned i = 0; result == 0 && i < image->segments; i++) {
+		const struct vmm_segment *segment = &image->segment[i];
+
+		memcpy(vm->memory.ram + segment->address, (uint8_t *)file + segment->file_offset,
+		       segment->file_size);
+	}
+	free(file);
+	return result;
+}
+
+/* ---- Page tables ---- */
+
+static int build_tables(struct vmm_vm *vm, const struct vmm_image *image, uint64_t *root,
+			struct vmm_error *error)
+{
+	const uint32_t data = VMM_RIGHT_READ | VMM_RIGHT_WRITE;
+	const uint64_t page = IST_PAGE;
+	struct vmm_paging paging;
+	int result = vmm_paging_init(&paging, vm->memory.ram, TABLES_AT, IMAGE_FROM);
+
+	if (result == 0)
+		result = vmm_paging_map(&paging, page, vm->memory.ram_size, data);
+	for (unsigned i = 0; result == 0 && i < image->segments; i++) {
+		const struct vmm_segment *segment = &image->segment[i];
+		uint64_t end = segment->address + segment->memory_size;
+
+		result = vmm_paging_map(&paging, segment->address & ~(page - 1),
+					(end + page - 1) & ~(page - 1), segment->rights);
+	}
+	for (unsigned i = 0; result == 0 && i < vm->groups; i++) {
+		const struct vmm_group *group = vm->group[i];
+
+		result = vmm_paging_map(&paging, group->base, group->base + group->client.size,
+					data);
+		if (result == 0)
+			result = vmm_paging_map(&paging, group->registers,
+						group->registers + VMM_REGISTERS_SIZE, data);
+	}
+	*root = paging.root;
+	if (result != 0)
+		return vmm_fail(error, -result, "page tables for all groups do not fit");
+	return 0;
+}
+
+/* ---- Boot block ---- */
+
+/* A TSC value and the time it was read at: the closest pair of a few. */
+static void sample_clock(struct ist_boot *boot)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (int i = 0; i < 5; i++) {
+		uint64_t before = __rdtsc(), now = vmm_stats_now(), after = __rdtsc();
+
+		if (after - before < best) {
+			best = after - before;
+			boot->tsc_base = before + best / 2;
+			boot->time_base_ns = now;
+		}
+	}
+}
+
+/* Pointers first, then what they point to. argv[0] is the image's path. */
+static int write_arguments(struct vmm_vm *vm, struct ist_boot *boot, struct vmm_error *error)
+{
+	const struct vmm_options *options = vm->options;
+	uint64_t count = (uint64_t)options->args_count + 1;
+	uint64_t string = ARGUMENTS_AT + (count + 1) * sizeof(uint64_t);
+	uint64_t *pointers = (uint64_t *)(void *)(vm->memory.ram + ARGUMENTS_AT);
+
+	boot->argv = ARGUMENTS_AT;
+	boot->argc = (uint32_t)count;
+	for (uint64_t i = 0; i < count; i++) {
+		const char *argument = i == 0 ? options->image : options->args[i - 1];
+		size_t size = strlen(argument) + 1;
+
+		if (string > TABLES_AT || size > TABLES_AT - string)
+			return vmm_fail(error, E2BIG,
+					"the guest's arguments take more than %llu KiB",
+					(TABLES_AT - BOOT_AT) >> 10);
+		memcpy(vm->memory.ram + string, argument, size);
+		pointers[i] = string;
+		string += size;
+	}
+	pointers[count] = 0;
+	return 0;
+}
+
+static void describe_group(const struct vmm_group *group, struct ist_boot_group *out)
+{
+	const struct ivshm_client *client = &group->client;
+
+	*out = (struct ist_boot_group){
+		.memory = group->base,
+		.memory_size = client->size,
+		.registers = group->registers,
+		.id = client->id,
+		.incarnation = client->incarnation,
+		.vectors = client->vectors,
+		.max_peers = client->max_peers,
+	};
+	memcpy(out->name, client->group, sizeof(out->name));
+	for (unsigned i = 0; i < client->regions; i++)
+		out->rights[i] = (uint8_t)client->region[i].right;
+}
+
+static int write_boot_block(struct vmm_vm *vm, const struct vmm_image *image,
+			    struct vmm_error *error)
+{
+	int khz = ioctl(vm->vcpu[0].fd, KVM_GET_TSC_KHZ, 0);
+	struct ist_boot boot = {
+		.magic = IST_BOOT_MAGIC,
+		.abi = IST_ABI_MAJOR << 16 | IST_ABI_MINOR,
+		.size = sizeof(boot),
+		.ram_size = vm->memory.ram_size,
+		.free_start = image->high,
+		.free_end = vm->memory.ram_size,
+		.groups = vm->groups,
+	};
+	int result;
+
+	if (khz <= 0)
+		return vmm_fail_errno(error, "KVM does not tell the TSC's frequency");
+	boot.tsc_hz = (uint64_t)khz * 1000;
+	strncpy(boot.instance, vm->options->name, sizeof(boot.instance) - 1);
+	for (unsigned i = 0; i < vm->groups; i++)
+		describe_group(vm->group[i], &boot.group[i]);
+	result = write_arguments(vm, &boot, error);
+	if (result != 0)
+		return result;
+	sample_clock(&boot);
+	memcpy(vm->memory.ram + BOOT_AT, &boot, sizeof(boot));
+	return 0;
+}
+
+int vmm_app_load(struct vmm_vm *vm, struct vmm_error *error)
+{
+	struct vmm_image image;
+	uint64_t root = 0;
+	int result = load_image(vm, &image, error);
+
+	if (result == 0)
+		result = build_tables(vm, &image, &root, error);
+	if (result == 0)
+		result = write_boot_block(vm, &image, error);
+	if (result == 0)
+		result = vmm_vcpu_set_long_mode(&vm->vcpu[0], image.entry, root, BOOT_AT, error);
+	return result;
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* fault.c: why a guest cannot go on. */
+#include "fault.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "vm.h"
+
+#define PAGE_FAULT 14u
+
+static const char *const exceptions[32] = {
+	[0] = "divide error",
+	[1] = "debug exception",
+	[2] = "non-maskable interrupt",
+	[3] = "breakpoint",
+	[4] = "overflow",
+	[5] = "bound range exceeded",
+	[6] = "invalid opcode",
+	[7] = "device not available",
+	[8] = "double fault",
+	[10] = "invalid TSS",
+	[11] = "segment not present",
+	[12] = "stack fault",
+	[13] = "general protection fault",
+	[14] = "page fault",
+	[16] = "floating-point error",
+	[17] = "alignment check",
+	[18] = "machine check",
+	[19] = "SIMD floating-point error",
+	[20] = "virtualization exception",
+	[21] = "control protection exception",
+};
+
+static void show_registers(const struct vmm_options *options, const struct kvm_regs *r)
+{
+	static const char names[16][4] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp",
+					  "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+	const uint64_t values[16] = {r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi,
+				     r->rsp, r->rbp, r->r8,  r->r9,  r->r10, r->r11,
+				     r->r12, r->r13, r->r14, r->r15};
+
+	for (unsigned i = 0; i < 16; i += 4)
+		vmm_log(options, VMM_DETAIL,
+			"%3s %016" PRIx64 "  %3s %016" PRIx64 "  %3s %016" PRIx64
+			"  %3s %016" PRIx64,
+			names[i], values[i], names[i + 1], values[i + 1], names[i + 2],
+			values[i + 2], names[i + 3], values[i + 3]);
+	vmm_log(options, VMM_DETAIL, "rip %016llx  rflags %08llx", r->rip, r->rflags);
+}
+
+void vmm_fault(struct vmm_vcpu *vcpu, const char *format, ...)
+{
+	const struct vmm_options *options = vcpu->vm->options;
+	struct kvm_regs regs = {0};
+	char text[256];
+	va_list arguments;
+
+	if (!vmm_vm_end(vcpu->vm, VMM_STATUS_FAULT))
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	ioctl(vcpu->fd, KVM_GET_REGS, &regs);
+	vmm_log(options, VMM_ERROR, "%s at RIP 0x%llx", text, regs.rip);
+	show_registers(options, &regs);
+}
+
+static void emulation(struct vmm_vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
+	char bytes[sizeof(run->emulation_failure.insn_bytes) * 3 + 1] = "";
+	unsigned size = 0;
+
+	if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION) {
+		vmm_fault(vcpu, "KVM error %u", run->internal.suberror);
+		return;
+	}
+	if (run->emulation_failure.ndata >= 3 &&
+	    (run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES))
+		size = run->emulation_failure.insn_size;
+	for (unsigned i = 0; i < size && i < sizeof(run->emulation_failure.insn_bytes); i++)
+		snprintf(bytes + 3 * i, 4, " %02x", run->emulation_failure.insn_bytes[i]);
+	vmm_fault(vcpu, "instruction that KVM cannot emulate (bytes%s)",
+		  size != 0 ? bytes : " unknown");
+}
+
+void vmm_fault_exit(struct vmm_vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_SHUTDOWN:
+		vmm_fault(vcpu, "triple fault");
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		emulation(vcpu);
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		vmm_fault(vcpu, "processor refuses the guest's state (reason 0x%llx)",
+			  run->fail_entry.hardware_entry_failure_reason);
+		break;
+	default:
+		vmm_fault(vcpu, "unexpected exit %u", run->exit_reason);
+	}
+}
+
+void vmm_fault_reported(struct vmm_vcpu *vcpu, uint64_t address)
+{
+	const struct vmm_options *options = vcpu->vm->options;
+	struct ist_boot_fault fault;
+	const void *where = vmm_memory_ram(&vcpu->vm->memory, address, sizeof(fault));
+	const char *name;
+
+	if (where == NULL) {
+		vmm_fault(vcpu, "fault report outside RAM (0x%" PRIx64 ")", address);
+		return;
+	}
+	memcpy(&fault, where, sizeof(fault));
+	if (!vmm_vm_end(vcpu->vm, VMM_STATUS_FAULT))
+		return;
+	name = fault.vector < 32 ? exceptions[fault.vector] : NULL;
+	if (fault.vector == PAGE_FAULT)
+		vmm_log(options, VMM_ERROR,
+			"guest page fault at RIP 0x%" PRIx64 ": %s 0x%" PRIx64 " (error 0x%" PRIx64
+			")",
+			fault.rip,
+			fault.error & 0x10  ? "execution of"
+			: fault.error & 0x2 ? "write to"
+					    : "read of",
+			fault.address, fault.error);
+	else if (name != NULL)
+		vmm_log(options, VMM_ERROR, "guest %s at RIP 0x%" PRIx64 " (error 0x%" PRIx64 ")",
+			name, fault.rip, fault.error);
+	else
+		vmm_log(options, VMM_ERROR,
+			"guest exception %" PRIu64 " at RIP 0x%" PRIx64 " (error 0x%" PRIx64 ")",
+			fault.vector, fault.rip, fault.error);
+	show_registers(options, &(struct kvm_regs){.rax = fault.rax,
+						   .rbx = fault.rbx,
+						   .rcx = fault.rcx,
+						   .rdx = fault.rdx,
+						   .rsi = fault.rsi,
+						   .rdi = fault.rdi,
+						   .rsp = fault.rsp,
+						   .rbp = fault.rbp,
+						   .r8 = fault.r8,
+						   .r9 = fault.r9,
+						   .r10 = fault.r10,
+						   .r11 = fault.r11,
+						   .r12 = fault.r12,
+						   .r13 = fault.r13,
+						   .r14 = fault.r14,
+						   .r15 = fault.r15,
+						   .rip = fault.rip,
+						   .rflags = fault.rflags});
+}

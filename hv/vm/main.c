@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* main.c: isthmus-vm: one process, one VM. */
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+
+#include "vm.h"
+
+int main(int argc, char **argv)
+{
+	struct vmm_options options;
+	struct vmm_error error;
+	static struct vmm_vm vm;
+	sigset_t signals;
+	int status;
+
+	switch (vmm_options_parse(argc, argv, &options)) {
+	case VMM_OPTIONS_DONE:
+		return 0;
+	case VMM_OPTIONS_USAGE:
+		return 2;
+	case VMM_OPTIONS_RUN:
+		break;
+	}
+	if (options.die_with_parent)
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+	/* The console may close before its guest ends. */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+
+	if (vmm_vm_init(&vm, &options, &error) != 0) {
+		vmm_log(&options, VMM_ERROR, "%s", error.text);
+		return VMM_STATUS_NOT_STARTED;
+	}
+	status = vmm_vm_run(&vm);
+	vmm_vm_fini(&vm);
+	return status;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* options.h: what one VM is made of, as the command line says it. */
+#ifndef VMM_OPTIONS_H
+#define VMM_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <isthmus/abi.h>
+
+#define VMM_VCPUS_MAX 16u
+#define VMM_NODES_MAX 64u
+#define VMM_RAM_MIN (4ull << 20)
+#define VMM_RAM_MAX (3ull << 30)
+
+enum vmm_numa_policy {
+	VMM_NUMA_DEFAULT,
+	VMM_NUMA_BIND,
+	VMM_NUMA_INTERLEAVE,
+	VMM_NUMA_PREFERRED,
+};
+
+struct vmm_group_option {
+	char name[IST_NAME_SIZE];
+	const char *socket;
+};
+
+struct vmm_options {
+	const char *name;
+	const char *image;
+	const char *stats; /* NULL: none */
+	uint64_t memory;
+	unsigned vcpus;
+	unsigned cpus[VMM_VCPUS_MAX]; /* host CPU of each vCPU */
+	unsigned cpus_count;          /* 0: not pinned */
+	enum vmm_numa_policy numa;
+	unsigned nodes[VMM_NODES_MAX];
+	unsigned nodes_count;
+	struct vmm_group_option group[IST_GROUPS_MAX];
+	unsigned groups;
+	char **args; /* the guest's argv[1..] */
+	unsigned args_count;
+	int verbosity; /* -1: errors, 0: and warnings, 1: and registers of a fault */
+	int console;   /* descriptor of the guest's console */
+	bool die_with_parent;
+};
+
+enum vmm_options_result {
+	VMM_OPTIONS_RUN,
+	VMM_OPTIONS_DONE,  /* help or version was asked for and printed */
+	VMM_OPTIONS_USAGE, /* wrong, and said so on stderr */
+};
+
+/* Strings in *options point into argv. */
+enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_options *options);
+
+#endif

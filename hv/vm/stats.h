@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* stats.h: counts: KVM's of each vCPU, and what --stats writes at the end. */
+#ifndef VMM_STATS_H
+#define VMM_STATS_H
+
+#include "vcpu.h"
+
+/* Opens KVM's statistics of the vCPU and finds the counts needed while it runs. */
+int vmm_stats_open(struct vmm_vcpu *vcpu, struct vmm_error *error);
+
+/* VM exits so far. */
+uint64_t vmm_stats_exits(const struct vmm_vcpu *vcpu);
+
+/* Halted at this moment? False where this KVM does not tell. */
+bool vmm_stats_blocking(const struct vmm_vcpu *vcpu);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+uint64_t vmm_stats_now(void);
+
+/*
+ * The object of --stats, as text to be freed, from the statistics of an ended VM; NULL without
+ * memory. vmm_stats_write() adds the resident size and writes it to the file: when guest memory is
+ * unmapped, so that only the monitor's own counts.
+ */
+char *vmm_stats_collect(struct vmm_vm *vm);
+void vmm_stats_write(const struct vmm_options *options, const char *text);
+
+#endif

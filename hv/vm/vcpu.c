@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* vcpu.c: a virtual CPU: its state at the start, its thread, its end. */
+#include "vcpu.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fault.h"
+#include "stats.h"
+#include "vm.h"
+
+#define KICK_SIGNAL SIGUSR1
+#define RFLAGS_FIXED 0x2ull
+#define RFLAGS_INTERRUPTS 0x200ull
+
+#define CR0 0x80010033ull /* PG, WP, NE, ET, MP, PE */
+#define CR4 0x00040620ull /* OSXSAVE, OSXMMEXCPT, OSFXSR, PAE */
+#define EFER 0xd00ull     /* NXE, LMA, LME */
+#define APIC_X2APIC 0xc00ull
+
+static __thread struct kvm_run *current_run;
+
+/* Whatever moment it comes at, KVM_RUN returns at once: the flag is there before it is entered. */
+static void on_kick(int number)
+{
+	(void)number;
+	__atomic_store_n(&current_run->immediate_exit, 1, __ATOMIC_RELAXED);
+}
+
+/*
+ * The guest's TSC is the host's: no offset. What rdtsc gives is then comparable between VMs, with
+ * the host's CLOCK_MONOTONIC, and the same whether the processor or KVM answers.
+ */
+static int share_tsc(const struct vmm_vcpu *vcpu, struct vmm_error *error)
+{
+	uint64_t offset = 0;
+	struct kvm_device_attr attribute = {
+		.group = KVM_VCPU_TSC_CTRL,
+		.attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uintptr_t)&offset,
+	};
+
+	if (ioctl(vcpu->fd, KVM_SET_DEVICE_ATTR, &attribute) != 0)
+		return vmm_fail_errno(error, "KVM cannot share the host's TSC");
+	offset = 1;
+	if (ioctl(vcpu->fd, KVM_GET_DEVICE_ATTR, &attribute) != 0)
+		return vmm_fail_errno(error, "KVM does not tell the TSC offset");
+	if (offset != 0)
+		return vmm_fail(error, EIO, "KVM does not share the host's TSC");
+	return 0;
+}
+
+int vmm_vcpu_create(struct vmm_vcpu *vcpu, struct vmm_vm *vm, unsigned index,
+		    struct vmm_error *error)
+{
+	struct kvm_xcrs xcrs = {.nr_xcrs = 1};
+	struct sigaction action = {.sa_handler = on_kick};
+	int size, result;
+
+	*vcpu = (struct vmm_vcpu){.vm = vm, .index = index, .fd = -1, .stats = -1};
+	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, index);
+	if (vcpu->fd < 0)
+		return vmm_fail_errno(error, "KVM refuses vCPU %u", index);
+	size = ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (size < (int)sizeof(*vcpu->run)) {
+		result = vmm_fail_errno(error, "KVM does not tell the size of its vCPU mapping");
+		goto fail;
+	}
+	vcpu->run_size = (size_t)size;
+	vcpu->run = mmap(NULL, vcpu->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (vcpu->run == MAP_FAILED) {
+		vcpu->run = NULL;
+		result = vmm_fail_errno(error, "cannot map vCPU %u", index);
+		goto fail;
+	}
+	result = vmm_stats_open(vcpu, error);
+	if (result != 0)
+		goto fail;
+	result = vmm_cpuid_set(vcpu, vm->kvm, vm->options->vcpus, &xcrs.xcrs[0].value, error);
+	if (result != 0)
+		goto fail;
+	if (ioctl(vcpu->fd, KVM_SET_XCRS, &xcrs) != 0) {
+		result = vmm_fail_errno(error, "KVM refuses XCR0 0x%" PRIx64,
+					(uint64_t)xcrs.xcrs[0].value);
+		goto fail;
+	}
+	result = share_tsc(vcpu, error);
+	if (result != 0)
+		goto fail;
+	sigaction(KICK_SIGNAL, &action, NULL);
+	return 0;
+fail:
+	vmm_vcpu_destroy(vcpu);
+	return result;
+}
+
+void vmm_vcpu_destroy(struct vmm_vcpu *vcpu)
+{
+	if (vcpu->run != NULL)
+		munmap(vcpu->run, vcpu->run_size);
+	if (vcpu->stats >= 0)
+		close(vcpu->stats);
+	if (vcpu->fd >= 0)
+		close(vcpu->fd);
+}
+
+int vmm_vcpu_set_long_mode(struct vmm_vcpu *vcpu, uint64_t entry, uint64_t page_tables,
+			   uint64_t argument, struct vmm_error *error)
+{
+	struct kvm_regs regs = {.rip = entry, .rdi = argument, .rflags = RFLAGS_FIXED};
+	struct kvm_segment code = {.limit = UINT32_MAX,
+				   .selector = 0x08,
+				   .type = 0xb,
+				   .present = 1,
+				   .s = 1,
+				   .l = 1,
+				   .g = 1};
+	struct kvm_segment data = {.limit = UINT32_MAX,
+				   .selector = 0x10,
+				   .type = 0x3,
+				   .present = 1,
+				   .s = 1,
+				   .db = 1,
+				   .g = 1};
+	struct kvm_sregs sregs;
+
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) != 0)
+		return vmm_fail_errno(error, "KVM does not tell the registers");
+	sregs.cs = code;
+	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+	sregs.gdt.limit = 0;
+	sregs.idt.limit = 0;
+	sregs.cr0 = CR0;
+	sregs.cr3 = page_tables;
+	sregs.cr4 = CR4;
+	sregs.efer = EFER;
+	sregs.apic_base |= APIC_X2APIC;
+	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) != 0 ||
+	    ioctl(vcpu->fd, KVM_SET_REGS, &regs) != 0)
+		return vmm_fail_errno(error, "KVM refuses the registers");
+	return 0;
+}
+
+/* ---- The thread ---- */
+
+static void check_halt(struct vmm_vcpu *vcpu)
+{
+	struct kvm_mp_state state = {0};
+
+	if (__atomic_exchange_n(&vcpu->probe, 0, __ATOMIC_RELAXED) == 0)
+		return;
+	__atomic_store_n(&vcpu->exits_probed, vmm_stats_exits(vcpu), __ATOMIC_RELAXED);
+	if (vcpu->run->if_flag)
+		return;
+	if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) == 0 && state.mp_state == KVM_MP_STATE_HALTED)
+		vmm_fault(vcpu, "halted for ever: interrupts are off");
+}
+
+static void *run(void *argument)
+{
+	struct vmm_vcpu *vcpu = argument;
+	struct vmm_vm *vm = vcpu->vm;
+	sigset_t kick;
+	char name[16];
+
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+	prctl(PR_SET_NAME, name);
+	current_run = vcpu->run;
+	sigemptyset(&kick);
+	sigaddset(&kick, KICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
+	pthread_mutex_lock(&vm->gate);
+	if (vcpu->index == 0)
+		vm->first_run_ns = vmm_stats_now();
+	pthread_mutex_unlock(&vm->gate);
+	while (!vmm_vm_ended(vm)) {
+		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
+			vmm_exit_handle(vcpu);
+		} else if (errno == EINTR || errno == EAGAIN) {
+			vcpu->interrupted_exits++;
+			__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
+			check_halt(vcpu);
+		} else {
+			vmm_fault(vcpu, "KVM cannot go on: %m");
+		}
+	}
+	return NULL;
+}
+
+int vmm_vcpu_start(struct vmm_vcpu *vcpu, struct vmm_error *error)
+{
+	const struct vmm_options *options = vcpu->vm->options;
+	sigset_t all, old;
+	pthread_attr_t attributes;
+	cpu_set_t cpus;
+	int result;
+
+	pthread_attr_init(&attributes);
+	if (options->cpus_count != 0) {
+		CPU_ZERO(&cpus);
+		CPU_SET(options->cpus[vcpu->index], &cpus);
+		pthread_attr_setaffinity_np(&attributes, sizeof(cpus), &cpus);
+	}
+	/* The thread hears nothing, then nothing but the kick. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	result = pthread_create(&vcpu->thread, &attributes, run, vcpu);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attributes);
+	if (result == EINVAL && options->cpus_count != 0)
+		return vmm_fail(error, result, "there is no CPU %u for vCPU %u",
+				options->cpus[vcpu->index], vcpu->index);
+	if (result != 0)
+		return vmm_fail(error, result, "cannot start the thread of vCPU %u", vcpu->index);
+	vcpu->threaded = true;
+	return 0;
+}
+
+void vmm_vcpu_join(struct vmm_vcpu *vcpu)
+{
+	struct timespec until;
+
+	if (!vcpu->threaded)
+		return;
+	/* Again and again: one kick may come just before the thread sleeps writing to the console.
+	 */
+	do {
+		pthread_kill(vcpu->thread, KICK_SIGNAL);
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += 20000000;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
+	} while (pthread_clockjoin_np(vcpu->thread, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
+	vcpu->threaded = false;
+}
+
+void vmm_vcpu_watch(struct vmm_vcpu *vcpu)
+{
+	uint64_t exits = vmm_stats_exits(vcpu);
+
+	if (exits == vcpu->exits_seen && vmm_stats_blocking(vcpu) &&
+	    exits != __atomic_load_n(&vcpu->exits_probed, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&vcpu->probe, 1, __ATOMIC_RELAXED);
+		pthread_kill(vcpu->thread, KICK_SIGNAL);
+	}
+	vcpu->exits_seen = exits;
+}

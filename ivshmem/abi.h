@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * abi.h: what a group looks like in memory, on the broker's socket and to a guest at boot.
+ *
+ * The one definition of every shared layout. It stands alone: C99, freestanding C, C++17 and
+ * kernel modules include it as it is. docs/abi.md is its prose; a test checks that both agree.
+ *
+ * Rules: fixed-width integers, little-endian, offsets never pointers, explicit padding, one
+ * writer per cache line, no enum, bool, bitfield or _Atomic in a shared structure. Words that are
+ * read while another instance writes them are marked "atomic": access them with the compiler's
+ * __atomic builtins (or READ_ONCE/smp_store_release in a kernel) and with nothing else.
+ */
+#ifndef IST_ABI_H
+#define IST_ABI_H
+
+#ifdef __KERNEL__
+#include <linux/build_bug.h>
+#include <linux/stddef.h>
+#include <linux/types.h>
+#else
+#include <stddef.h>
+#include <stdint.h>
+#endif
+
+#if defined(__cplusplus)
+#define IST_ABI_ASSERT(cond, text) static_assert(cond, text)
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define IST_ABI_ASSERT(cond, text) _Static_assert(cond, text)
+#else /* C99 has no such thing: an array of -1 elements */
+#define IST_ABI_CAT_(a, b) a##b
+#define IST_ABI_CAT(a, b) IST_ABI_CAT_(a, b)
+#define IST_ABI_ASSERT(cond, text)                                                                 \
+	extern char IST_ABI_CAT(ist_abi_assert_, __LINE__)[(cond) ? 1 : -1]
+#endif
+#define IST_ABI_OFFSET(type, field, value)                                                         \
+	IST_ABI_ASSERT(offsetof(type, field) == (value), #type "." #field " moved")
+#define IST_ABI_SIZE(type, value) IST_ABI_ASSERT(sizeof(type) == (value), #type " changed size")
+
+/* ---- Version and limits ---------------------------------------------------------------------- */
+
+#define IST_ABI_MAJOR 1u /* another major number: refuse */
+#define IST_ABI_MINOR 0u /* a higher minor number: go on, fields may have been added */
+
+#define IST_LINE 64u       /* bytes of a cache line */
+#define IST_LINE_PAIR 128u /* bytes between two writers */
+#define IST_PAGE 4096u     /* the smallest page, the unit of layout */
+
+#define IST_NAME_SIZE 32u /* bytes of a name, with its terminating NUL */
+#define IST_PEERS_MAX 64u /* peers of a group; a set of peers is a 64-bit mask by ID */
+#define IST_REGIONS_MAX 32u
+#define IST_VECTORS_MAX 16u
+#define IST_GROUPS_MAX 8u /* groups one instance may join */
+
+/* Vector 0 says that the roster changed. It is never used for anything else. */
+#define IST_VECTOR_ROSTER 0u
+
+/* ---- The group's memory ---------------------------------------------------------------------- */
+/*
+ *   0x0000  state table   one page: a u32 per peer, by ID (ivshmem v2)
+ *   0x1000  roster        header page, region table page, peer table (2 pages)
+ *   0x5000  regions       in configuration order, each aligned to the group's page size
+ *   ...     output sections, one a peer, equal sizes (none when output_size is 0)
+ * The whole is a power of two.
+ */
+#define IST_STATE_TABLE_OFFSET 0x0000u
+#define IST_STATE_TABLE_SIZE 0x1000u
+#define IST_ROSTER_OFFSET 0x1000u
+#define IST_ROSTER_SIZE 0x4000u
+#define IST_REGION_TABLE_OFFSET 0x2000u /* from the start of the group, like all offsets here */
+#define IST_PEER_TABLE_OFFSET 0x3000u
+#define IST_REGIONS_OFFSET 0x5000u
+
+#define IST_ROSTER_MAGIC 0x31534d4854534921ull /* "!ISTHMS1" in memory */
+
+/* Feature bits. A peer that finds an unknown bit in features_required refuses the group. */
+#define IST_FEATURE_OUTPUT_SECTIONS (1ull << 0) /* the group has output sections */
+#define IST_FEATURES_KNOWN IST_FEATURE_OUTPUT_SECTIONS
+
+/* Roster header. Written by the broker before the first peer joins; only `changes` moves later. */
+struct ist_roster {
+	uint64_t magic; /* IST_ROSTER_MAGIC */
+	uint16_t abi_major;
+	uint16_t abi_minor;
+	uint32_t page_size;         /* bytes: 4 KiB, 2 MiB or 1 GiB */
+	uint64_t features_required; /* IST_FEATURE_*; unknown bit: refuse */
+	uint64_t features_optional; /* unknown bit: ignore */
+	uint64_t total_size;        /* bytes of the whole object, a power of two */
+	uint64_t output_offset;     /* of peer 0's output section; 0 when there are none */
+	uint64_t output_size;       /* bytes of each output section */
+	uint32_t max_peers;         /* IDs are below this */
+	uint32_t vectors;           /* doorbell vectors of every peer, with vector 0 */
+	char name[IST_NAME_SIZE];   /* the group's name */
+	uint32_t regions;           /* entries in use in the region table */
+	uint32_t reserved0[7];
+	uint64_t changes; /* atomic; bumped after every change of the tables */
+	uint64_t reserved1[7];
+};
+IST_ABI_OFFSET(struct ist_roster, abi_major, 8);
+IST_ABI_OFFSET(struct ist_roster, abi_minor, 10);
+IST_ABI_OFFSET(struct ist_roster, page_size, 12);
+IST_ABI_OFFSET(struct ist_roster, features_required, 16);
+IST_ABI_OFFSET(struct ist_roster, features_optional, 24);
+IST_ABI_OFFSET(struct ist_roster, total_size, 32);
+IST_ABI_OFFSET(struct ist_roster, output_offset, 40);
+IST_ABI_OFFSET(struct ist_roster, output_size, 48);
+IST_ABI_OFFSET(struct ist_roster, max_peers, 56);
+IST_ABI_OFFSET(struct ist_roster, vectors, 60);
+IST_ABI_OFFSET(struct ist_roster, name, 64);
+IST_ABI_OFFSET(struct ist_roster, regions, 96);
+IST_ABI_OFFSET(struct ist_roster, reserved0, 100);
+IST_ABI_OFFSET(struct ist_roster, changes, 128);
+IST_ABI_OFFSET(struct ist_roster, reserved1, 136);
+IST_ABI_SIZE(struct ist_roster, 192);
+
+#define IST_COHERENCE_HARDWARE 0u   /* the processor keeps it coherent */
+#define IST_COHERENCE_PAGE 1u       /* the pager keeps it coherent, page by page */
+#define IST_COHERENCE_INCOHERENT 2u /* nobody does: write back and invalidate */
+
+/* A region of the group. Written by the broker before `regions` counts it. */
+struct ist_region {
+	char name[IST_NAME_SIZE];
+	uint64_t offset;    /* of the region, from the start of the group */
+	uint64_t size;      /* bytes, a multiple of the group's page size */
+	uint64_t readers;   /* atomic; bit i: peer i may read */
+	uint64_t writers;   /* atomic; bit i: peer i may write (then it may read too) */
+	uint32_t coherence; /* IST_COHERENCE_* */
+	uint32_t reserved0;
+	uint64_t reserved1[7];
+};
+IST_ABI_OFFSET(struct ist_region, offset, 32);
+IST_ABI_OFFSET(struct ist_region, size, 40);
+IST_ABI_OFFSET(struct ist_region, readers, 48);
+IST_ABI_OFFSET(struct ist_region, writers, 56);
+IST_ABI_OFFSET(struct ist_region, coherence, 64);
+IST_ABI_OFFSET(struct ist_region, reserved0, 68);
+IST_ABI_OFFSET(struct ist_region, reserved1, 72);
+IST_ABI_SIZE(struct ist_region, 128);
+
+#define IST_PEER_ABSENT 0u  /* never there, or left in good order */
+#define IST_PEER_JOINING 1u /* admitted, has not mapped the group yet */
+#define IST_PEER_LIVE 2u
+#define IST_PEER_LEAVING 3u /* said good-bye, its mappings are not known to be gone yet */
+#define IST_PEER_DEAD 4u    /* died; its address space is gone */
+
+#define IST_KIND_APP 0u
+#define IST_KIND_LINUX 1u
+#define IST_KIND_QEMU 2u
+#define IST_KIND_PROCESS 3u
+
+/*
+ * A peer, by ID. `word` is stored last, with release: who loads it with acquire, reads the other
+ * fields and finds `word` unchanged has read one incarnation's fields.
+ */
+struct ist_peer {
+	uint64_t word; /* atomic; IST_PEER_* | incarnation << 32 */
+	char name[IST_NAME_SIZE];
+	uint32_t vectors;
+	uint32_t kind;     /* IST_KIND_* */
+	uint64_t since_ns; /* CLOCK_MONOTONIC of the host at the last change of `word` */
+	uint64_t reserved[9];
+};
+IST_ABI_OFFSET(struct ist_peer, name, 8);
+IST_ABI_OFFSET(struct ist_peer, vectors, 40);
+IST_ABI_OFFSET(struct ist_peer, kind, 44);
+IST_ABI_OFFSET(struct ist_peer, since_ns, 48);
+IST_ABI_OFFSET(struct ist_peer, reserved, 56);
+IST_ABI_SIZE(struct ist_peer, 128);
+
+#define IST_PEER_WORD(state, incarnation) ((uint64_t)(state) | (uint64_t)(incarnation) << 32)
+#define IST_PEER_STATE(word) ((uint32_t)((word)&0xffu))
+#define IST_PEER_INCARNATION(word) ((uint32_t)((word) >> 32))
+
+/*
+ * Who holds something: a lock, one end of a channel. 0: nobody. `client` tells apart the users of
+ * one peer (processes in one Linux guest); 0 elsewhere. The holder is gone when the roster shows
+ * another incarnation of the peer, or this one absent or dead: then, and only then, others may take
+ * what it held.
+ */
+#define IST_OWNER(id, incarnation, client)                                                         \
+	((uint64_t)(incarnation) << 32 | (uint64_t)(client) << 16 | ((uint64_t)(id) + 1u))
+#define IST_OWNER_ID(owner) ((uint32_t)((owner)&0xffffu) - 1u)
+#define IST_OWNER_CLIENT(owner) ((uint32_t)((owner) >> 16) & 0xffffu)
+#define IST_OWNER_INCARNATION(owner) ((uint32_t)((owner) >> 32))
+
+/* ---- Objects: named things in a region ------------------------------------------------------- */
+/*
+ * A region that holds objects starts with an arena: header, then IST_ARENA_SLOTS directory slots,
+ * then the objects. A region of zeros is an empty arena that nobody has formatted yet. A region
+ * whose peers never open an object in it is theirs byte for byte.
+ */
+#define IST_ARENA_MAGIC 0x414e455241545349ull /* "ISTARENA" in memory */
+#define IST_ARENA_SLOTS 127u
+#define IST_OBJECT_ALIGN 4096u
+
+struct ist_arena {
+	uint64_t lock;  /* atomic; IST_OWNER of who changes the directory */
+	uint64_t magic; /* atomic; IST_ARENA_MAGIC, stored last by the formatter */
+	uint64_t reserved[14];
+};
+IST_ABI_OFFSET(struct ist_arena, magic, 8);
+IST_ABI_OFFSET(struct ist_arena, reserved, 16);
+IST_ABI_SIZE(struct ist_arena, 128);
+
+#define IST_OBJECT_FREE 0u
+#define IST_OBJECT_READY 1u
+
+#define IST_OBJECT_CHANNEL 1u
+
+/* A directory slot. Everything but `state` is written under the lock while the slot is free. */
+struct ist_object {
+	uint32_t state; /* atomic; IST_OBJECT_READY stored last, with release */
+	uint32_t type;  /* IST_OBJECT_CHANNEL, ... */
+	char name[IST_NAME_SIZE];
+	uint64_t offset;        /* from the start of the region, a multiple of IST_OBJECT_ALIGN */
+	uint64_t size;          /* bytes */
+	uint64_t parameters[4]; /* channel: lines, bytes */
+	uint64_t reserved[5];
+};
+IST_ABI_OFFSET(struct ist_object, type, 4);
+IST_ABI_OFFSET(struct ist_object, name, 8);
+IST_ABI_OFFSET(struct ist_object, offset, 40);
+IST_ABI_OFFSET(struct ist_object, size, 48);
+IST_ABI_OFFSET(struct ist_object, parameters, 56);
+IST_ABI_OFFSET(struct ist_object, reserved, 88);
+IST_ABI_SIZE(struct ist_object, 128);
+
+#define IST_ARENA_SIZE 16384u /* header and slots: where the first object may start */
+IST_ABI_ASSERT(sizeof(struct ist_arena) + IST_ARENA_SLOTS * sizeof(struct ist_object) ==
+		       IST_ARENA_SIZE,
+	       "arena header changed size");
+
+/* ---- Channels -------------------------------------------------------------------------------- */
+/*
+ * One sender, one receiver. The object is
+ *   0x000  header       written when the object is made (and `broken`, by either end)
+ *   0x080  sender       written by the sender alone
+ *   0x100  receiver     written by the receiver alone
+ *   0x180  credit       written by the receiver alone
+ *   0x200  lines        a power of two of 64-byte message lines, written by the sender
+ *   ...    bytes        at the next multiple of 4096: a byte ring, a power of two or 0 bytes
+ *
+ * Message number n (from 0) is in line n % lines. Its header word is stored last, with release:
+ *   bits 0-7    length 0..56, or IST_LINE_LONG: the payload is a struct ist_long
+ *   bits 8-15   the sender's generation, modulo 256
+ *   bits 16-63  n + 1, modulo 2^48
+ * A fresh line i holds number i - lines, generation 0: as if a lap had gone before the first.
+ */
+#define IST_INLINE_MAX 56u
+#define IST_LINE_LONG 0xffu
+#define IST_CHANNEL_LINES_MIN 8u
+#define IST_CHANNEL_LINES_MAX 65536u
+#define IST_CHANNEL_BYTES_MAX (1ull << 32)
+
+struct ist_line {
+	uint64_t header; /* atomic */
+	uint8_t payload[IST_INLINE_MAX];
+};
+IST_ABI_OFFSET(struct ist_line, payload, 8);
+IST_ABI_SIZE(struct ist_line, 64);
+
+#define IST_LINE_HEADER(n, generation, length)                                                     \
+	(((uint64_t)(n) + 1u) << 16 | ((uint64_t)(generation)&0xffu) << 8 | (uint64_t)(length))
+#define IST_LINE_SEQUENCE(header) ((header) >> 16)
+#define IST_LINE_GENERATION(header) ((uint32_t)((header) >> 8) & 0xffu)
+#define IST_LINE_LENGTH(header) ((uint32_t)((header)&0xffu))
+
+/* Where a long message is: contiguous in the byte ring, from a multiple of IST_LINE. */
+struct ist_long {
+	uint64_t offset; /* in the ring */
+	uint64_t length; /* bytes */
+};
+IST_ABI_OFFSET(struct ist_long, length, 8);
+IST_ABI_SIZE(struct ist_long, 16);
+
+#define IST_WAKE(state, armed, generation)                                                         \
+	((uint64_t)(generation) << 32 | (uint64_t)((armed)&0xffffffu) << 8 | (uint64_t)(state))
+#define IST_WAKE_STATE(wake) ((uint32_t)((wake)&0xffu))
+#define IST_WAKE_GENERATION(wake) ((uint32_t)((wake) >> 32))
+#define IST_WAKE_POLL 0u  /* never sleeps: do not look for me */
+#define IST_WAKE_AWAKE 1u /* may sleep later */
+#define IST_WAKE_ARMED 2u /* sleeps, or is about to: ring my doorbell after you publish */
+
+/*
+ * One end of a channel. Attaching makes the generation the next odd number, detaching the next even
+ * one; who dies attached leaves it odd. The times armed tell a sleep that was rung for from the
+ * next.
+ */
+struct ist_end {
+	uint64_t owner; /* atomic; IST_OWNER, 0 when detached */
+	uint64_t wake;  /* atomic; IST_WAKE(state, times armed, generation) */
+	uint64_t reserved[14];
+};
+IST_ABI_OFFSET(struct ist_end, wake, 8);
+IST_ABI_OFFSET(struct ist_end, reserved, 16);
+IST_ABI_SIZE(struct ist_end, 128);
+
+struct ist_channel_memory {
+	uint64_t lines;  /* number of lines */
+	uint64_t bytes;  /* size of the byte ring */
+	uint64_t broken; /* atomic; not 0: an end found the other's words impossible */
+	uint64_t reserved0[13];
+	struct ist_end sender;
+	struct ist_end receiver;
+	uint64_t credit; /* atomic; messages the receiver has released, all before this number */
+	uint64_t reserved1[15];
+};
+IST_ABI_OFFSET(struct ist_channel_memory, broken, 16);
+IST_ABI_OFFSET(struct ist_channel_memory, reserved0, 24);
+IST_ABI_OFFSET(struct ist_channel_memory, sender, 0x80);
+IST_ABI_OFFSET(struct ist_channel_memory, receiver, 0x100);
+IST_ABI_OFFSET(struct ist_channel_memory, credit, 0x180);
+IST_ABI_OFFSET(struct ist_channel_memory, reserved1, 0x188);
+IST_ABI_SIZE(struct ist_channel_memory, 0x200);
+
+/* The vector a channel end is woken on: never the roster's, unless there is no other. */
+#define IST_CHANNEL_VECTOR(slot, vectors) ((vectors) > 1u ? 1u + (slot) % ((vectors)-1u) : 0u)
+
+/* ---- Device registers ------------------------------------------------------------------------ */
+
+/* Personality v1: QEMU's ivshmem, revision 1 (docs/specs/ivshmem-spec.txt). */
+#define IST_V1_VENDOR 0x1af4u
+#define IST_V1_DEVICE 0x1110u
+#define IST_V1_BAR0_SIZE 256u
+#define IST_V1_INTR_MASK 0x00u   /* reserved in revision 1: stored, inert */
+#define IST_V1_INTR_STATUS 0x04u /* reserved in revision 1: a read clears it */
+#define IST_V1_POSITION 0x08u    /* read-only: my ID */
+#define IST_V1_DOORBELL 0x0cu    /* write-only */
+
+/* Personality v2: Jailhouse's ivshmem v2 (Documentation/ivshmem-v2-specification.md). */
+#define IST_V2_VENDOR 0x110au
+#define IST_V2_DEVICE 0x4106u
+#define IST_V2_BAR0_SIZE 4096u
+#define IST_V2_ID 0x00u          /* read-only */
+#define IST_V2_MAX_PEERS 0x04u   /* read-only */
+#define IST_V2_INT_CONTROL 0x08u /* bit 0: interrupts enabled */
+#define IST_V2_DOORBELL 0x0cu    /* write-only */
+#define IST_V2_STATE 0x10u       /* shown to all in the state table */
+
+/* What is written to the doorbell of either. */
+#define IST_DOORBELL(peer, vector) ((uint32_t)(peer) << 16 | (uint32_t)(vector))
+#define IST_DOORBELL_PEER(value) ((uint32_t)(value) >> 16)
+#define IST_DOORBELL_VECTOR(value) ((uint32_t)(value)&0xffffu)
+
+/* ---- The broker's socket --------------------------------------------------------------------- */
+/*
+ * AF_UNIX, SOCK_SEQPACKET, one struct ist_wire a packet, descriptors by SCM_RIGHTS.
+ *   peer -> broker   HELLO, then READY (mapped: make me live), then BYE or nothing
+ *   broker -> peer   WELCOME, REGION..., PEER..., READY; then PEER and GONE as peers come and go
+ *   broker -> peer   ERROR at any time; the broker closes after it
+ */
+#define IST_WIRE_HELLO 1u /* abi, kind, name: instance */
+#define IST_WIRE_WELCOME                                                                           \
+	2u                 /* abi, id, incarnation, vectors, count: max_peers, size: of all,       \
+			      page_size, offset/length: of output sections, name: group; 1 fd: memory */
+#define IST_WIRE_REGION 3u /* id: index, right, coherence, offset, size, name */
+#define IST_WIRE_PEER 4u   /* id, incarnation, vectors, kind, name; `vectors` fds: eventfds */
+#define IST_WIRE_READY 5u
+#define IST_WIRE_GONE 6u  /* id, incarnation, state: IST_PEER_ABSENT or IST_PEER_DEAD */
+#define IST_WIRE_BYE 7u   /* my mappings are gone */
+#define IST_WIRE_ERROR 8u /* code: errno, text */
+
+#define IST_RIGHT_NONE 0u
+#define IST_RIGHT_READ 1u
+#define IST_RIGHT_WRITE 2u /* and read */
+
+struct ist_wire {
+	uint32_t type; /* IST_WIRE_* */
+	uint32_t abi;  /* IST_ABI_MAJOR << 16 | IST_ABI_MINOR */
+	uint32_t id;
+	uint32_t incarnation;
+	uint32_t vectors;
+	uint32_t kind;
+	uint32_t right; /* IST_RIGHT_* */
+	uint32_t coherence;
+	uint32_t state;
+	uint32_t code;
+	uint32_t count;
+	uint32_t reserved0;
+	uint64_t offset;
+	uint64_t size;
+	uint64_t length;
+	uint64_t page_size;
+	char name[IST_NAME_SIZE];
+	char text[144];
+};
+IST_ABI_OFFSET(struct ist_wire, id, 8);
+IST_ABI_OFFSET(struct ist_wire, incarnation, 12);
+IST_ABI_OFFSET(struct ist_wire, vectors, 16);
+IST_ABI_OFFSET(struct ist_wire, kind, 20);
+IST_ABI_OFFSET(struct ist_wire, right, 24);
+IST_ABI_OFFSET(struct ist_wire, coherence, 28);
+IST_ABI_OFFSET(struct ist_wire, state, 32);
+IST_ABI_OFFSET(struct ist_wire, code, 36);
+IST_ABI_OFFSET(struct ist_wire, count, 40);
+IST_ABI_OFFSET(struct ist_wire, reserved0, 44);
+IST_ABI_OFFSET(struct ist_wire, offset, 48);
+IST_ABI_OFFSET(struct ist_wire, size, 56);
+IST_ABI_OFFSET(struct ist_wire, length, 64);
+IST_ABI_OFFSET(struct ist_wire, page_size, 72);
+IST_ABI_OFFSET(struct ist_wire, name, 80);
+IST_ABI_OFFSET(struct ist_wire, text, 112);
+IST_ABI_SIZE(struct ist_wire, 256);
+
+/* ---- App boot -------------------------------------------------------------------------------- */
+/*
+ * An app VM starts at its ELF entry in 64-bit mode, ring 0, interrupts off, paging on (identity,
+ * user pages, page 0 absent), SSE and AVX on, x2APIC on, RDI = address of this block, no stack.
+ * Doorbells arrive as interrupts IST_BOOT_INTERRUPT(group index, vector).
+ */
+#define IST_BOOT_MAGIC 0x544f4f4254534921ull /* "!ISTBOOT" in memory */
+#define IST_BOOT_INTERRUPT(group, vector) (0x40u + (group)*IST_VECTORS_MAX + (vector))
+
+/* Ports. */
+#define IST_PORT_CONSOLE                                                                           \
+	0xe9u /* out 8: a byte to the console, one exit a byte (also `rep outsb`) */
+#define IST_PORT_PRINT                                                                             \
+	0xecu /* out 32: address of a struct ist_boot_text for the console: one exit */
+#define IST_PORT_EXIT 0xf4u  /* out 32: end this VM with this exit status (low 8 bits) */
+#define IST_PORT_FAULT 0xf8u /* out 32: address of a struct ist_boot_fault; ends this VM */
+#define IST_PORT_EXITS 0xfcu /* in 32: VM exits of this vCPU so far, modulo 2^32 */
+
+struct ist_boot_group {
+	char name[IST_NAME_SIZE];
+	uint64_t memory;      /* guest-physical address of the group's memory */
+	uint64_t memory_size; /* bytes */
+	uint64_t registers;   /* guest-physical address of the device's register page */
+	uint32_t id;          /* mine in this group */
+	uint32_t incarnation; /* mine */
+	uint32_t vectors;
+	uint32_t max_peers;
+	uint8_t rights[IST_REGIONS_MAX]; /* IST_RIGHT_*, by region index */
+	uint8_t reserved[24];
+};
+IST_ABI_OFFSET(struct ist_boot_group, memory, 32);
+IST_ABI_OFFSET(struct ist_boot_group, memory_size, 40);
+IST_ABI_OFFSET(struct ist_boot_group, registers, 48);
+IST_ABI_OFFSET(struct ist_boot_group, id, 56);
+IST_ABI_OFFSET(struct ist_boot_group, incarnation, 60);
+IST_ABI_OFFSET(struct ist_boot_group, vectors, 64);
+IST_ABI_OFFSET(struct ist_boot_group, max_peers, 68);
+IST_ABI_OFFSET(struct ist_boot_group, rights, 72);
+IST_ABI_OFFSET(struct ist_boot_group, reserved, 104);
+IST_ABI_SIZE(struct ist_boot_group, 128);
+
+struct ist_boot {
+	uint64_t magic;      /* IST_BOOT_MAGIC */
+	uint32_t abi;        /* IST_ABI_MAJOR << 16 | IST_ABI_MINOR */
+	uint32_t size;       /* of this block */
+	uint64_t ram_size;   /* bytes of RAM, from address 0 */
+	uint64_t free_start; /* RAM from here ... */
+	uint64_t free_end;   /* ... to here is the application's */
+	uint64_t tsc_hz;
+	uint64_t tsc_base;     /* at this TSC value ... */
+	uint64_t time_base_ns; /* ... the host's CLOCK_MONOTONIC was this */
+	uint64_t argv;         /* address of argc pointers to strings and a null one */
+	uint32_t argc;
+	uint32_t groups; /* entries in use in group[] */
+	char instance[IST_NAME_SIZE];
+	uint64_t reserved[2];
+	struct ist_boot_group group[IST_GROUPS_MAX];
+};
+IST_ABI_OFFSET(struct ist_boot, abi, 8);
+IST_ABI_OFFSET(struct ist_boot, size, 12);
+IST_ABI_OFFSET(struct ist_boot, ram_size, 16);
+IST_ABI_OFFSET(struct ist_boot, free_start, 24);
+IST_ABI_OFFSET(struct ist_boot, free_end, 32);
+IST_ABI_OFFSET(struct ist_boot, tsc_hz, 40);
+IST_ABI_OFFSET(struct ist_boot, tsc_base, 48);
+IST_ABI_OFFSET(struct ist_boot, time_base_ns, 56);
+IST_ABI_OFFSET(struct ist_boot, argv, 64);
+IST_ABI_OFFSET(struct ist_boot, argc, 72);
+IST_ABI_OFFSET(struct ist_boot, groups, 76);
+IST_ABI_OFFSET(struct ist_boot, instance, 80);
+IST_ABI_OFFSET(struct ist_boot, reserved, 112);
+IST_ABI_OFFSET(struct ist_boot, group, 128);
+IST_ABI_SIZE(struct ist_boot, 1152);
+
+/* Bytes in RAM for the console. */
+struct ist_boot_text {
+	uint64_t address;
+	uint64_t length;
+};
+IST_ABI_OFFSET(struct ist_boot_text, length, 8);
+IST_ABI_SIZE(struct ist_boot_text, 16);
+
+/* What the runtime's exception stub reports. Register order as pushed by the stub. */
+struct ist_boot_fault {
+	uint64_t vector;  /* x86 exception number */
+	uint64_t error;   /* error code, 0 where there is none */
+	uint64_t address; /* CR2 */
+	uint64_t rip, cs, rflags, rsp, ss;
+	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp;
+	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
+};
+IST_ABI_OFFSET(struct ist_boot_fault, rip, 24);
+IST_ABI_OFFSET(struct ist_boot_fault, rax, 64);
+IST_ABI_OFFSET(struct ist_boot_fault, r8, 120);
+IST_ABI_SIZE(struct ist_boot_fault, 184);
+
+#endif

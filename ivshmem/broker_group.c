@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* broker_group.c: a group: its memory, its door, and who comes through it. */
+#include "broker_internal.h"
+#include "log.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PASSWD_SIZE 16384
+
+static int find_user(const char *name, uid_t *out)
+{
+	char buffer[PASSWD_SIZE];
+	struct passwd entry, *found;
+	int r = getpwnam_r(name, &entry, buffer, sizeof(buffer), &found);
+
+	if (r)
+		return -r;
+	if (!found)
+		return -EINVAL;
+	*out = entry.pw_uid;
+	return 0;
+}
+
+static int find_users(struct ivshm_group *group, char *error, size_t error_size)
+{
+	const struct ivshm_group_config *config = group->config;
+
+	if (config->users_count == 0)
+		return 0;
+	group->users = calloc(config->users_count, sizeof(group->users[0]));
+	if (!group->users)
+		return ivshm_fail(error, error_size, -ENOMEM, "group '%s': out of memory",
+				  config->name);
+	for (unsigned i = 0; i < config->users_count; i++) {
+		int r = find_user(config->users[i], &group->users[i]);
+
+		if (r) {
+			free(group->users);
+			return ivshm_fail(error, error_size, r, "group '%s': no user '%s'",
+					  config->name, config->users[i]);
+		}
+	}
+	group->users_count = config->users_count;
+	return 0;
+}
+
+/* One a call: the next event brings the next. */
+static void on_listener(void *owner, uint32_t events)
+{
+	struct ivshm_group *group = owner;
+	int fd = accept4(group->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int r = fd < 0 ? -errno : ivshm_link_create(group, fd);
+
+	(void)events;
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS) {
+		ivshm_broker_warn(group->broker, "group %s: cannot take a connection: %s",
+				  group->config->name, strerror(-r));
+		group->paused = true;
+		ivshm_watch_change(group->broker, &group->listener, 0);
+		ivshm_broker_tick_later(group->broker);
+	}
+}
+
+int ivshm_group_create(struct ivshm_group *group, struct ivshm_broker *broker,
+		       const struct ivshm_group_config *config, const char *dir, char *error,
+		       size_t error_size)
+{
+	int r;
+
+	group->broker = broker;
+	group->config = config;
+	r = find_users(group, error, error_size);
+	if (r)
+		return r;
+	r = ivshm_memory_create(&group->memory, broker->config, config, error, error_size);
+	if (r)
+		goto out_users;
+	r = ivshm_door_open(&group->door, dir, config, error, error_size);
+	if (r)
+		goto out_memory;
+	group->listener.fd = group->door.listener;
+	group->listener.ready = on_listener;
+	group->listener.owner = group;
+	r = ivshm_watch_add(broker, &group->listener, EPOLLIN);
+	if (r) {
+		ivshm_fail(error, error_size, r, "group '%s': %s", config->name, strerror(-r));
+		goto out_door;
+	}
+	ivshm_log(IVSHM_LOG_INFO, "group %s: served at %s", config->name, group->door.socket_path);
+	return 0;
+
+out_door:
+	ivshm_watch_close(&group->listener);
+	ivshm_door_close(&group->door);
+out_memory:
+	ivshm_memory_destroy(&group->memory);
+out_users:
+	free(group->users);
+	return r;
+}
+
+void ivshm_group_destroy(struct ivshm_group *group)
+{
+	while (group->links)
+		ivshm_link_destroy(group->links);
+	ivshm_watch_close(&group->listener);
+	ivshm_door_close(&group->door);
+	ivshm_memory_destroy(&group->memory);
+	free(group->users);
+}
+
+void ivshm_group_tick(struct ivshm_group *group)
+{
+	struct ivshm_link *next;
+
+	if (group->paused) {
+		group->paused = false;
+		ivshm_watch_change(group->broker, &group->listener, EPOLLIN);
+	}
+	for (struct ivshm_link *link = group->links; link; link = next) {
+		next = link->next;
+		ivshm_link_tick(link);
+	}
+}

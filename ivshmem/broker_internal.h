@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * broker_internal.h: what the broker's files share.
+ *
+ * A group has a seat for each ID, and a link for each connection. An admitted link holds a seat
+ * until its incarnation has ended, which may be long after its socket was closed: as long as its
+ * process lives it may have the group mapped.
+ */
+#ifndef IVSHM_BROKER_INTERNAL_H
+#define IVSHM_BROKER_INTERNAL_H
+
+#include <linux/aio_abi.h>
+#include <sys/types.h>
+
+#include "broker.h"
+#include "memory.h"
+#include "wire.h"
+
+#define IVSHM_TICKS_A_SECOND 10
+#define IVSHM_HELLO_SECONDS 5
+#define IVSHM_STRANGERS_MAX (IST_PEERS_MAX + 32u) /* of a group: connections without a HELLO */
+
+/* A descriptor in the broker's epoll set and who handles it. */
+struct ivshm_watch {
+	int fd; /* -1: none */
+	void (*ready)(void *owner, uint32_t events);
+	void *owner;
+};
+
+/*
+ * Rings eventfds without blocking, ever. Whoever holds an eventfd can fill it and take away its
+ * O_NONBLOCK, which all holders share, so write(2) could block; its use as the completion event of
+ * asynchronous I/O cannot. The I/O is a read of no bytes.
+ */
+struct ivshm_bell {
+	aio_context_t context;
+};
+
+int ivshm_bell_create(struct ivshm_bell *bell);
+void ivshm_bell_destroy(struct ivshm_bell *bell);
+void ivshm_bell_ring(struct ivshm_bell *bell, int source, int eventfd);
+
+/* Where one group is met: its lock file and its listening socket. */
+struct ivshm_door {
+	int lock; /* flock()ed while a broker serves the group */
+	int listener;
+	char *lock_path;
+	char *socket_path;
+};
+
+int ivshm_door_open(struct ivshm_door *door, const char *dir,
+		    const struct ivshm_group_config *group, char *error, size_t error_size);
+void ivshm_door_close(struct ivshm_door *door);
+
+/* An ID of a group. */
+struct ivshm_seat {
+	uint32_t state; /* IST_PEER_* */
+	uint32_t incarnation;
+	struct ivshm_link *link; /* who sits there; NULL when absent or dead */
+	uint32_t kind;
+	int fds[IST_VECTORS_MAX]; /* eventfds, valid while there is a link */
+};
+
+struct ivshm_group {
+	struct ivshm_broker *broker;
+	const struct ivshm_group_config *config;
+	struct ivshm_memory memory;
+	struct ivshm_door door;
+	struct ivshm_watch listener;
+	bool paused; /* no accept() before the next tick: no descriptors were left */
+	uid_t *users;
+	unsigned users_count;
+	struct ivshm_seat seat[IST_PEERS_MAX];
+	struct ivshm_link *links;
+	unsigned strangers;
+};
+
+struct ivshm_broker {
+	const struct ivshm_config *config;
+	int epoll;
+	struct ivshm_watch timer; /* ticks while something waits for time to pass */
+	bool ticking;
+	struct ivshm_bell bell;
+	uint64_t warned_second; /* when the last warnings were written, and how many */
+	unsigned warnings;
+	char *made_dir; /* the directory, when this broker made it */
+	unsigned groups_count;
+	struct ivshm_group group[]; /* by configuration */
+};
+
+/* What a link was last told about an ID. */
+struct ivshm_told {
+	uint32_t incarnation; /* 0: nothing that is not gone */
+	uint32_t gone;        /* 1: that incarnation has ended; told next */
+	uint32_t state;       /* how it ended */
+};
+
+/* How far a link has been told what it must know. */
+enum ivshm_stage {
+	IVSHM_STAGE_HELLO, /* has not said who it is */
+	IVSHM_STAGE_WELCOME,
+	IVSHM_STAGE_REGIONS,
+	IVSHM_STAGE_SELF,
+	IVSHM_STAGE_PEERS,
+	IVSHM_STAGE_READY,
+	IVSHM_STAGE_UPDATES,
+	IVSHM_STAGE_DEAF, /* nothing more is told */
+};
+
+struct ivshm_link {
+	struct ivshm_group *group;
+	struct ivshm_link *next;
+	struct ivshm_watch socket;
+	struct ivshm_watch process; /* its pidfd */
+	pid_t pid;
+	uid_t uid;
+	unsigned ticks; /* while it has not said HELLO */
+	enum ivshm_stage stage;
+	uint32_t at;   /* next region or ID to be told of, within a stage */
+	bool blocked;  /* its socket is full: waits for EPOLLOUT */
+	bool deferred; /* a send failed for want of memory: again at the next tick */
+	bool ready;    /* said READY */
+	bool bye;      /* said BYE */
+	uint32_t id;   /* valid from IVSHM_STAGE_WELCOME on */
+	struct ivshm_told told[IST_PEERS_MAX];
+};
+
+/* broker.c */
+int ivshm_watch_add(struct ivshm_broker *broker, struct ivshm_watch *watch, uint32_t events);
+void ivshm_watch_change(struct ivshm_broker *broker, struct ivshm_watch *watch, uint32_t events);
+void ivshm_watch_close(struct ivshm_watch *watch);
+void ivshm_broker_tick_later(struct ivshm_broker *broker);
+/* A warning that a peer can cause: few of them are written each second. */
+void ivshm_broker_warn(struct ivshm_broker *broker, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* broker_group.c */
+int ivshm_group_create(struct ivshm_group *group, struct ivshm_broker *broker,
+		       const struct ivshm_group_config *config, const char *dir, char *error,
+		       size_t error_size);
+void ivshm_group_destroy(struct ivshm_group *group);
+void ivshm_group_tick(struct ivshm_group *group);
+
+/* broker_seat.c: the life of an incarnation. */
+int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind);
+void ivshm_seat_live(struct ivshm_link *link);
+void ivshm_seat_leaving(struct ivshm_link *link);
+void ivshm_seat_end(struct ivshm_link *link, uint32_t state);
+
+/* broker_link.c: a connection, what it says. */
+int ivshm_link_create(struct ivshm_group *group, int socket);
+void ivshm_link_destroy(struct ivshm_link *link);
+void ivshm_link_tick(struct ivshm_link *link);
+/* Says why, in an ERROR message and a warning. The caller closes. */
+void ivshm_link_refuse(struct ivshm_link *link, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* broker_tell.c: what a connection is told. Goes on until all is told or its socket is full. */
+void ivshm_link_tell(struct ivshm_link *link);
+
+#endif

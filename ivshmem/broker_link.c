@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * broker_link.c: a connection: who is behind it, what it says, and its two ends.
+ *
+ * Its socket and its process end independently. An incarnation that did not say BYE ends with its
+ * process: until then its mappings may be in use.
+ */
+#include "broker_internal.h"
+#include "log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SO_PEERPIDFD /* Linux 6.5 */
+#define SO_PEERPIDFD 77
+#endif
+
+/* Enough for some packets. Descriptors under way count against the limits of the broker's user. */
+#define SEND_BUFFER 4096
+#define UNREAD_MAX 256u /* packets taken of one link in a go when its end is near */
+
+void ivshm_link_refuse(struct ivshm_link *link, int code, const char *format, ...)
+{
+	struct ivshm_packet packet = {.wire = {.type = IST_WIRE_ERROR, .code = (uint32_t)code}};
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(packet.wire.text, sizeof(packet.wire.text), format, arguments);
+	va_end(arguments);
+	ivshm_wire_send(link->socket.fd, &packet);
+	ivshm_broker_warn(link->group->broker, "group %s: refused pid %d of user %u: %s",
+			  link->group->config->name, (int)link->pid, (unsigned)link->uid,
+			  packet.wire.text);
+}
+
+static const char *instance_name(const struct ivshm_group *group, uint32_t id)
+{
+	return group->broker->config->instances[group->config->member[id]].name;
+}
+
+/* ID of the member of that name, or members_count. */
+static uint32_t find_member(const struct ivshm_group *group, const char *name)
+{
+	uint32_t id = 0;
+
+	while (id < group->config->members_count && strcmp(instance_name(group, id), name) != 0)
+		id++;
+	return id;
+}
+
+static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
+{
+	struct ivshm_group *group = link->group;
+	uint32_t id = find_member(group, wire->name);
+	int r;
+
+	if (IVSHM_WIRE_ABI_MAJOR(wire->abi) != IST_ABI_MAJOR) {
+		ivshm_link_refuse(link, EPROTONOSUPPORT,
+				  "isthmus ABI %u.%u is not spoken here (this broker: %u.%u)",
+				  IVSHM_WIRE_ABI_MAJOR(wire->abi), IVSHM_WIRE_ABI_MINOR(wire->abi),
+				  IST_ABI_MAJOR, IST_ABI_MINOR);
+		return -EPROTO;
+	}
+	if (wire->kind > IST_KIND_PROCESS) {
+		ivshm_link_refuse(link, EINVAL, "%u is not a kind of instance", wire->kind);
+		return -EPROTO;
+	}
+	if (id == group->config->members_count) {
+		ivshm_link_refuse(link, EACCES, "instance '%s' is not in group '%s'", wire->name,
+				  group->config->name);
+		return -EACCES;
+	}
+	if (group->seat[id].link) {
+		ivshm_link_refuse(link, EBUSY, "instance '%s' is already in group '%s' (pid %d)",
+				  wire->name, group->config->name, (int)group->seat[id].link->pid);
+		return -EBUSY;
+	}
+	r = ivshm_seat_admit(link, id, wire->kind);
+	if (r) {
+		ivshm_link_refuse(link, -r, "instance '%s': no eventfds: %s", wire->name,
+				  strerror(-r));
+		return r;
+	}
+	group->strangers--;
+	link->stage = IVSHM_STAGE_WELCOME;
+	ivshm_link_tell(link);
+	return 0;
+}
+
+/* Not a message that may come now. */
+static int out_of_order(struct ivshm_link *link, const struct ist_wire *wire)
+{
+	static const char *const name[] = {"?",     "HELLO", "WELCOME", "REGION", "PEER",
+					   "READY", "GONE",  "BYE",     "ERROR"};
+
+	if (wire->type >= sizeof(name) / sizeof(name[0]) || wire->type == 0)
+		ivshm_link_refuse(link, EPROTO, "unknown message type %u", wire->type);
+	else
+		ivshm_link_refuse(link, EPROTO, "%s is out of order here", name[wire->type]);
+	return -EPROTO;
+}
+
+static int hear(struct ivshm_link *link, const struct ist_wire *wire)
+{
+	bool told = link->stage == IVSHM_STAGE_UPDATES;
+
+	if (wire->type == IST_WIRE_HELLO && link->stage == IVSHM_STAGE_HELLO)
+		return hear_hello(link, wire);
+	if (wire->type == IST_WIRE_READY && told && !link->ready) {
+		link->ready = true;
+		ivshm_seat_live(link);
+		return 0;
+	}
+	if (wire->type == IST_WIRE_BYE && link->stage > IVSHM_STAGE_HELLO && !link->bye) {
+		link->bye = true;
+		link->stage = IVSHM_STAGE_DEAF;
+		ivshm_seat_leaving(link);
+		return 0;
+	}
+	return out_of_order(link, wire);
+}
+
+/* Takes one packet. Returns 0; -EAGAIN: there is none; others: the connection is over. */
+static int receive_one(struct ivshm_link *link)
+{
+	struct ivshm_packet packet;
+	int r = ivshm_wire_receive(link->socket.fd, &packet);
+
+	switch (r) {
+	case 0:
+		break;
+	case -EMSGSIZE:
+		ivshm_link_refuse(link, EMSGSIZE, "a message is %zu bytes, no more and no less",
+				  sizeof(packet.wire));
+		return r;
+	case -EBADMSG:
+		ivshm_link_refuse(link, EBADMSG, "a name or text is not terminated");
+		return r;
+	case -ETOOMANYREFS:
+		ivshm_link_refuse(link, EPROTO, "a peer sends no descriptors");
+		return r;
+	default:
+		return r;
+	}
+	if (packet.fds_count > 0) {
+		ivshm_wire_close_fds(&packet);
+		ivshm_link_refuse(link, EPROTO, "a peer sends no descriptors");
+		return -EPROTO;
+	}
+	return hear(link, &packet.wire);
+}
+
+static void unlink_and_free(struct ivshm_link *link)
+{
+	struct ivshm_link **at = &link->group->links;
+
+	while (*at != link)
+		at = &(*at)->next;
+	*at = link->next;
+	free(link);
+}
+
+/* Unread packets would make the other side's next read fail, before it reads why. */
+static void close_socket(struct ivshm_link *link)
+{
+	for (unsigned i = 0; i < UNREAD_MAX; i++) {
+		if (recv(link->socket.fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC) <= 0)
+			break;
+	}
+	ivshm_watch_close(&link->socket);
+}
+
+/* The connection is over. Frees the link, unless it is kept until its process has ended. */
+static void hang_up(struct ivshm_link *link)
+{
+	bool admitted = link->stage != IVSHM_STAGE_HELLO;
+
+	close_socket(link);
+	link->stage = IVSHM_STAGE_DEAF;
+	if (admitted && !link->bye) {
+		ivshm_seat_leaving(link);
+		return;
+	}
+	ivshm_watch_close(&link->process);
+	if (admitted)
+		ivshm_seat_end(link, IST_PEER_ABSENT);
+	else
+		link->group->strangers--;
+	unlink_and_free(link);
+}
+
+static void on_socket(void *owner, uint32_t events)
+{
+	struct ivshm_link *link = owner;
+	int r = 0;
+
+	if (events & ~(uint32_t)EPOLLOUT)
+		r = receive_one(link);
+	if (r && r != -EAGAIN)
+		hang_up(link);
+	else if (events & EPOLLOUT)
+		ivshm_link_tell(link);
+}
+
+/* The process is gone, and its mappings with it. What it had sent before counts. */
+static void on_process(void *owner, uint32_t events)
+{
+	struct ivshm_link *link = owner;
+	int r = link->socket.fd < 0 ? -EPIPE : 0;
+
+	(void)events;
+	for (unsigned i = 0; r == 0 && i < UNREAD_MAX; i++)
+		r = receive_one(link);
+	if (link->socket.fd >= 0)
+		close_socket(link);
+	ivshm_watch_close(&link->process);
+	if (link->stage == IVSHM_STAGE_HELLO) {
+		link->group->strangers--;
+	} else {
+		link->stage = IVSHM_STAGE_DEAF;
+		ivshm_seat_end(link, link->bye ? IST_PEER_ABSENT : IST_PEER_DEAD);
+	}
+	unlink_and_free(link);
+}
+
+static bool may_join(const struct ivshm_group *group, uid_t uid)
+{
+	if (uid == 0 || uid == geteuid())
+		return true;
+	for (unsigned i = 0; i < group->users_count; i++) {
+		if (group->users[i] == uid)
+			return true;
+	}
+	return false;
+}
+
+/* A pidfd of who connected. */
+static int open_process(int socket, pid_t pid)
+{
+	struct pollfd p = {.fd = socket, .events = POLLRDHUP};
+	int fd;
+	socklen_t size = sizeof(fd);
+
+	if (!getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &fd, &size))
+		return fd;
+	if (errno != ENOPROTOOPT)
+		return -errno;
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd < 0)
+		return -errno;
+	/* Who has not hung up by now has lived until now: its number is still its own. */
+	if (poll(&p, 1, 0) != 0) {
+		close(fd);
+		return -ESRCH;
+	}
+	return fd;
+}
+
+static int identify(struct ivshm_link *link)
+{
+	struct ivshm_group *group = link->group;
+	struct ucred who;
+	socklen_t size = sizeof(who);
+
+	if (getsockopt(link->socket.fd, SOL_SOCKET, SO_PEERCRED, &who, &size))
+		return -errno;
+	link->pid = who.pid;
+	link->uid = who.uid;
+	if (!may_join(group, who.uid)) {
+		ivshm_link_refuse(link, EACCES, "user %u may not join group '%s'",
+				  (unsigned)who.uid, group->config->name);
+		return -EACCES;
+	}
+	if (group->strangers >= IVSHM_STRANGERS_MAX) {
+		ivshm_link_refuse(link, EAGAIN, "%u connections have not said HELLO yet",
+				  group->strangers);
+		return -EBUSY;
+	}
+	link->process.fd = open_process(link->socket.fd, who.pid);
+	return link->process.fd < 0 ? link->process.fd : 0;
+}
+
+/* Takes over the socket, on errors too. */
+int ivshm_link_create(struct ivshm_group *group, int socket)
+{
+	struct ivshm_link *link = calloc(1, sizeof(*link));
+	int size = SEND_BUFFER;
+	int r;
+
+	if (!link) {
+		close(socket);
+		return -ENOMEM;
+	}
+	link->group = group;
+	link->socket = (struct ivshm_watch){.fd = socket, .ready = on_socket, .owner = link};
+	link->process = (struct ivshm_watch){.fd = -1, .ready = on_process, .owner = link};
+	r = identify(link);
+	if (r)
+		goto out;
+	setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	r = ivshm_watch_add(group->broker, &link->socket, EPOLLIN | EPOLLRDHUP);
+	if (r)
+		goto out;
+	r = ivshm_watch_add(group->broker, &link->process, EPOLLIN);
+	if (r)
+		goto out;
+	link->next = group->links;
+	group->links = link;
+	group->strangers++;
+	ivshm_broker_tick_later(group->broker);
+	return 0;
+
+out:
+	ivshm_watch_close(&link->process);
+	close_socket(link);
+	free(link);
+	return r;
+}
+
+void ivshm_link_tick(struct ivshm_link *link)
+{
+	if (link->deferred)
+		ivshm_link_tell(link);
+	if (link->stage != IVSHM_STAGE_HELLO)
+		return;
+	ivshm_broker_tick_later(link->group->broker);
+	if (++link->ticks > IVSHM_HELLO_SECONDS * IVSHM_TICKS_A_SECOND) {
+		ivshm_link_refuse(link, ETIMEDOUT, "no HELLO in %d seconds", IVSHM_HELLO_SECONDS);
+		hang_up(link);
+	}
+}
+
+/* The broker goes, the peer stays: its roster entry is left as it is. */
+void ivshm_link_destroy(struct ivshm_link *link)
+{
+	if (link->socket.fd >= 0)
+		close_socket(link);
+	ivshm_watch_close(&link->process);
+	if (link->stage != IVSHM_STAGE_HELLO) {
+		struct ivshm_seat *seat = &link->group->seat[link->id];
+
+		for (uint32_t i = 0; i < link->group->config->vectors; i++)
+			close(seat->fds[i]);
+	}
+	unlink_and_free(link);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * broker_seat.c: the life of an incarnation: joining, live, leaving, and how it ended.
+ *
+ * The order matters to who watches. A peer hears of a new one by PEER (its doorbells), then by the
+ * roster, then by its own doorbell. Of the end it hears by the roster, then by GONE, then by its
+ * doorbell. The eventfds are closed last.
+ */
+#include "broker_internal.h"
+#include "log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static const char *name_of(const struct ivshm_link *link)
+{
+	const struct ivshm_group *group = link->group;
+
+	return group->broker->config->instances[group->config->member[link->id]].name;
+}
+
+static void log_change(const struct ivshm_link *link, const char *what)
+{
+	ivshm_log(IVSHM_LOG_INFO, "group %s: peer %s (ID %u, incarnation %u) %s, pid %d",
+		  link->group->config->name, name_of(link), link->id,
+		  link->group->seat[link->id].incarnation, what, (int)link->pid);
+}
+
+/* Vector 0 of all that are live: the roster has changed. */
+static void ring_all(struct ivshm_group *group)
+{
+	for (uint32_t id = 0; id < group->config->max_peers; id++) {
+		if (group->seat[id].state == IST_PEER_LIVE)
+			ivshm_bell_ring(&group->broker->bell, group->memory.fd,
+					group->seat[id].fds[IST_VECTOR_ROSTER]);
+	}
+}
+
+static void tell_all(struct ivshm_group *group)
+{
+	for (struct ivshm_link *link = group->links; link; link = link->next)
+		ivshm_link_tell(link);
+}
+
+static void set_state(struct ivshm_link *link, uint32_t state)
+{
+	struct ivshm_seat *seat = &link->group->seat[link->id];
+
+	seat->state = state;
+	ivshm_roster_set_state(&link->group->memory, link->id, seat->incarnation, state);
+}
+
+static void close_eventfds(struct ivshm_seat *seat, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		close(seat->fds[i]);
+}
+
+int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind)
+{
+	struct ivshm_group *group = link->group;
+	struct ivshm_seat *seat = &group->seat[id];
+	uint32_t vectors = group->config->vectors;
+
+	for (uint32_t i = 0; i < vectors; i++) {
+		seat->fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		if (seat->fds[i] < 0) {
+			int r = -errno;
+
+			close_eventfds(seat, i);
+			return r;
+		}
+	}
+	if (++seat->incarnation == 0)
+		seat->incarnation = 1;
+	seat->state = IST_PEER_JOINING;
+	seat->kind = kind;
+	seat->link = link;
+	link->id = id;
+	ivshm_roster_admit(&group->memory, id, seat->incarnation, name_of(link), vectors, kind);
+	ring_all(group);
+	log_change(link, "admitted");
+	return 0;
+}
+
+void ivshm_seat_live(struct ivshm_link *link)
+{
+	struct ivshm_seat *seat = &link->group->seat[link->id];
+
+	seat->state = IST_PEER_LIVE;
+	tell_all(link->group);
+	set_state(link, IST_PEER_LIVE);
+	ring_all(link->group);
+	log_change(link, "joined");
+}
+
+void ivshm_seat_leaving(struct ivshm_link *link)
+{
+	set_state(link, IST_PEER_LEAVING);
+	ring_all(link->group);
+	log_change(link, "leaves");
+}
+
+void ivshm_seat_end(struct ivshm_link *link, uint32_t state)
+{
+	struct ivshm_group *group = link->group;
+	struct ivshm_seat *seat = &group->seat[link->id];
+
+	set_state(link, state);
+	for (struct ivshm_link *other = group->links; other; other = other->next) {
+		struct ivshm_told *told = &other->told[link->id];
+
+		if (told->incarnation == seat->incarnation) {
+			told->gone = 1;
+			told->state = state;
+		}
+	}
+	tell_all(group);
+	ring_all(group);
+	close_eventfds(seat, group->config->vectors);
+	seat->link = NULL;
+	log_change(link, state == IST_PEER_DEAD ? "died" : "left");
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* client.h: a VM process's side of the broker's socket (abi.h, IST_WIRE_*). */
+#ifndef IVSHM_CLIENT_H
+#define IVSHM_CLIENT_H
+
+#include "abi.h"
+
+struct ivshm_client_region {
+	char name[IST_NAME_SIZE];
+	uint64_t offset;
+	uint64_t size;
+	uint32_t right; /* IST_RIGHT_* */
+	uint32_t coherence;
+};
+
+struct ivshm_client_peer {
+	uint32_t id;
+	uint32_t incarnation;
+	uint32_t vectors;
+	uint32_t kind;
+	char name[IST_NAME_SIZE];
+	int fds[IST_VECTORS_MAX]; /* eventfds, one a vector */
+};
+
+struct ivshm_client_ops {
+	/* A peer (or this one itself, first of all) can be rung. Takes over the descriptors. */
+	void (*peer)(void *context, const struct ivshm_client_peer *peer);
+	/* That incarnation is gone: IST_PEER_ABSENT or IST_PEER_DEAD. */
+	void (*gone)(void *context, uint32_t id, uint32_t incarnation, uint32_t state);
+};
+
+struct ivshm_client {
+	int socket;
+	int memory; /* the group's memfd */
+	uint32_t id;
+	uint32_t incarnation;
+	uint32_t vectors;
+	uint32_t max_peers;
+	uint64_t size; /* of the group's memory, a power of two */
+	uint64_t page_size;
+	uint64_t output_offset; /* 0: no output sections */
+	uint64_t output_size;
+	char group[IST_NAME_SIZE];
+	unsigned regions;
+	struct ivshm_client_region region[IST_REGIONS_MAX];
+	uint32_t present[IST_PEERS_MAX]; /* incarnation of each peer told of and not gone, or 0 */
+	const struct ivshm_client_ops *ops;
+	void *context;
+};
+
+/*
+ * Joins the group behind `path` as `instance`: everything the broker says is checked (offsets and
+ * sizes inside the memory, the memory's real size and seals). Blocks until the broker's READY, at
+ * most 10 s; ops->peer is called for each present peer. On an error one line is in `error`, nothing
+ * is left open, and ops->gone has been called for all that ops->peer was. Returns 0 or -errno.
+ */
+int ivshm_client_join(struct ivshm_client *client, const char *path, const char *instance,
+		      uint32_t kind, const struct ivshm_client_ops *ops, void *context, char *error,
+		      size_t error_size);
+
+/* Tells the broker that this peer has mapped the group: makes it live. */
+int ivshm_client_ready(struct ivshm_client *client);
+
+/*
+ * Handles what the broker has sent (client->socket readable), without blocking. Returns 0; -EPIPE:
+ * it is gone; others: it sent an error or nonsense (logged): no more comes, leave.
+ */
+int ivshm_client_dispatch(struct ivshm_client *client);
+
+/* Says good-bye and closes everything. Mappings must be gone before. */
+void ivshm_client_leave(struct ivshm_client *client);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* memory.c: see memory.h. */
+#include "memory.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "channel.h"
+#include "platform.h"
+
+#define GUARD ((uint64_t)1 << 30)
+#define MAIN_OFFSET ((uint64_t)IST_REGIONS_OFFSET)
+
+static uint8_t *base;
+static uint64_t total, main_bytes;
+static uint32_t joining;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t rung = PTHREAD_COND_INITIALIZER;
+static uint32_t counts[MEM_PEERS][MEM_VECTORS];
+
+static struct ist_peer *peer(uint32_t id)
+{
+	return (struct ist_peer *)(void *)(base + IST_PEER_TABLE_OFFSET) + id;
+}
+
+static struct ist_roster *roster(void)
+{
+	return (struct ist_roster *)(void *)(base + IST_ROSTER_OFFSET);
+}
+
+void mem_forget_channel(struct ist_channel *channel)
+{
+	if (channel)
+		free(channel->ring_end);
+	free(channel);
+}
+
+uint8_t *mem_base(void)
+{
+	return base;
+}
+
+uint8_t *mem_region(void)
+{
+	return base + MAIN_OFFSET;
+}
+
+void mem_create(uint64_t main_size)
+{
+	main_bytes = main_size;
+	for (total = 65536; total < MAIN_OFFSET + main_size + IST_PAGE; total *= 2)
+		;
+	/* With nothing around it: who looks beyond the group's memory crashes. */
+	base = mmap(NULL, total + 2 * GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (base == MAP_FAILED)
+		abort();
+	base += GUARD;
+	if (mmap(base, total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		abort();
+	memset(counts, 0, sizeof(counts));
+	roster()->magic = IST_ROSTER_MAGIC;
+	roster()->max_peers = MEM_PEERS;
+	roster()->vectors = MEM_VECTORS;
+}
+
+void mem_destroy(void)
+{
+	munmap(base - GUARD, total + 2 * GUARD);
+	base = NULL;
+}
+
+static void ring(uint32_t id, uint32_t vector)
+{
+	pthread_mutex_lock(&lock);
+	counts[id][vector]++;
+	pthread_cond_broadcast(&rung);
+	pthread_mutex_unlock(&lock);
+}
+
+static void set_state(uint32_t id, uint32_t state, uint32_t incarnation)
+{
+	uint32_t i;
+
+	__atomic_store_n(&peer(id)->word, IST_PEER_WORD(state, incarnation), __ATOMIC_RELEASE);
+	__atomic_fetch_add(&roster()->changes, 1, __ATOMIC_RELEASE);
+	for (i = 0; i < MEM_PEERS; i++)
+		ring(i, IST_VECTOR_ROSTER);
+}
+
+struct ist_group *mem_join(uint32_t id)
+{
+	struct ist_group *group = NULL;
+
+	snprintf(peer(id)->name, IST_NAME_SIZE, "peer%u", id);
+	set_state(id, IST_PEER_LIVE, IST_PEER_INCARNATION(peer(id)->word) + 1);
+	joining = id;
+	if (ist_group_open("test", &group))
+		abort();
+	return group;
+}
+
+void mem_die(uint32_t id)
+{
+	set_state(id, IST_PEER_DEAD, IST_PEER_INCARNATION(peer(id)->word));
+}
+
+void mem_leave(uint32_t id)
+{
+	set_state(id, IST_PEER_ABSENT, IST_PEER_INCARNATION(peer(id)->word));
+}
+
+void mem_forget(struct ist_group *group)
+{
+	ist_group_close(group);
+}
+
+struct ist_channel_memory *mem_channel(const char *name)
+{
+	struct ist_object *slot =
+		(struct ist_object *)(void *)(mem_region() + sizeof(struct ist_arena));
+	uint32_t i;
+
+	for (i = 0; i < IST_ARENA_SLOTS; i++)
+		if (slot[i].state == IST_OBJECT_READY &&
+		    !strncmp(slot[i].name, name, IST_NAME_SIZE) && slot[i].offset % 8 == 0 &&
+		    slot[i].offset <= main_bytes - IST_OBJECT_ALIGN)
+			return (void *)(mem_region() + slot[i].offset);
+	return NULL;
+}
+
+uint32_t mem_rings(uint32_t id)
+{
+	uint32_t i, sum = 0;
+
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < MEM_VECTORS; i++)
+		sum += counts[id][i];
+	pthread_mutex_unlock(&lock);
+	return sum;
+}
+
+/* ---- platform.h ------------------------------------------------------------------------------ */
+
+int ist_platform_open(const char *name, struct ist_group *group)
+{
+	group->base = base;
+	group->size = total;
+	snprintf(group->name, sizeof(group->name), "%s", name);
+	group->id = joining;
+	group->incarnation = IST_PEER_INCARNATION(peer(joining)->word);
+	group->vectors = MEM_VECTORS;
+	group->max_peers = MEM_PEERS;
+	group->regions = 2;
+	group->region[0] = (struct ist_group_region){"main", MAIN_OFFSET, main_bytes,
+						     IST_RIGHT_WRITE, IST_COHERENCE_HARDWARE};
+	group->region[1] = (struct ist_group_region){"view", MAIN_OFFSET + main_bytes, IST_PAGE,
+						     IST_RIGHT_READ, IST_COHERENCE_HARDWARE};
+	return 0;
+}
+
+void ist_platform_close(struct ist_group *group)
+{
+	(void)group;
+}
+
+int ist_platform_ring(struct ist_group *group, uint32_t id, uint32_t incarnation, uint32_t vector)
+{
+	if (id >= MEM_PEERS ||
+	    ist_group_peer_word(group, id) != IST_PEER_WORD(IST_PEER_LIVE, incarnation))
+		return -EPIPE;
+	ring(id, vector);
+	return 0;
+}
+
+uint32_t ist_platform_count(struct ist_group *group, uint32_t vector)
+{
+	uint32_t count;
+
+	pthread_mutex_lock(&lock);
+	count = counts[group->id][vector];
+	pthread_mutex_unlock(&lock);
+	return count;
+}
+
+uint32_t ist_platform_count_all(struct ist_group *group)
+{
+	return mem_rings(group->id);
+}
+
+void ist_platform_wait(struct ist_group *group, uint32_t seen, uint64_t deadline)
+{
+	struct timespec at;
+	uint64_t now = ist_time_ns(), real;
+
+	clock_gettime(CLOCK_REALTIME, &at);
+	real = (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
+	real += deadline <= now ? 0 : deadline - now > 10000000000u ? 10000000000u : deadline - now;
+	at.tv_sec = (time_t)(real / 1000000000u);
+	at.tv_nsec = (long)(real % 1000000000u);
+	pthread_mutex_lock(&lock);
+	while (1) {
+		uint32_t i, sum = 0;
+
+		for (i = 0; i < MEM_VECTORS; i++)
+			sum += counts[group->id][i];
+		if (sum != seen || pthread_cond_timedwait(&rung, &lock, &at))
+			break;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void *ist_platform_alloc(size_t size)
+{
+	return calloc(1, size);
+}
+
+void ist_platform_free(void *memory)
+{
+	free(memory);
+}
+
+uint64_t ist_time_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void ist_sleep_ns(uint64_t ns)
+{
+	struct timespec time = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+
+	nanosleep(&time, NULL);
+}
+
+int ist_print(const char *text, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, text);
+	n = vprintf(text, args);
+	va_end(args);
+	return n;
+}
+
+int ist_exits(uint32_t *out)
+{
+	(void)out;
+	return -ENODEV;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * memory.h: a platform for tests of the library's core: a group in anonymous shared memory whose
+ * peers are threads, or processes forked later. The test plays the broker.
+ */
+#ifndef TESTS_CORE_PLATFORM_MEMORY_H
+#define TESTS_CORE_PLATFORM_MEMORY_H
+
+#include <isthmus/abi.h>
+#include <isthmus/isthmus.h>
+
+#define MEM_PEERS 4u
+#define MEM_VECTORS 4u
+
+/* Makes the group "test": region "main" (rw, of this size) and region "view" (one page, ro). */
+void mem_create(uint64_t main_size);
+void mem_destroy(void);
+
+/* Makes peer `id` live, with a new incarnation, and opens the group as that peer. */
+struct ist_group *mem_join(uint32_t id);
+/* What the broker does when a peer dies or leaves. The group handle of the peer stays usable, as
+ * the memory of a dead process is not: do not use it but to free it with mem_forget(). */
+void mem_die(uint32_t id);
+void mem_leave(uint32_t id);
+void mem_forget(struct ist_group *group);
+/* Frees the handle of a channel whose peer is dead, without closing it. NULL is allowed. */
+void mem_forget_channel(struct ist_channel *channel);
+
+/* The group's memory, for looking at and for spoiling. */
+uint8_t *mem_base(void);
+uint8_t *mem_region(void);
+struct ist_channel_memory *mem_channel(const char *name);
+
+/* Doorbells rung at peer `id` so far. */
+uint32_t mem_rings(uint32_t id);
+
+#endif

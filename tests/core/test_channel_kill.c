@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_channel_kill.c: death at every instruction.
+ *
+ * A child does one operation on a channel while this process steps it, instruction by instruction.
+ * After each one that changed the shared memory, the memory is saved: the states a death can leave
+ * behind, all of them. In each, the survivor must get what was committed, whole and once, learn of
+ * the death, and go on with the next incarnation.
+ */
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "platform/memory.h"
+
+#define REGION 65536u
+#define SECOND 1000000000ull
+#define STATES_MAX 4096u
+
+struct scene {
+	const char *name;
+	void (*prepare)(void);
+	void (*operate)(void); /* in the child that dies */
+	int (*survive)(void);  /* 0, or the line that failed */
+	uint32_t victim;
+};
+
+static struct ist_group *alice, *bob;
+static struct ist_channel *s, *r;
+static const struct ist_channel_options options = {"main", 8, IST_CHANNEL_POLL, 1024};
+static unsigned committed; /* messages before the operation */
+
+static size_t size_of(unsigned number)
+{
+	static const size_t sizes[] = {8, 300, 0, 56, 1000, 57, 20, 600};
+
+	return sizes[number % 8];
+}
+
+static void fill(uint8_t *data, unsigned number)
+{
+	size_t i;
+
+	for (i = 0; i < size_of(number); i++)
+		data[i] = (uint8_t)(number * 31 + i);
+}
+
+static int send_message(unsigned number)
+{
+	uint8_t data[1024];
+
+	fill(data, number);
+	return ist_channel_try_send(s, data, size_of(number));
+}
+
+/* The number of the next message when it is whole, or an error; -1000: it is none that was sent. */
+static int recv_message(unsigned first, unsigned last)
+{
+	uint8_t data[1024], wanted[1024];
+	int64_t n = ist_channel_try_recv(r, data, sizeof(data));
+	unsigned number;
+
+	if (n < 0)
+		return (int)n;
+	for (number = first; number <= last; number++) {
+		fill(wanted, number);
+		if ((size_t)n == size_of(number) && memcmp(data, wanted, (size_t)n) == 0)
+			return (int)number;
+	}
+	return -1000;
+}
+
+#define must(condition)                                                                            \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			return __LINE__;                                                           \
+	} while (0)
+
+static int open_sender(void)
+{
+	return ist_channel_open(alice, "c", IST_SENDER, &options, &s);
+}
+
+static int open_receiver(void)
+{
+	return ist_channel_open(bob, "c", IST_RECEIVER, &options, &r);
+}
+
+static void prepare_both(void)
+{
+	ck_assert_int_eq(open_sender(), 0);
+	ck_assert_int_eq(open_receiver(), 0);
+	/* Not at the start of lines and ring: two laps on. */
+	for (committed = 0; committed < 18; committed++) {
+		ck_assert_int_eq(send_message(committed), 0);
+		ck_assert_int_eq(recv_message(committed, committed), (int)committed);
+	}
+	ck_assert_int_eq(recv_message(0, 0), -EAGAIN);
+}
+
+static void prepare_pending(void)
+{
+	prepare_both();
+	ck_assert_int_eq(send_message(committed++), 0);
+	ck_assert_int_eq(send_message(committed++), 0);
+}
+
+static void prepare_long_next(void)
+{
+	prepare_pending(); /* 20: 1000 bytes do not fit behind what is pending: make room */
+	ck_assert_int_eq(recv_message(18, 18), 18);
+	ck_assert_int_eq(recv_message(19, 19), 19);
+	ck_assert_int_eq(recv_message(0, 0), -EAGAIN);
+}
+
+static void prepare_many(void)
+{
+	unsigned i;
+
+	prepare_both();
+	for (i = 0; i < 3; i++)
+		ck_assert_int_eq(send_message(committed++), 0);
+}
+
+static void prepare_dead_sender(void)
+{
+	prepare_pending();
+	mem_die(0);
+	alice = mem_join(0);
+}
+
+static void prepare_dead_receiver(void)
+{
+	prepare_pending();
+	mem_die(1);
+	bob = mem_join(1);
+}
+
+static void prepare_nothing(void)
+{
+	committed = 0;
+}
+
+static void do_send(void)
+{
+	send_message(committed);
+}
+
+static void do_close_sender(void)
+{
+	ist_channel_close(s);
+}
+
+static void do_close_receiver(void)
+{
+	ist_channel_close(r);
+}
+
+static void do_open_sender(void)
+{
+	open_sender();
+}
+
+static void do_open_receiver(void)
+{
+	open_receiver();
+}
+
+static void do_recv_all(void)
+{
+	while (recv_message(0, 0) != -EAGAIN)
+		;
+}
+
+/* Bob survives Alice. */
+static int survive_sender(void)
+{
+	unsigned next, number;
+	int n;
+
+	mem_die(0);
+	for (next = committed;; next++) {
+		n = recv_message(committed >= 3 ? committed - 3 : 0, committed);
+		if (n < 0)
+			break;
+		if (next == committed)
+			next = (unsigned)n;
+		must((unsigned)n == next);
+	}
+	must(n == -EOWNERDEAD || n == -EPIPE);
+	must(recv_message(0, 0) == n);
+	alice = mem_join(0);
+	must(open_sender() == 0);
+	must(ist_channel_wait_peer(r, SECOND) == 0);
+	for (number = 100; number < 120; number++) {
+		must(send_message(number) == 0);
+		must(recv_message(number, number) == (int)number);
+	}
+	must(recv_message(0, 0) == -EAGAIN);
+	return 0;
+}
+
+/* The same, and every message sent before was received: what is pending comes to the last one. */
+static int survive_send(void)
+{
+	unsigned next = 0;
+	int n, count = 0;
+
+	mem_die(0);
+	while ((n = recv_message(committed - 2, committed)) >= 0) {
+		must(!count++ || (unsigned)n == next);
+		next = (unsigned)n + 1;
+	}
+	must(count ? next == committed || next == committed + 1 : 1);
+	must(n == -EOWNERDEAD);
+	committed = 0;
+	return survive_sender();
+}
+
+/* Alice survives Bob: the next Bob gets all that he had not taken, from where he was or earlier. */
+static int survive_receiver(void)
+{
+	unsigned next = 0, number, first = committed > 8 ? committed - 8 : 0;
+	int n, count = 0;
+
+	mem_die(1);
+	n = ist_channel_try_send(s, "x", 1);
+	must(n == -EOWNERDEAD || n == -EPIPE);
+	bob = mem_join(1);
+	must(open_receiver() == 0);
+	must(ist_channel_wait_peer(s, SECOND) == 0);
+	while ((n = recv_message(first, committed)) >= 0) {
+		must(!count++ || (unsigned)n == next);
+		next = (unsigned)n + 1;
+	}
+	must(n == -EAGAIN);
+	must(!count || next == committed);
+	for (number = 100; number < 120; number++) {
+		must(send_message(number) == 0);
+		must(recv_message(number, number) == (int)number);
+	}
+	return 0;
+}
+
+/* Alice died while she made the channel or attached: the next ones can. */
+static int survive_open_sender(void)
+{
+	unsigned number;
+
+	mem_die(0);
+	alice = mem_join(0);
+	must(open_sender() == 0);
+	if (!r)
+		must(open_receiver() == 0);
+	for (number = committed >= 2 ? committed - 2 : 0; number < committed; number++)
+		must(recv_message(number, number) == (int)number);
+	/* Of one or two deaths he is told once each at the most. */
+	for (number = 0; number < 3 && recv_message(0, 0) == -EOWNERDEAD; number++)
+		;
+	must(ist_channel_wait_peer(r, SECOND) == 0);
+	for (number = 100; number < 120; number++) {
+		must(send_message(number) == 0);
+		must(recv_message(number, number) == (int)number);
+	}
+	return 0;
+}
+
+static const struct scene scenes[] = {
+	{"send, short", prepare_pending, do_send, survive_send, 0},
+	{"send, long", prepare_long_next, do_send, survive_send, 0},
+	{"close the sender", prepare_pending, do_close_sender, survive_sender, 0},
+	{"receive", prepare_many, do_recv_all, survive_receiver, 1},
+	{"close the receiver", prepare_pending, do_close_receiver, survive_receiver, 1},
+	{"make the channel", prepare_nothing, do_open_sender, survive_open_sender, 0},
+	{"attach a second sender", prepare_dead_sender, do_open_sender, survive_open_sender, 0},
+	{"attach a second receiver", prepare_dead_receiver, do_open_receiver, survive_receiver, 1},
+};
+
+static uint64_t group_size(void)
+{
+	return IST_REGIONS_OFFSET + REGION;
+}
+
+/* Steps the child through the operation; saves each state of the shared memory. */
+static unsigned collect(const struct scene *scene, uint8_t **states)
+{
+	unsigned count = 0;
+	pid_t child = fork();
+	int status;
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		scene->operate();
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFSTOPPED(status));
+	while (WIFSTOPPED(status)) {
+		if (!count || memcmp(states[count - 1], mem_base(), group_size()) != 0) {
+			ck_assert_uint_lt(count, STATES_MAX);
+			states[count] = malloc(group_size());
+			ck_assert_ptr_nonnull(states[count]);
+			memcpy(states[count++], mem_base(), group_size());
+		}
+		ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+		ck_assert_int_eq(waitpid(child, &status, 0), child);
+	}
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	return count;
+}
+
+START_TEST(death_at_every_instruction)
+{
+	const struct scene *scene = &scenes[_i];
+	static uint8_t *states[STATES_MAX];
+	unsigned i, count;
+
+	s = r = NULL;
+	mem_create(REGION);
+	alice = mem_join(0);
+	bob = mem_join(1);
+	scene->prepare();
+	count = collect(scene, states);
+	ck_assert_uint_gt(count, 2); /* or nothing was done */
+	for (i = 0; i < count; i++) {
+		int status;
+		pid_t child;
+
+		memcpy(mem_base(), states[i], group_size());
+		child = fork();
+		if (child == 0) {
+			int line = scene->survive();
+
+			if (line)
+				fprintf(stderr, "%s: state %u of %u: line %d\n", scene->name, i,
+					count, line);
+			_exit(line != 0);
+		}
+		ck_assert_int_eq(waitpid(child, &status, 0), child);
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: state %u of %u",
+			      scene->name, i, count);
+		free(states[i]);
+	}
+	mem_destroy();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("channel_kill");
+	TCase *test = tcase_create("steps");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_loop_test(test, death_at_every_instruction, 0,
+			    (int)(sizeof(scenes) / sizeof(scenes[0])));
+	tcase_set_timeout(test, 240);
+	suite_add_tcase(suite, test);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}

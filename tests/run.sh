@@ -1,0 +1,268 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# run.sh: runs the tests that are built under $BUILD; the last line counts them.
+#
+#   BUILD=build        where the programs are
+#   KINDS="unit vm"    only these kinds (default: all)
+#   ONLY=config        only tests whose name, kind/test, contains this (a glob)
+#   SANITIZER=asan     what $BUILD was built with: part of the names
+#
+# A test is a program (of tests/unit, tests/core, tests/fault), a script (of tests/vm, tests/model and some
+# here) or a fuzz target over its corpus. It says what it found in TAP, in the file Check is told or on stdout;
+# one that prints no TAP counts once, by its exit status: 0, or 77 for "skipped: last line". A test that crashes,
+# runs out of time, runs nothing or less than it planned has failed, whatever it printed.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+BUILD=${BUILD:-build}
+KINDS=${KINDS:-unit core fault vm fuzz model static sanitizers}
+ONLY=${ONLY:-}
+SANITIZER=${SANITIZER:-}
+MAKE=${MAKE:-make}
+
+work=$(mktemp -d /tmp/ist.XXXXXX) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+mkdir "$work/run" "$work/tmp"
+chmod 711 "$work" "$work/tmp" # a test joins as another user
+
+# The tests' own world, and the mark by which everything they started is found again.
+mark=ISTHMUS_TEST_RUN=${work##*/}
+world=("$mark" "ISTHMUS_RUNTIME_DIR=$work/run" "TMPDIR=$work/tmp" "BUILD=$BUILD" CK_DEFAULT_TIMEOUT=60
+	"ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}" "UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}"
+	"TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}")
+# Sanitizers of this age cannot live with all of a new kernel's address randomization.
+[ -n "$SANITIZER" ] && world+=(setarch -R)
+
+passed=0 failed=0 skipped=0
+skips=() failures=() leftovers=()
+started=$SECONDS
+
+wanted() { # name
+	# shellcheck disable=SC2053 # a glob is meant
+	[[ $1 == *$ONLY* ]]
+}
+
+# Sums up a TAP file: "passed failed skipped planned", then a line for each skip and each failure.
+tap() {
+	awk '
+	/^1\.\.[0-9]+/ {
+		planned = substr($1, 4)
+		if ($0 ~ /# *[Ss][Kk][Ii][Pp]/) { sub(/.*# *[Ss][Kk][Ii][Pp][A-Za-z]* */, ""); s++; planned++; note = note "skip " $0 "\n" }
+	}
+	/^ok/ && /# *[Ss][Kk][Ii][Pp]/ {
+		s++
+		sub(/^ok *[0-9]* *-? */, ""); gsub(/ *# *[Ss][Kk][Ii][Pp][A-Za-z]* */, ": ")
+		note = note "skip " $0 "\n"; next
+	}
+	/^ok/ { p++ }
+	/^not ok/ { f++; sub(/^not ok *[0-9]* *-? */, ""); note = note "fail " $0 "\n" }
+	/^Bail out!/ { planned = "bailed out" }
+	END { printf "%d %d %d %s\n%s", p, f, s, planned == "" ? "none" : planned, note }' "$1"
+}
+
+# What a test left behind: its processes (and with them all memory they hold) and files.
+leavings() { # name
+	local f pid try
+	for try in 1 2 3 4 5; do # what was killed needs a moment to end
+		grep -qsFz -- "$mark" /proc/[0-9]*/environ || break
+		[ "$try" = 5 ] || sleep 0.2
+	done
+	for f in /proc/[0-9]*/environ; do
+		grep -qsFz -- "$mark" "$f" || continue
+		pid=${f#/proc/} pid=${pid%/environ}
+		leftovers+=("$1: process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)")
+		while read -r f; do
+			leftovers+=("$1: process $pid holds $f")
+		done < <(find "/proc/$pid/fd" -lname '/memfd:*' -printf '%l\n' 2>/dev/null | sort -u)
+		kill -KILL "$pid" 2>/dev/null
+	done
+	while read -r f; do
+		leftovers+=("$1: ${f#"$work/"}")
+	done < <(find "$work/run" -mindepth 1)
+	rm -rf "$work/run" "$work/tmp"
+	mkdir "$work/run" "$work/tmp" && chmod 711 "$work/tmp"
+}
+
+fail() { # name reason
+	failed=$((failed + 1))
+	failures+=("$1: $2")
+	echo "FAIL $1: $2"
+}
+
+skip() { # name reason
+	skipped=$((skipped + 1))
+	skips+=("$1: $2")
+	echo "skip $1: $2"
+}
+
+run() { # name, time limit in seconds, command...
+	local name=${SANITIZER:+$SANITIZER/}$1 limit=$2 status p f s planned why='' from=$SECONDS
+	shift 2
+	rm -f "$work/tap"
+	{
+		env CK_TAP_LOG_FILE_NAME="$work/tap" "${world[@]}" timeout -k 5 "$limit" "$@" \
+			>"$work/out" 2>&1 </dev/null
+	} 2>/dev/null # bash's own word on signals
+	status=$?
+	leavings "$name"
+	[ -s "$work/tap" ] || cp "$work/out" "$work/tap"
+	tap "$work/tap" >"$work/sum"
+	read -r p f s planned <"$work/sum"
+	case $status in
+	124 | 137) why="still running after $limit s" ;;
+	12[89] | 1[3-9]? | 2??) why="killed by signal $((status - 128))" ;;
+	esac
+	if [ -z "$why" ] && [ "$planned" = none ] && [ $((p + f + s)) = 0 ]; then
+		case $status in
+		0) p=1 ;;
+		77) s=1 && echo "skip $(tail -n 1 "$work/out")" >>"$work/sum" ;;
+		*) why="ended with status $status" ;;
+		esac
+	elif [ -z "$why" ]; then
+		if [ "$planned" != $((p + f + s)) ]; then
+			why="planned $planned, ran $((p + f + s))"
+		elif [ $((p + f + s)) = 0 ]; then
+			why="ran no test"
+		elif [ "$status" != 0 ] && [ "$f" = 0 ]; then
+			why="ended with status $status"
+		fi
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	while read -r kind text; do
+		case $kind in
+		skip) skips+=("$name: $text") ;;
+		fail) failures+=("$name: $text") ;;
+		esac
+	done < <(tail -n +2 "$work/sum")
+	if [ -n "$why" ]; then
+		fail "$name" "$why"
+	elif [ "$f" != 0 ]; then
+		echo "FAIL $name: $f of $((p + f + s))"
+	elif [ "$p" = 0 ]; then
+		echo "skip $name"
+	else
+		echo "ok   $name ($p)$([ "$s" = 0 ] || echo ", $s skipped")$([ $((SECONDS - from)) -lt 10 ] || echo ", $((SECONDS - from)) s")"
+	fi
+	if [ -n "$why" ] || [ "$f" != 0 ]; then
+		sed 's/^/     | /' "$work/out" | tail -n 200
+		if ! cmp -s "$work/tap" "$work/out"; then
+			grep -av '^ok' "$work/tap" | sed 's/^/     | /'
+		fi
+	fi
+}
+
+scripts() { # kind, time limit
+	local f
+	for f in tests/"$1"/test_*.sh; do
+		[ -e "$f" ] || continue
+		f=${f#tests/} f=${f%.sh}
+		wanted "$f" && run "$f" "$2" "tests/$f.sh"
+	done
+}
+
+kind_programs() { # kind, time limit
+	local source name
+	for source in tests/"$1"/*.c; do
+		[ -e "$source" ] || continue
+		name=${source#tests/} name=${name%.c}
+		wanted "$name" || continue
+		if [ -x "$BUILD/tests/$name" ]; then
+			run "$name" "$2" "$BUILD/tests/$name"
+		else
+			fail "$name" "is not built"
+		fi
+	done
+}
+
+kind_unit() { kind_programs unit 180; }
+kind_core() { kind_programs core 300; }
+kind_fault() { kind_programs fault 600; }
+kind_vm() { scripts vm 600; }
+kind_model() { scripts model 600; }
+
+# Every input that a fuzzer once found worth keeping, again, under ASan and UBSan.
+kind_fuzz() {
+	local source name any=
+	for source in tests/fuzz/fuzz_*.c; do
+		[ -e "$source" ] || continue
+		wanted "fuzz/$(basename "$source" .c)" && any=1
+	done
+	[ -n "$any" ] || return
+	if ! clang -fsanitize=fuzzer,address -x c -o "$work/probe" - 2>/dev/null \
+		<<<'int LLVMFuzzerTestOneInput(const char *p, long n) { return p && n ? 0 : 0; }'; then
+		skip fuzz "clang with libFuzzer is not installed"
+		return
+	fi
+	if ! "$MAKE" --no-print-directory -j2 BUILD="$BUILD" fuzzers >"$work/build" 2>&1; then
+		tail -n 50 "$work/build"
+		fail fuzz "does not build"
+		return
+	fi
+	for source in tests/fuzz/fuzz_*.c; do
+		name=$(basename "$source" .c)
+		wanted "fuzz/$name" || continue
+		if [ -z "$(ls -A "tests/fuzz/corpus/${name#fuzz_}" 2>/dev/null)" ]; then
+			fail "fuzz/$name" "tests/fuzz/corpus/${name#fuzz_} has no input"
+			continue
+		fi
+		run "fuzz/$name" 300 setarch -R "$BUILD/fuzz/tests/fuzz/$name" -runs=0 -timeout=10 \
+			-artifact_prefix="$work/" "tests/fuzz/corpus/${name#fuzz_}"
+	done
+}
+
+kind_static() {
+	local f
+	for f in headers.sh abi_doc.py man.sh; do
+		[ -e "tests/$f" ] || continue
+		wanted "static/${f%.*}" && run "static/${f%.*}" 300 "tests/$f"
+	done
+}
+
+# The same programs again, built with each sanitizer in a folder of its own.
+kind_sanitizers() {
+	local san p f s
+	for san in asan ubsan tsan; do
+		[ -z "$ONLY" ] || [ "$ONLY" = $san ] || continue
+		env -u ONLY -u KINDS -u MAKEFLAGS -u MAKELEVEL "$MAKE" --no-print-directory BUILD="$BUILD" $san \
+			>"$work/$san" 2>&1
+		if ! read -r p f s < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$work/$san"); then
+			tail -n 50 "$work/$san"
+			fail $san "does not build or run"
+			continue
+		fi
+		grep -aE '^(ok|FAIL|skip|     \|) ' "$work/$san"
+		while read -r line; do
+			skips+=("$line")
+		done < <(sed -n 's/^skipped: //p' "$work/$san")
+		while read -r line; do
+			failures+=("$line")
+		done < <(sed -n 's/^failed: //p' "$work/$san")
+		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+		[ $((p + f)) != 0 ] || fail $san "ran no test"
+	done
+}
+
+for kind in $KINDS; do
+	"kind_$kind"
+done
+
+# The last test: nothing of all that is still there.
+if [ $((passed + failed)) != 0 ]; then
+	if [ ${#leftovers[@]} = 0 ]; then
+		passed=$((passed + 1))
+		echo "ok   ${SANITIZER:+$SANITIZER/}nothing-left (1)"
+	else
+		printf '     | %s\n' "${leftovers[@]}"
+		fail "${SANITIZER:+$SANITIZER/}nothing-left" "${#leftovers[@]} things were left behind"
+	fi
+fi
+
+echo
+[ ${#skips[@]} = 0 ] || printf 'skipped: %s\n' "${skips[@]}"
+[ ${#failures[@]} = 0 ] || printf 'failed: %s\n' "${failures[@]}"
+echo "in $((SECONDS - started)) s"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * served_group.h: the group of broker_fixture.h served by a broker in a process of its own, and
+ * libisthmus peers in processes of theirs.
+ */
+#ifndef TESTS_SERVED_GROUP_H
+#define TESTS_SERVED_GROUP_H
+
+#include "tests/broker_fixture.h"
+
+#include <dirent.h>
+#include <isthmus/isthmus.h>
+
+#define PATIENCE_NS 20000000000ull
+
+struct served {
+	struct fixture fixture;
+	pid_t broker;
+	int control; /* the broker ends when this is closed */
+};
+
+static inline void served_serve(struct fixture *f, int control)
+{
+	struct pollfd p[2] = {{.fd = control, .events = POLLIN}, {.events = POLLIN}};
+
+	must(fixture_serve(f) == 0);
+	must(write(control, "", 1) == 1);
+	p[1].fd = ivshm_broker_fd(f->broker);
+	while (poll(p, 2, -1) > 0 && !p[0].revents)
+		must(ivshm_broker_dispatch(f->broker) == 0);
+	fixture_stop(f);
+	_exit(0);
+}
+
+/* Also sets the environment in which libisthmus finds the group, as instance "left". */
+static inline void served_start(struct served *served)
+{
+	int pair[2];
+	char byte;
+
+	fixture_configure(&served->fixture);
+	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	served->broker = fork();
+	must(served->broker >= 0);
+	if (served->broker == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(pair[0]);
+		served_serve(&served->fixture, pair[1]);
+	}
+	close(pair[1]);
+	served->control = pair[0];
+	must(read(served->control, &byte, 1) == 1);
+	must(setenv("ISTHMUS_RUNTIME_DIR", served->fixture.dir, 1) == 0);
+	must(setenv("ISTHMUS_INSTANCE", "left", 1) == 0);
+	must(unsetenv("ISTHMUS_GROUPS") == 0);
+}
+
+static inline void served_stop(struct served *served)
+{
+	int status;
+
+	close(served->control);
+	must(waitpid(served->broker, &status, 0) == served->broker);
+	must(status == 0);
+}
+
+/* The broker dies; what it leaves is removed. */
+static inline void served_kill(struct served *served)
+{
+	char path[sizeof(served->fixture.dir) + 16];
+
+	must(kill(served->broker, SIGKILL) == 0);
+	must(waitpid(served->broker, NULL, 0) == served->broker);
+	close(served->control);
+	must(unlink(served->fixture.path) == 0);
+	snprintf(path, sizeof(path), "%s/ping.lock", served->fixture.dir);
+	must(unlink(path) == 0);
+	must(rmdir(served->fixture.dir) == 0);
+}
+
+/*
+ * Runs `body` as instance `name`, in the group, in a process of its own. It ends well when `body`
+ * returns; the group is closed then.
+ */
+static inline pid_t peer_start(const char *name, void (*body)(struct ist_group *))
+{
+	struct ist_group *group;
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	must(setenv("ISTHMUS_INSTANCE", name, 1) == 0);
+	must(ist_group_open("ping", &group) == 0);
+	body(group);
+	ist_group_close(group);
+	_exit(0);
+}
+
+static inline void peer_join(pid_t pid)
+{
+	int status;
+
+	must(waitpid(pid, &status, 0) == pid);
+	must(status == 0);
+}
+
+static inline void peer_kill(pid_t pid)
+{
+	must(kill(pid, SIGKILL) == 0);
+	must(waitpid(pid, NULL, 0) == pid);
+}
+
+/* How many descriptors this process has. */
+static inline unsigned count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	must(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+#endif

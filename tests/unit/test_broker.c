@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_broker.c: peers come, meet, leave and die. */
+#include <check.h>
+#include <dirent.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "ivshmem/log.h"
+#include "tests/broker_fixture.h"
+
+static struct fixture f;
+
+static void start(void)
+{
+	fixture_start(&f);
+}
+
+static void stop(void)
+{
+	fixture_stop(&f);
+}
+
+/* ---- The order of events --------------------------------------------------------------------- */
+
+/* What an observer could see at the moment the broker sent it a PEER or GONE. */
+static struct {
+	const struct raw *observer;
+	unsigned seen;
+	uint64_t word;
+	uint64_t rung;
+} moment;
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	const struct ist_wire *wire = message->msg_iov[0].iov_base;
+
+	if (moment.observer && (wire->type == IST_WIRE_PEER || wire->type == IST_WIRE_GONE) &&
+	    wire->id != moment.observer->id) {
+		moment.seen++;
+		moment.word = raw_word(moment.observer, wire->id);
+		moment.rung = rings(moment.observer->own[IST_VECTOR_ROSTER]);
+	}
+	return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+START_TEST(order_of_events)
+{
+	struct raw left = raw_live(&f, "left");
+	struct raw right;
+
+	ck_assert_uint_eq(rings(left.own[0]), 1); /* that it is live itself */
+	right = raw_join(&f, "right");
+	ck_assert_uint_eq(raw_word(&left, 1), IST_PEER_WORD(IST_PEER_JOINING, 1));
+	ck_assert_uint_eq(rings(left.own[0]), 1);
+	moment.observer = &left;
+
+	raw_send(right.socket, IST_WIRE_READY, "");
+	fixture_settle(&f);
+	ck_assert_uint_eq(moment.seen, 1); /* PEER, before the roster, before the doorbell */
+	ck_assert_uint_eq(moment.word, IST_PEER_WORD(IST_PEER_JOINING, 1));
+	ck_assert_uint_eq(moment.rung, 0);
+	ck_assert_uint_eq(raw_word(&left, 1), IST_PEER_WORD(IST_PEER_LIVE, 1));
+	ck_assert_uint_eq(rings(left.own[0]), 1);
+
+	raw_send(right.socket, IST_WIRE_BYE, "");
+	fixture_settle(&f);
+	ck_assert_uint_eq(moment.seen, 1);
+	ck_assert_uint_eq(raw_word(&left, 1), IST_PEER_WORD(IST_PEER_LEAVING, 1));
+	ck_assert_uint_eq(rings(left.own[0]), 1);
+
+	raw_close(&right);
+	fixture_settle(&f);
+	ck_assert_uint_eq(moment.seen, 2); /* GONE, after the roster, before the doorbell */
+	ck_assert_uint_eq(moment.word, IST_PEER_WORD(IST_PEER_ABSENT, 1));
+	ck_assert_uint_eq(moment.rung, 0);
+	ck_assert_uint_eq(rings(left.own[0]), 1);
+	moment.observer = NULL;
+	raw_leave(&f, &left);
+}
+END_TEST
+
+/* ---- Joining --------------------------------------------------------------------------------- */
+
+START_TEST(what_a_peer_is_told)
+{
+	int fd = raw_connect(&f);
+	struct ivshm_packet p;
+	struct raw right;
+
+	right = raw_live(&f, "right");
+	raw_send(fd, IST_WIRE_HELLO, "third");
+	p = raw_expect(&f, fd, IST_WIRE_WELCOME);
+	ck_assert_uint_eq(p.wire.abi, 0x10000);
+	ck_assert_uint_eq(p.wire.id, 2);
+	ck_assert_uint_eq(p.wire.incarnation, 1);
+	ck_assert_uint_eq(p.wire.vectors, 3);
+	ck_assert_uint_eq(p.wire.count, 4);
+	ck_assert_uint_eq(p.wire.size, 0x20000);
+	ck_assert_uint_eq(p.wire.page_size, 4096);
+	ck_assert_uint_eq(p.wire.offset, 0x17000);
+	ck_assert_uint_eq(p.wire.length, 4096);
+	ck_assert_str_eq(p.wire.name, "ping");
+	ck_assert_uint_eq(p.fds_count, 1);
+	ck_assert_int_eq(fcntl(p.fds[0], F_GETFD), FD_CLOEXEC);
+	ivshm_wire_close_fds(&p);
+
+	p = raw_expect(&f, fd, IST_WIRE_REGION);
+	ck_assert_uint_eq(p.wire.id, 0);
+	ck_assert_uint_eq(p.wire.right, IST_RIGHT_WRITE);
+	ck_assert_uint_eq(p.wire.coherence, IST_COHERENCE_HARDWARE);
+	ck_assert_uint_eq(p.wire.offset, 0x5000);
+	ck_assert_uint_eq(p.wire.size, 0x10000);
+	ck_assert_str_eq(p.wire.name, "shared");
+	p = raw_expect(&f, fd, IST_WIRE_REGION);
+	ck_assert_uint_eq(p.wire.id, 1);
+	ck_assert_uint_eq(p.wire.right, IST_RIGHT_NONE);
+	ck_assert_uint_eq(p.wire.coherence, IST_COHERENCE_INCOHERENT);
+	ck_assert_uint_eq(p.wire.offset, 0x15000);
+	ck_assert_uint_eq(p.wire.size, 0x2000);
+	ck_assert_str_eq(p.wire.name, "table");
+
+	p = raw_expect(&f, fd, IST_WIRE_PEER); /* itself first, though right has a lower ID */
+	ck_assert_uint_eq(p.wire.id, 2);
+	ck_assert_uint_eq(p.fds_count, 3);
+	ivshm_wire_close_fds(&p);
+	p = raw_expect(&f, fd, IST_WIRE_PEER);
+	ck_assert_uint_eq(p.wire.id, 1);
+	ck_assert_uint_eq(p.wire.incarnation, 1);
+	ck_assert_uint_eq(p.wire.vectors, 3);
+	ck_assert_str_eq(p.wire.name, "right");
+	ck_assert_uint_eq(p.fds_count, 3);
+	ivshm_wire_close_fds(&p);
+	raw_expect(&f, fd, IST_WIRE_READY);
+	ck_assert_uint_eq(raw_word(&right, 2), IST_PEER_WORD(IST_PEER_JOINING, 1));
+	raw_send(fd, IST_WIRE_BYE, "");
+	close(fd);
+	fixture_settle(&f);
+	ck_assert_uint_eq(raw_word(&right, 2), IST_PEER_WORD(IST_PEER_ABSENT, 1));
+	raw_leave(&f, &right);
+}
+END_TEST
+
+/* Every doorbell of every peer reaches that vector of that peer and no other. */
+START_TEST(doorbells_reach)
+{
+	static const char *const name[] = {"left", "right", "third"};
+	struct raw peer[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		peer[i] = raw_live(&f, name[i]);
+	for (unsigned i = 0; i < 2; i++) { /* third has heard of both in joining */
+		for (unsigned later = i + 1; later < 3; later++) {
+			struct ivshm_packet p = raw_expect(&f, peer[i].socket, IST_WIRE_PEER);
+
+			ck_assert_uint_eq(p.wire.id, later);
+			raw_keep_peer(&peer[i], &p);
+		}
+		for (unsigned v = 0; v < 3; v++)
+			rings(peer[i].own[v]);
+	}
+	rings(peer[2].own[0]);
+	for (unsigned from = 0; from < 3; from++) {
+		for (unsigned to = 0; to < 3; to++) {
+			for (unsigned v = 0; v < 3 && from != to; v++) {
+				ck_assert_int_eq(eventfd_write(peer[from].peer[to][v], 1), 0);
+				for (unsigned i = 0; i < 9; i++)
+					ck_assert_uint_eq(rings(peer[i / 3].own[i % 3]),
+							  i / 3 == to && i % 3 == v);
+			}
+		}
+	}
+	for (unsigned i = 0; i < 3; i++)
+		raw_leave(&f, &peer[i]);
+}
+END_TEST
+
+START_TEST(an_id_is_used_again)
+{
+	struct raw right = raw_live(&f, "right");
+
+	for (uint32_t n = 1; n < 20; n++) {
+		struct raw left = raw_live(&f, "left");
+		uint32_t *state_table = (uint32_t *)(void *)right.map;
+		uint64_t changes = raw_changes(&right);
+		struct ivshm_packet p = raw_expect(&f, right.socket, IST_WIRE_PEER);
+
+		ivshm_wire_close_fds(&p);
+		ck_assert_uint_eq(left.incarnation, n);
+		ck_assert_uint_eq(p.wire.incarnation, n);
+		ck_assert_uint_eq(raw_word(&right, 0), IST_PEER_WORD(IST_PEER_LIVE, n));
+		ck_assert_uint_eq(state_table[0], 0);
+		state_table[0] = 7;
+		raw_leave(&f, &left);
+		ck_assert_uint_eq(state_table[0], 0);
+		ck_assert_uint_gt(raw_changes(&right), changes);
+		p = raw_expect(&f, right.socket, IST_WIRE_GONE);
+		ck_assert_uint_eq(p.wire.id, 0);
+		ck_assert_uint_eq(p.wire.incarnation, n);
+		ck_assert_uint_eq(p.wire.state, IST_PEER_ABSENT);
+	}
+	raw_leave(&f, &right);
+}
+END_TEST
+
+START_TEST(one_at_a_time)
+{
+	struct raw left = raw_join(&f, "left");
+	char text[144];
+	int fd = raw_connect(&f);
+
+	snprintf(text, sizeof(text), "instance 'left' is already in group 'ping' (pid %d)",
+		 (int)getpid());
+	raw_send(fd, IST_WIRE_HELLO, "left");
+	raw_expect_error(&f, fd, EBUSY, text);
+	raw_send(left.socket, IST_WIRE_READY, "");
+	fixture_settle(&f);
+	fd = raw_connect(&f);
+	raw_send(fd, IST_WIRE_HELLO, "left");
+	raw_expect_error(&f, fd, EBUSY, text);
+	raw_leave(&f, &left);
+	left = raw_live(&f, "left");
+	ck_assert_uint_eq(left.incarnation, 2);
+	raw_leave(&f, &left);
+}
+END_TEST
+
+START_TEST(who_is_not_in_the_group)
+{
+	int fd = raw_connect(&f);
+
+	raw_send(fd, IST_WIRE_HELLO, "nobody");
+	raw_expect_error(&f, fd, EACCES, "instance 'nobody' is not in group 'ping'");
+	fd = raw_connect(&f);
+	raw_send(fd, IST_WIRE_HELLO, "");
+	raw_send(fd, IST_WIRE_READY, ""); /* left unread, which must not hide the reason */
+	raw_expect_error(&f, fd, EACCES, "instance '' is not in group 'ping'");
+}
+END_TEST
+
+/* ---- Processes ------------------------------------------------------------------------------- */
+
+/* Drives the broker until the roster shows this. */
+static void await_word(const struct raw *raw, uint32_t id, uint64_t word)
+{
+	struct pollfd p = {.fd = ivshm_broker_fd(f.broker), .events = POLLIN};
+
+	while (raw_word(raw, id) != word) {
+		ck_assert_int_eq(poll(&p, 1, FIXTURE_PATIENCE_MS), 1);
+		ck_assert_int_eq(ivshm_broker_dispatch(f.broker), 0);
+	}
+	fixture_settle(&f);
+}
+
+START_TEST(a_process_dies)
+{
+	struct process left, right;
+	struct raw third;
+
+	fixture_configure(&f);
+	left = process_start(&f);
+	right = process_start(&f);
+	ck_assert_int_eq(fixture_serve(&f), 0);
+	third = raw_live(&f, "third");
+	ck_assert_str_eq(process_ask(&f, &left, "join left"), "0 +0.1 +2.1");
+	ck_assert_str_eq(process_ask(&f, &left, "ready"), "0");
+	ck_assert_str_eq(process_ask(&f, &right, "join right"), "0 +1.1 +0.1 +2.1");
+	ck_assert_str_eq(process_ask(&f, &left, "dispatch"), "0"); /* right is not ready yet */
+	ck_assert_str_eq(process_ask(&f, &right, "ready"), "0");
+	ck_assert_str_eq(process_ask(&f, &left, "dispatch"), "0 +1.1");
+	ck_assert_str_eq(process_ask(&f, &left, "ring 1 2"), "0");
+	ck_assert_str_eq(process_ask(&f, &right, "count 2"), "1");
+
+	process_ask(&f, &left, "count 0");
+	process_kill(&right);
+	await_word(&third, 1, IST_PEER_WORD(IST_PEER_DEAD, 1));
+	ck_assert_str_eq(process_ask(&f, &left, "dispatch"), "0 -1.1/4");
+	ck_assert_str_ne(process_ask(&f, &left, "count 0"), "0");
+	ck_assert_str_eq(process_ask(&f, &left, "leave"), "0");
+	ck_assert_uint_eq(raw_word(&third, 0), IST_PEER_WORD(IST_PEER_ABSENT, 1));
+	process_kill(&left);
+	raw_leave(&f, &third);
+	fixture_stop(&f);
+}
+END_TEST
+
+/* Who hangs up but lives may still use the memory: not dead before its process is. */
+START_TEST(a_process_hangs_up)
+{
+	struct process left;
+	struct raw right;
+	struct ivshm_packet p;
+	int fd;
+
+	fixture_configure(&f);
+	left = process_start(&f);
+	ck_assert_int_eq(fixture_serve(&f), 0);
+	right = raw_live(&f, "right");
+	ck_assert_str_eq(process_ask(&f, &left, "join left"), "0 +0.1 +1.1");
+	ck_assert_str_eq(process_ask(&f, &left, "ready"), "0");
+	p = raw_expect(&f, right.socket, IST_WIRE_PEER);
+	ivshm_wire_close_fds(&p);
+	ck_assert_str_eq(process_ask(&f, &left, "close"), "0");
+	ck_assert_uint_eq(raw_word(&right, 0), IST_PEER_WORD(IST_PEER_LEAVING, 1));
+	ck_assert_int_eq(ivshm_wire_receive(right.socket, &p), -EAGAIN);
+	fd = raw_connect(&f);
+	raw_send(fd, IST_WIRE_HELLO, "left");
+	p = raw_expect(&f, fd, IST_WIRE_ERROR);
+	ck_assert_uint_eq(p.wire.code, EBUSY);
+	close(fd);
+	rings(right.own[0]);
+
+	process_kill(&left);
+	await_word(&right, 0, IST_PEER_WORD(IST_PEER_DEAD, 1));
+	p = raw_expect(&f, right.socket, IST_WIRE_GONE);
+	ck_assert_uint_eq(p.wire.state, IST_PEER_DEAD);
+	ck_assert_uint_eq(rings(right.own[0]), 1);
+	raw_leave(&f, &right);
+	fixture_stop(&f);
+}
+END_TEST
+
+/* Its child keeps the connection open: the process's end counts, not the socket's. */
+START_TEST(a_process_dies_connected)
+{
+	struct process left;
+	struct raw right;
+
+	fixture_configure(&f);
+	left = process_start(&f);
+	ck_assert_int_eq(fixture_serve(&f), 0);
+	right = raw_live(&f, "right");
+	process_ask(&f, &left, "join left");
+	process_ask(&f, &left, "ready");
+	process_ask(&f, &left, "fork");
+	must(kill(left.pid, SIGKILL) == 0 && waitpid(left.pid, NULL, 0) == left.pid);
+	await_word(&right, 0, IST_PEER_WORD(IST_PEER_DEAD, 1));
+	close(left.control); /* ends its child */
+	raw_leave(&f, &right);
+	fixture_stop(&f);
+}
+END_TEST
+
+/* BYE counts though the process was gone before the broker looked. */
+START_TEST(a_process_leaves_and_ends)
+{
+	struct process left;
+	struct raw right;
+
+	fixture_configure(&f);
+	left = process_start(&f);
+	ck_assert_int_eq(fixture_serve(&f), 0);
+	right = raw_live(&f, "right");
+	process_ask(&f, &left, "join left");
+	process_tell(&left, "ready");
+	process_tell(&left, "bye-exit");
+	ck_assert_int_eq(waitpid(left.pid, NULL, 0), left.pid);
+	close(left.control);
+	fixture_settle(&f);
+	ck_assert_uint_eq(raw_word(&right, 0), IST_PEER_WORD(IST_PEER_ABSENT, 1));
+	raw_leave(&f, &right);
+	fixture_stop(&f);
+}
+END_TEST
+
+/* ---- Who may join ---------------------------------------------------------------------------- */
+
+/* Connects as another user, and says HELLO. */
+static void as_user(uid_t uid, int *result)
+{
+	int pair[2];
+	pid_t pid;
+
+	must(pipe(pair) == 0);
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		struct ivshm_packet p;
+		struct pollfd wait;
+		int fd, code = 0;
+
+		must(setresuid(uid, uid, uid) == 0);
+		fd = raw_connect(&f);
+		p = (struct ivshm_packet){
+			.wire = {.type = IST_WIRE_HELLO, .abi = IVSHM_WIRE_ABI, .name = "left"}};
+		ivshm_wire_send(fd, &p); /* may be refused already */
+		wait = (struct pollfd){.fd = fd, .events = POLLIN};
+		must(poll(&wait, 1, FIXTURE_PATIENCE_MS) == 1);
+		must(ivshm_wire_receive(fd, &p) == 0);
+		if (p.wire.type == IST_WIRE_ERROR)
+			code = (int)p.wire.code;
+		must(write(pair[1], &code, sizeof(code)) == sizeof(code));
+		_exit(0);
+	}
+	close(pair[1]);
+	fixture_await(&f, pair[0]);
+	must(read(pair[0], result, sizeof(*result)) == sizeof(*result));
+	close(pair[0]);
+	must(waitpid(pid, NULL, 0) == pid);
+	fixture_settle(&f);
+}
+
+START_TEST(who_may_join)
+{
+	char *users[] = {(char *)(uintptr_t) "daemon"};
+	struct stat st;
+	int code;
+
+	fixture_configure(&f);
+	f.group.users = users;
+	f.group.users_count = 1;
+	ck_assert_int_eq(chmod(f.dir, 0755), 0);
+	ck_assert_int_eq(fixture_serve(&f), 0);
+	ck_assert_int_eq(stat(f.path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0666);
+	if (geteuid() == 0) {
+		as_user(1, &code); /* daemon, in every Debian */
+		ck_assert_int_eq(code, 0);
+		as_user(65534, &code);
+		ck_assert_int_eq(code, EACCES);
+	}
+	fixture_stop(&f);
+
+	fixture_configure(&f);
+	users[0] = (char *)(uintptr_t) "no-such-user";
+	f.group.users = users;
+	f.group.users_count = 1;
+	ck_assert_int_eq(fixture_serve(&f), -EINVAL);
+	ck_assert_str_eq(f.error, "group 'ping': no user 'no-such-user'");
+	ck_assert_int_eq(rmdir(f.dir), 0);
+
+	fixture_start(&f);
+	ck_assert_int_eq(stat(f.path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0600);
+	fixture_stop(&f);
+}
+END_TEST
+
+/* ---- The directory --------------------------------------------------------------------------- */
+
+START_TEST(runtime_dir)
+{
+	char dir[32];
+
+	setenv("ISTHMUS_RUNTIME_DIR", "/tmp/own", 1);
+	setenv("XDG_RUNTIME_DIR", "/tmp/xdg", 1);
+	ck_assert_int_eq(ivshm_runtime_dir(dir, sizeof(dir)), 0);
+	ck_assert_str_eq(dir, "/tmp/own");
+	ck_assert_int_eq(ivshm_runtime_dir(dir, 8), -ENAMETOOLONG);
+	setenv("ISTHMUS_RUNTIME_DIR", "", 1);
+	ck_assert_int_eq(ivshm_runtime_dir(dir, sizeof(dir)), 0);
+	ck_assert_str_eq(dir, "/tmp/xdg/isthmus");
+	unsetenv("XDG_RUNTIME_DIR");
+	if (geteuid() == 0) {
+		ck_assert_int_eq(ivshm_runtime_dir(dir, sizeof(dir)), 0);
+		ck_assert_str_eq(dir, "/run/isthmus");
+	} else {
+		ck_assert_int_eq(ivshm_runtime_dir(dir, sizeof(dir)), -ENOENT);
+	}
+}
+END_TEST
+
+START_TEST(two_brokers)
+{
+	struct ivshm_broker *other;
+	char expected[256], error[256];
+	struct raw left;
+
+	snprintf(expected, sizeof(expected), "group 'ping' is already served (%s)", f.path);
+	ck_assert_int_eq(ivshm_broker_create(&f.config, f.dir, error, sizeof(error), &other),
+			 -EADDRINUSE);
+	ck_assert_str_eq(error, expected);
+	left = raw_live(&f, "left"); /* the first is as it was */
+	raw_leave(&f, &left);
+}
+END_TEST
+
+/* A broker was killed: its socket and lock file are still there. */
+START_TEST(stale_socket)
+{
+	struct raw left;
+	pid_t pid;
+	int status;
+
+	fixture_configure(&f);
+	pid = fork();
+	if (pid == 0)
+		_exit(fixture_serve(&f) == 0 ? 0 : 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(access(f.path, F_OK), 0);
+	ck_assert_int_eq(fixture_serve(&f), 0);
+	left = raw_live(&f, "left");
+	raw_leave(&f, &left);
+	fixture_stop(&f);
+}
+END_TEST
+
+START_TEST(something_in_the_way)
+{
+	char expected[256];
+	int fd;
+
+	fixture_configure(&f);
+	fd = open(f.path, O_CREAT | O_WRONLY, 0600);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	snprintf(expected, sizeof(expected), "%s: File exists", f.path);
+	ck_assert_int_eq(fixture_serve(&f), -EEXIST);
+	ck_assert_str_eq(f.error, expected);
+	ck_assert_int_eq(unlink(f.path), 0);
+	ck_assert_int_eq(rmdir(f.dir), 0); /* the lock file is gone */
+
+	snprintf(expected, sizeof(expected), "%s/a/b", f.dir); /* nor is a path made */
+	ck_assert_int_eq(
+		ivshm_broker_create(&f.config, expected, f.error, sizeof(f.error), &f.broker),
+		-ENOENT);
+}
+END_TEST
+
+/* The first group is served, the second cannot be: nothing is left of the first. */
+START_TEST(half_a_configuration)
+{
+	struct ivshm_group_config groups[2];
+
+	fixture_configure(&f);
+	groups[0] = groups[1] = f.group;
+	f.config.groups = groups;
+	f.config.groups_count = 2;
+	ck_assert_int_eq(fixture_serve(&f), -EADDRINUSE);
+	ck_assert_int_eq(rmdir(f.dir), 0);
+}
+END_TEST
+
+START_TEST(makes_and_removes_the_directory)
+{
+	struct stat st;
+
+	fixture_configure(&f);
+	ck_assert_int_eq(rmdir(f.dir), 0);
+	umask(022);
+	ck_assert_int_eq(fixture_serve(&f), 0);
+	ck_assert_int_eq(stat(f.dir, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0755);
+	ivshm_broker_destroy(f.broker);
+	ck_assert_int_eq(access(f.dir, F_OK), -1);
+}
+END_TEST
+
+/* ---- Leaks ----------------------------------------------------------------------------------- */
+
+static unsigned count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	must(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+START_TEST(two_hundred_lives)
+{
+	unsigned before = count_descriptors();
+	struct raw right;
+
+	fixture_start(&f);
+	right = raw_live(&f, "right");
+	for (unsigned i = 0; i < 200; i++) {
+		struct raw left = raw_live(&f, "left");
+		struct ivshm_packet p = raw_expect(&f, right.socket, IST_WIRE_PEER);
+
+		ivshm_wire_close_fds(&p);
+		raw_leave(&f, &left);
+		raw_expect(&f, right.socket, IST_WIRE_GONE);
+	}
+	raw_leave(&f, &right);
+	fixture_stop(&f);
+	ck_assert_uint_eq(count_descriptors(), before);
+}
+END_TEST
+
+/* Peers are there when the broker goes: they hear the hang-up, and their memory stays. */
+START_TEST(the_broker_goes)
+{
+	unsigned before = count_descriptors();
+	struct ivshm_packet p;
+	struct raw left, right;
+
+	fixture_start(&f);
+	left = raw_live(&f, "left");
+	right = raw_join(&f, "right");
+	fixture_stop(&f);
+	ck_assert_int_eq(ivshm_wire_receive(left.socket, &p), -EPIPE);
+	ck_assert_uint_eq(raw_word(&left, 0), IST_PEER_WORD(IST_PEER_LIVE, 1));
+	raw_close(&left);
+	raw_close(&right);
+	ck_assert_uint_eq(count_descriptors(), before);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("broker");
+	TCase *plain = tcase_create("peers");
+	TCase *own = tcase_create("brokers");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	ivshm_log_level = IVSHM_LOG_ERROR;
+
+	tcase_add_checked_fixture(plain, start, stop);
+	tcase_add_test(plain, order_of_events);
+	tcase_add_test(plain, what_a_peer_is_told);
+	tcase_add_test(plain, doorbells_reach);
+	tcase_add_test(plain, an_id_is_used_again);
+	tcase_add_test(plain, one_at_a_time);
+	tcase_add_test(plain, who_is_not_in_the_group);
+	tcase_add_test(plain, two_brokers);
+	suite_add_tcase(suite, plain);
+	tcase_add_test(own, a_process_dies);
+	tcase_add_test(own, a_process_hangs_up);
+	tcase_add_test(own, a_process_dies_connected);
+	tcase_add_test(own, a_process_leaves_and_ends);
+	tcase_add_test(own, who_may_join);
+	tcase_add_test(own, runtime_dir);
+	tcase_add_test(own, stale_socket);
+	tcase_add_test(own, something_in_the_way);
+	tcase_add_test(own, half_a_configuration);
+	tcase_add_test(own, makes_and_removes_the_directory);
+	tcase_add_test(own, two_hundred_lives);
+	tcase_add_test(own, the_broker_goes);
+	suite_add_tcase(suite, own);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_group_host.c: libisthmus in processes, against the real broker. */
+#include <check.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+
+#include "tests/served_group.h"
+
+static struct served served;
+static struct ist_group *group;
+
+static void start(void)
+{
+	served_start(&served);
+	must(ist_group_open("ping", &group) == 0);
+}
+
+static void stop(void)
+{
+	ist_group_close(group);
+	served_stop(&served);
+}
+
+/* The region "shared" as a row of flags. */
+static uint32_t *flags(struct ist_group *of)
+{
+	struct ist_region_info info;
+
+	must(ist_region_find(of, "shared", &info) == 0 && info.address);
+	return info.address;
+}
+
+static void set(uint32_t *flag, uint32_t value)
+{
+	__atomic_store_n(flag, value, __ATOMIC_SEQ_CST);
+}
+
+static uint32_t get(const uint32_t *flag)
+{
+	return __atomic_load_n(flag, __ATOMIC_SEQ_CST);
+}
+
+static void await(const uint32_t *flag, uint32_t value)
+{
+	uint64_t deadline = ist_time_ns() + PATIENCE_NS;
+
+	while (get(flag) != value) {
+		must(ist_time_ns() < deadline);
+		ist_sleep_ns(100000);
+	}
+}
+
+static void await_state(uint32_t id, uint32_t incarnation, enum ist_peer_state state)
+{
+	uint64_t deadline = ist_time_ns() + PATIENCE_NS;
+	struct ist_peer_info info;
+	uint32_t seen = 0;
+
+	for (;;) {
+		must(ist_peer_get(group, id, &info) == 0);
+		if (info.incarnation == incarnation && info.state == state)
+			return;
+		must(ist_time_ns() < deadline);
+		ist_doorbell_wait(group, 0, &seen, 50000000);
+	}
+}
+
+static void forever(struct ist_group *mine)
+{
+	(void)mine;
+	for (;;)
+		pause();
+}
+
+/* ---- Joining --------------------------------------------------------------------------------- */
+
+START_TEST(who_and_where)
+{
+	struct ist_group *g = NULL;
+	char path[128];
+
+	served_start(&served);
+	ck_assert_int_eq(ist_group_open("pong", &g), -ENOENT);
+	ck_assert_int_eq(ist_group_open("", &g), -ENOENT);
+	ck_assert_int_eq(ist_group_open("../ping", &g), -ENOENT);
+	ck_assert_int_eq(ist_group_open("a-name-of-more-than-thirty-one-characters", &g), -ENOENT);
+
+	setenv("ISTHMUS_INSTANCE", "stranger", 1);
+	ck_assert_int_eq(ist_group_open("ping", &g), -EACCES);
+	setenv("ISTHMUS_INSTANCE", "a-name-of-more-than-thirty-one-characters", 1);
+	ck_assert_int_eq(ist_group_open("ping", &g), -EACCES);
+	unsetenv("ISTHMUS_INSTANCE");
+	ck_assert_int_eq(ist_group_open("ping", &g), -EACCES);
+	setenv("ISTHMUS_INSTANCE", "left", 1);
+
+	setenv("ISTHMUS_GROUPS", "", 1);
+	ck_assert_int_eq(ist_group_open(NULL, &g), -ENOENT);
+	setenv("ISTHMUS_GROUPS", "ping pong", 1);
+	ck_assert_int_eq(ist_group_open(NULL, &g), -EINVAL);
+	setenv("ISTHMUS_GROUPS", "pong", 1);
+	ck_assert_int_eq(ist_group_open(NULL, &g), -ENOENT);
+	ck_assert_ptr_null(g);
+	setenv("ISTHMUS_GROUPS", " ping ", 1);
+	ck_assert_int_eq(ist_group_open(NULL, &g), 0);
+	ck_assert_str_eq(ist_group_name(g), "ping");
+	ist_group_close(g);
+
+	unsetenv("ISTHMUS_GROUPS");
+	ck_assert_int_eq(ist_group_open(NULL, &g), 0);
+	ist_group_close(g);
+	snprintf(path, sizeof(path), "%s/pong.sock", served.fixture.dir);
+	must(symlink("nowhere", path) == 0);
+	ck_assert_int_eq(ist_group_open(NULL, &g), -EINVAL);
+	must(unlink(path) == 0);
+
+	setenv("XDG_RUNTIME_DIR", served.fixture.dir, 1);
+	setenv("ISTHMUS_RUNTIME_DIR", "", 1);
+	ck_assert_int_eq(ist_group_open("ping", &g), -ENOENT);
+	ck_assert_int_eq(ist_group_open(NULL, &g), -ENOENT);
+	snprintf(path, sizeof(path), "%s/isthmus", served.fixture.dir);
+	must(symlink(".", path) == 0);
+	ck_assert_int_eq(ist_group_open("ping", &g), 0);
+	ist_group_close(g);
+	must(unlink(path) == 0);
+	ist_group_close(NULL);
+	served_stop(&served);
+}
+END_TEST
+
+START_TEST(join_leave_join)
+{
+	struct ist_peer_info info;
+	struct ist_group *g;
+	unsigned fds;
+
+	served_start(&served);
+	fds = count_fds();
+	for (uint32_t i = 1; i <= 20; i++) {
+		ck_assert_int_eq(ist_group_open("ping", &group), 0);
+		ck_assert_int_eq(ist_group_open("ping", &g), -EBUSY);
+		ck_assert_int_eq(ist_peer_get(group, 0, &info), 0);
+		ck_assert_uint_eq(info.incarnation, i);
+		ck_assert_int_eq(info.state, IST_STATE_LIVE);
+		ist_group_close(group);
+		ck_assert_uint_eq(count_fds(), fds);
+	}
+	served_stop(&served);
+}
+END_TEST
+
+START_TEST(what_it_is)
+{
+	struct ist_region_info info;
+
+	ck_assert_str_eq(ist_group_name(group), "ping");
+	ck_assert_uint_eq(ist_group_self(group), 0);
+	ck_assert_uint_eq(ist_group_max_peers(group), FIXTURE_PEERS);
+	ck_assert_uint_eq(ist_group_vectors(group), FIXTURE_VECTORS);
+	ck_assert_int_eq(ist_region_get(group, 0, &info), 0);
+	ck_assert_str_eq(info.name, "shared");
+	ck_assert_uint_eq(info.size, 65536);
+	ck_assert_int_eq(info.right, IST_WRITE);
+	ck_assert_uint_eq(info.coherence, IST_COHERENCE_HARDWARE);
+	ck_assert_int_eq(ist_region_get(group, 1, &info), 0);
+	ck_assert_str_eq(info.name, "table");
+	ck_assert_int_eq(info.right, IST_WRITE);
+	ck_assert_uint_eq(info.coherence, IST_COHERENCE_INCOHERENT);
+	ck_assert_int_eq(ist_region_get(group, 2, &info), -ENOENT);
+	ck_assert_int_eq(ist_region_get(group, UINT32_MAX, &info), -ENOENT);
+	ck_assert_int_eq(ist_region_find(group, "tab", &info), -ENOENT);
+	ck_assert_int_eq(ist_region_find(group, "", &info), -ENOENT);
+	ck_assert_int_eq(ist_region_find(group, "a-name-of-more-than-thirty-one-characters", &info),
+			 -ENOENT);
+}
+END_TEST
+
+/* ---- Rights ---------------------------------------------------------------------------------- */
+
+static void write_table(struct ist_group *mine)
+{
+	struct ist_region_info info, shared;
+
+	signal(SIGSEGV, SIG_DFL); /* not the sanitizer's */
+	must(ist_region_find(mine, "table", &info) == 0 && info.right == IST_READ);
+	must(ist_region_find(mine, "shared", &shared) == 0);
+	*(volatile uint32_t *)shared.address = *(volatile uint32_t *)info.address;
+	*(volatile uint32_t *)info.address = 1;
+}
+
+static void look_behind(struct ist_group *mine)
+{
+	struct ist_region_info shared, table;
+
+	signal(SIGSEGV, SIG_DFL);
+	must(ist_region_find(mine, "shared", &shared) == 0);
+	must(ist_region_find(mine, "table", &table) == 0);
+	must(table.right == IST_NONE && !table.address);
+	*(volatile uint32_t *)shared.address = 1;
+	/* The table comes behind the region "shared" in the group. */
+	*(volatile uint32_t *)shared.address =
+		*(volatile uint32_t *)(void *)((uint8_t *)shared.address + shared.size);
+}
+
+static void write_before(struct ist_group *mine)
+{
+	signal(SIGSEGV, SIG_DFL);
+	/* The last byte of the roster comes before the first region. */
+	((volatile uint8_t *)flags(mine))[-1] = 0;
+}
+
+static void expect_fault(const char *name, void (*body)(struct ist_group *))
+{
+	int status;
+	pid_t pid = peer_start(name, body);
+
+	must(waitpid(pid, &status, 0) == pid);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert_int_eq(WTERMSIG(status), SIGSEGV);
+}
+
+START_TEST(rights_hold)
+{
+	struct ist_region_info table;
+
+	ck_assert_int_eq(ist_region_find(group, "table", &table), 0);
+	set(table.address, 42);
+	expect_fault("right", write_table);
+	ck_assert_uint_eq(get(flags(group)), 42); /* it could read */
+	ck_assert_uint_eq(get(table.address), 42);
+	expect_fault("third", look_behind);
+	ck_assert_uint_eq(get(flags(group)), 1);
+	expect_fault("third", write_before);
+}
+END_TEST
+
+/* ---- Peers ----------------------------------------------------------------------------------- */
+
+static void until_told(struct ist_group *mine)
+{
+	await(flags(mine), 1);
+}
+
+START_TEST(peers_come_and_go)
+{
+	struct ist_peer_info info = {0};
+	pid_t right;
+
+	ck_assert_int_eq(ist_peer_get(group, FIXTURE_PEERS, &info), -EINVAL);
+	ck_assert_int_eq(ist_peer_get(group, 1, &info), 0);
+	ck_assert_int_eq(info.state, IST_STATE_ABSENT);
+	ck_assert_uint_eq(info.incarnation, 0);
+	ck_assert_int_eq(ist_peer_find(group, "right", &info), -ENOENT);
+	ck_assert_int_eq(ist_peer_wait(group, "right", 0, NULL), -ETIMEDOUT);
+	ck_assert_int_eq(ist_peer_wait(group, "nobody", 1000000, &info), -ETIMEDOUT);
+
+	right = peer_start("right", until_told);
+	ck_assert_int_eq(ist_peer_wait(group, "right", PATIENCE_NS, &info), 0);
+	ck_assert_uint_eq(info.id, 1);
+	ck_assert_uint_eq(info.incarnation, 1);
+	ck_assert_uint_eq(info.vectors, FIXTURE_VECTORS);
+	ck_assert_str_eq(info.name, "right");
+	ck_assert_int_eq(ist_peer_wait(group, "right", 0, NULL), 0);
+	ck_assert_int_eq(ist_doorbell_ring(group, 1, 1), 0);
+	set(flags(group), 1);
+	peer_join(right);
+	await_state(1, 1, IST_STATE_ABSENT);
+	ck_assert_int_eq(ist_doorbell_ring(group, 1, 1), -EPIPE);
+
+	right = peer_start("right", forever);
+	ck_assert_int_eq(ist_peer_wait(group, "right", IST_FOREVER, &info), 0);
+	ck_assert_uint_eq(info.incarnation, 2);
+	ck_assert_int_eq(ist_doorbell_ring(group, 1, 1), 0);
+	peer_kill(right);
+	await_state(1, 2, IST_STATE_DEAD);
+	ck_assert_int_eq(ist_doorbell_ring(group, 1, 1), -EPIPE);
+	ck_assert_int_eq(ist_peer_find(group, "right", &info), 0);
+	ck_assert_int_eq(info.state, IST_STATE_DEAD);
+}
+END_TEST
+
+/* ---- Doorbells ------------------------------------------------------------------------------- */
+
+START_TEST(own_doorbell)
+{
+	uint32_t seen = 0, all = 0;
+
+	ck_assert_int_eq(ist_doorbell_wait(group, FIXTURE_VECTORS, &seen, 0), -EINVAL);
+	ck_assert_int_eq(ist_doorbell_ring(group, 0, FIXTURE_VECTORS), -EINVAL);
+	ck_assert_int_eq(ist_doorbell_ring(group, FIXTURE_PEERS, 1), -EINVAL);
+	ck_assert_int_eq(ist_doorbell_ring(group, UINT32_MAX, 1), -EINVAL);
+	ck_assert_int_eq(ist_doorbell_ring(group, 1, 1), -EPIPE);
+
+	ck_assert_int_eq(ist_doorbell_wait(group, 1, &seen, 0), -ETIMEDOUT);
+	ck_assert_int_eq(ist_doorbell_wait(group, 1, &seen, 2000000), -ETIMEDOUT);
+	ck_assert_uint_eq(seen, 0);
+	ck_assert_int_eq(ist_doorbell_ring(group, 0, 1), 0);
+	ck_assert_int_eq(ist_doorbell_ring(group, 0, 1), 0);
+	ck_assert_int_eq(ist_doorbell_wait(group, 2, &all, 0), -ETIMEDOUT);
+	ck_assert_int_eq(ist_doorbell_wait(group, 1, &seen, 0), 0); /* it has arrived */
+	ck_assert_uint_eq(seen, 1);
+	ck_assert_int_eq(ist_doorbell_wait(group, 1, &seen, 0), -ETIMEDOUT);
+	seen = 0;
+	ck_assert_int_eq(ist_doorbell_wait(group, 1, &seen, IST_FOREVER), 0);
+	ck_assert_uint_eq(seen, 1);
+}
+END_TEST
+
+/* Answers every doorbell on vector 1 with one on vector 2. */
+static void echo(struct ist_group *mine)
+{
+	uint32_t seen = 0;
+
+	for (uint32_t i = 1; i <= 200; i++) {
+		must(ist_doorbell_wait(mine, 1, &seen, PATIENCE_NS) == 0);
+		must(get(flags(mine)) == i); /* the doorbell is a barrier */
+		set(flags(mine) + 1, i);
+		must(ist_doorbell_ring(mine, 0, 2) == 0);
+	}
+}
+
+START_TEST(doorbells_between_peers)
+{
+	pid_t right = peer_start("right", echo);
+	uint32_t seen = 0;
+
+	ck_assert_int_eq(ist_peer_wait(group, "right", PATIENCE_NS, NULL), 0);
+	for (uint32_t i = 1; i <= 200; i++) {
+		flags(group)[0] = i;
+		ck_assert_int_eq(ist_doorbell_ring(group, 1, 1), 0);
+		ck_assert_int_eq(ist_doorbell_wait(group, 2, &seen, PATIENCE_NS), 0);
+		ck_assert_uint_eq(get(flags(group) + 1), i);
+	}
+	peer_join(right);
+}
+END_TEST
+
+static void *follow(void *argument)
+{
+	uint32_t seen = 0, *told = argument;
+
+	while (seen < 200 && ist_doorbell_wait(group, 1, &seen, PATIENCE_NS) == 0)
+		set(told, seen);
+	return NULL;
+}
+
+/* Who only looks in takes a doorbell that another thread sleeps for: that one must hear of it. */
+START_TEST(look_in)
+{
+	uint32_t seen = 0, told = 0;
+	pthread_t thread;
+
+	must(!pthread_create(&thread, NULL, follow, &told));
+	for (uint32_t i = 1; i <= 200; i++) {
+		ist_sleep_ns(100000); /* it sleeps by now, mostly */
+		ck_assert_int_eq(ist_doorbell_ring(group, 0, 1), 0);
+		ist_doorbell_wait(group, 1, &seen, 0);
+		await(&told, i);
+	}
+	must(!pthread_join(thread, NULL));
+}
+END_TEST
+
+#define WAITERS 6
+#define ROUNDS 100u
+
+/* Threads that wait for different vectors, and for the same; each tells what it has seen. */
+static uint32_t waiter_round[WAITERS];
+static uint32_t waiters_stop;
+
+static void *waiter(void *argument)
+{
+	uint32_t *round = argument, vector = (uint32_t)(round - waiter_round) % 3, seen = 0;
+
+	while (!get(&waiters_stop)) {
+		/* Some wait long, some look in: these must not swallow the others' doorbells. */
+		uint64_t timeout = round - waiter_round < 3 ? PATIENCE_NS : 10000;
+
+		if (ist_doorbell_wait(group, vector, &seen, timeout) == 0)
+			set(round, seen);
+	}
+	return NULL;
+}
+
+START_TEST(many_waiters)
+{
+	pthread_t threads[WAITERS];
+	uint32_t before[WAITERS];
+
+	for (unsigned i = 0; i < WAITERS; i++)
+		must(!pthread_create(&threads[i], NULL, waiter, &waiter_round[i]));
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		uint32_t vector = round % 3;
+		uint64_t deadline = ist_time_ns() + PATIENCE_NS;
+
+		for (unsigned i = 0; i < WAITERS; i++)
+			before[i] = get(&waiter_round[i]);
+		ck_assert_int_eq(ist_doorbell_ring(group, 0, vector), 0);
+		for (unsigned i = vector; i < WAITERS; i += 3) {
+			while (get(&waiter_round[i]) == before[i]) {
+				ck_assert(ist_time_ns() < deadline);
+				ist_sleep_ns(10000);
+			}
+		}
+	}
+	set(&waiters_stop, 1);
+	for (uint32_t vector = 0; vector < 3; vector++)
+		ck_assert_int_eq(ist_doorbell_ring(group, 0, vector), 0);
+	for (unsigned i = 0; i < WAITERS; i++)
+		must(!pthread_join(threads[i], NULL));
+}
+END_TEST
+
+/* ---- Death ----------------------------------------------------------------------------------- */
+
+static void *ringer(void *argument)
+{
+	uint32_t *count = argument;
+
+	while (!get(&waiters_stop)) {
+		int r = ist_doorbell_ring(group, 1, 1);
+
+		must(r == 0 || r == -EPIPE);
+		if (r == 0)
+			__atomic_fetch_add(count, 1, __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+/* The table of peers changes under threads that ring; nothing waits in between. */
+START_TEST(ring_while_peers_change)
+{
+	uint32_t counts[2] = {0, 0};
+	pthread_t threads[2];
+	unsigned fds = count_fds();
+
+	for (unsigned i = 0; i < 2; i++)
+		must(!pthread_create(&threads[i], NULL, ringer, &counts[i]));
+	for (uint32_t i = 1; i <= 30; i++) {
+		uint32_t before = get(&counts[0]);
+		pid_t right = peer_start("right", forever);
+
+		await_state(1, i, IST_STATE_LIVE);
+		while (get(&counts[0]) == before)
+			ist_sleep_ns(10000);
+		peer_kill(right);
+		await_state(1, i, IST_STATE_DEAD);
+	}
+	set(&waiters_stop, 1);
+	for (unsigned i = 0; i < 2; i++)
+		must(!pthread_join(threads[i], NULL));
+	/* One more look at the socket, so that the last GONE is taken too. */
+	ck_assert_int_eq(ist_doorbell_ring(group, 1, 1), -EPIPE);
+	ist_peer_wait(group, "nobody", 100000000, NULL);
+	ck_assert_uint_eq(count_fds(), fds);
+}
+END_TEST
+
+/* Every poll of the library comes by here. */
+static uint32_t polls;
+
+int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+	struct timespec left = timeout ? *timeout : (struct timespec){0};
+
+	__atomic_fetch_add(&polls, 1, __ATOMIC_SEQ_CST);
+	return (int)syscall(SYS_ppoll, fds, count, timeout ? &left : NULL, mask, _NSIG / 8);
+}
+
+START_TEST(broker_dies)
+{
+	struct ist_group *g;
+	uint32_t seen = 0;
+	pid_t right;
+
+	start();
+	right = peer_start("right", echo);
+	ck_assert_int_eq(ist_peer_wait(group, "right", PATIENCE_NS, NULL), 0);
+	ck_assert_int_eq(ist_doorbell_ring(group, 1, 0), 0); /* it is known */
+	served_kill(&served);
+	for (uint32_t i = 1; i <= 200; i++) {
+		flags(group)[0] = i;
+		ck_assert_int_eq(ist_doorbell_ring(group, 1, 1), 0);
+		ck_assert_int_eq(ist_doorbell_wait(group, 2, &seen, PATIENCE_NS), 0);
+		ck_assert_uint_eq(get(flags(group) + 1), i);
+	}
+	peer_join(right);
+	polls = 0;
+	ck_assert_int_eq(ist_peer_wait(group, "nobody", 300000000, NULL), -ETIMEDOUT);
+	ck_assert_uint_lt(get(&polls), 50); /* it sleeps, though the socket is readable */
+	ck_assert_int_eq(ist_group_open("ping", &g), -ENOENT);
+	ist_group_close(group);
+}
+END_TEST
+
+/* ---- A hostile peer -------------------------------------------------------------------------- */
+
+/* Fills every eventfd it has, its own and left's, and makes them blocking. */
+static void clog_all(struct ist_group *mine)
+{
+	eventfd_t most = UINT64_MAX - 1;
+	char path[64], target[64];
+
+	must(ist_doorbell_ring(mine, 0, 2) == 0);
+	for (int fd = 0; fd < 256; fd++) {
+		ssize_t length;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		length = readlink(path, target, sizeof(target));
+		if (length < 20 || memcmp(target, "anon_inode:[eventfd]", 20))
+			continue;
+		eventfd_read(fd, &(eventfd_t){0});
+		must(write(fd, &most, sizeof(most)) == sizeof(most));
+		must(fcntl(fd, F_SETFL, 0) == 0);
+	}
+	set(flags(mine), 1);
+	forever(mine);
+}
+
+START_TEST(clogged_doorbells)
+{
+	pid_t right = peer_start("right", clog_all);
+	uint32_t seen[FIXTURE_VECTORS] = {0};
+
+	await(flags(group), 1);
+	for (uint32_t vector = 0; vector < FIXTURE_VECTORS; vector++) {
+		for (unsigned i = 0; i < 3; i++)
+			ck_assert_int_eq(ist_doorbell_ring(group, 1, vector), 0);
+		ck_assert_int_eq(ist_doorbell_wait(group, vector, &seen[vector], 0), 0);
+		while (!ist_doorbell_wait(group, vector, &seen[vector], 0))
+			;
+		for (unsigned i = 0; i < 3; i++)
+			ck_assert_int_eq(ist_doorbell_ring(group, 0, vector), 0);
+		ck_assert_int_eq(ist_doorbell_wait(group, vector, &seen[vector], 0), 0);
+	}
+	peer_kill(right);
+	await_state(1, 1, IST_STATE_DEAD);
+}
+END_TEST
+
+/* ---- Time and console ------------------------------------------------------------------------ */
+
+START_TEST(time_and_console)
+{
+	uint64_t before = ist_time_ns();
+	uint32_t exits;
+	char text[64] = "";
+	int ends[2], old = dup(1);
+
+	ist_sleep_ns(2000000);
+	ck_assert_uint_ge(ist_time_ns() - before, 2000000);
+	ck_assert_int_eq(ist_exits(&exits), -ENODEV);
+
+	must(old >= 0 && pipe(ends) == 0 && dup2(ends[1], 1) == 1);
+	ck_assert_int_eq(ist_print("%s %d", "forty", 2), 7);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	ck_assert_int_eq(read(ends[0], text, sizeof(text)), -1); /* no line yet */
+	ck_assert_int_eq(ist_print("%c", '\n'), 1);
+	ck_assert_int_eq(read(ends[0], text, sizeof(text) - 1), 8);
+	dup2(old, 1);
+	ck_assert_str_eq(text, "forty 2\n");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("group_host");
+	TCase *with = tcase_create("joined"), *without = tcase_create("alone");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(with, start, stop);
+	tcase_add_test(with, what_it_is);
+	tcase_add_test(with, rights_hold);
+	tcase_add_test(with, peers_come_and_go);
+	tcase_add_test(with, own_doorbell);
+	tcase_add_test(with, doorbells_between_peers);
+	tcase_add_test(with, look_in);
+	tcase_add_test(with, many_waiters);
+	tcase_add_test(with, ring_while_peers_change);
+	tcase_add_test(with, clogged_doorbells);
+	tcase_add_test(without, who_and_where);
+	tcase_add_test(without, join_leave_join);
+	tcase_add_test(without, broker_dies);
+	tcase_add_test(without, time_and_console);
+	suite_add_tcase(suite, with);
+	suite_add_tcase(suite, without);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

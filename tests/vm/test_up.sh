@@ -1,0 +1,594 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# test_up.sh: `isthmus up` and `isthmus run` from outside: consoles, exit statuses, signals, and that nothing is
+# left, however it ends. Prints TAP.
+#
+# shellcheck disable=SC2317,SC2016 # functions are called by name; $ is for the instances
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+
+BUILD=${BUILD:-build}
+isthmus=$PWD/$BUILD/isthmus
+apps=$PWD/$BUILD/tests/vm
+work=$(mktemp -d /tmp/ist-up.XXXXXX) || exit 1
+export ISTHMUS_RUNTIME_DIR=$work/run UP_TEST=${work##*/}
+trap 'rm -rf "$work"' EXIT
+n=0 bad=0
+
+# ---- What the tests are made of -----------------------------------------------------------------
+
+complain() {
+	echo "# $*"
+	wrong=1
+}
+
+config() { # name; instances on stdin
+	{
+		printf 'groups:\n  - name: ping\n    vectors: 4\n    max_peers: 4\n    regions:\n'
+		printf '      - {name: data, size: 64K, access: rw}\ninstances:\n'
+		cat
+	} >"$work/$1.yml"
+}
+
+# Runs it to its end; what it printed is in $work/out and $work/err, how it ended in $status.
+up() { # arguments...
+	timeout -k 5 60 "$isthmus" up "$@" >"$work/out" 2>"$work/err" </dev/null
+	status=$?
+}
+
+start() { # arguments...
+	"$isthmus" up "$@" >"$work/out" 2>"$work/err" </dev/null &
+	up=$!
+}
+
+finish() {
+	wait "$up"
+	status=$?
+}
+
+eventually() { # command...
+	local try
+	for try in {1..400}; do
+		"$@" && return 0
+		sleep 0.05
+	done
+	complain "never came true after $try tries: $*"
+	return 1
+}
+
+expect_status() {
+	[ "$status" = "$1" ] || complain "status $status, not $1"
+}
+
+expect() { # file, exact line
+	grep -qaxF -- "$2" "$work/$1" || complain "$1 has no line '$2'"
+}
+
+expect_like() { # file, regular expression
+	grep -qaE -- "$2" "$work/$1" || complain "$1 has nothing like '$2'"
+}
+
+printed() { grep -qaF -- "$2" "$work/$1"; }
+
+ours() { # pids of everything started here, but for this script
+	local f
+	for f in /proc/[0-9]*/environ; do
+		f=${f#/proc/} f=${f%/environ}
+		[ "$f" = $$ ] || [ "$f" = "$BASHPID" ] || ! grep -qsFz "UP_TEST=$UP_TEST" "/proc/$f/environ" ||
+			echo "$f"
+	done
+}
+
+nothing_runs() { [ -z "$(ours)" ]; }
+
+t() { # description, function
+	n=$((n + 1)) wrong=0
+	: >"$work/out"
+	: >"$work/err"
+	"$2"
+	if ! nothing_runs; then
+		sleep 0.3 # what was killed needs a moment to end
+		for pid in $(ours); do
+			complain "left: process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
+			kill -KILL "$pid"
+		done
+	fi
+	if [ -e "$work/run" ]; then
+		complain "left: $(find "$work/run")"
+		rm -rf "$work/run"
+	fi
+	if [ $wrong = 0 ]; then
+		echo "ok $n - $1"
+	else
+		bad=1
+		sed 's/^/# out: /' "$work/out" | cut -c1-200 | head -n 20
+		sed 's/^/# err: /' "$work/err" | cut -c1-200 | head -n 20
+		echo "not ok $n - $1"
+	fi
+}
+
+skip() { # description, reason
+	n=$((n + 1))
+	echo "ok $n - $1 # SKIP $2"
+}
+
+# ---- Consoles -----------------------------------------------------------------------------------
+
+consoles() {
+	config consoles <<-'END'
+		  - {name: left, kind: process, groups: [ping],
+		     command: [sh, -c, 'echo to stdout; echo to stderr >&2; echo; printf partial']}
+		  - {name: longer, kind: process, groups: [ping], command: [sh, -c, 'read x || echo no stdin']}
+	END
+	up "$work/consoles.yml"
+	expect_status 0
+	printf 'left   | %s\n' 'to stdout' 'to stderr' '' partial >"$work/want"
+	grep -a '^left' "$work/out" | cmp - "$work/want" || complain "left's lines differ"
+	expect out 'longer | no stdin'
+	[ ! -s "$work/err" ] || complain "stderr is not empty"
+}
+
+long_lines() {
+	config long <<-END
+		  - {name: a, kind: process, groups: [ping], command: [cat, "$work/data"]}
+	END
+	{
+		printf '%04096d\n%04097d\n' 1 2 # fits; is one too long
+		printf 'a\0b\r\377\033[31m\n'   # what is not text is passed on
+		printf '%09000d' 3
+	} >"$work/data"
+	up "$work/long.yml"
+	expect_status 0
+	{
+		printf 'a | %04096d\na | %04096d\na | 2\n' 1 0
+		printf 'a | a\0b\r\377\033[31m\n'
+		printf 'a | %04096d\na | %04096d\na | %0808d\n' 0 0 3
+	} >"$work/want"
+	cmp "$work/out" "$work/want" || complain "not split at 4096 bytes"
+}
+
+flood() {
+	config flood <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [seq, '200000']}
+		  - {name: b, kind: process, groups: [ping], command: [seq, '200000']}
+	END
+	up "$work/flood.yml"
+	expect_status 0
+	for i in a b; do
+		sed -n "s/^$i | //p" "$work/out" | cmp - <(seq 200000) || complain "$i's lines are not all there"
+	done
+}
+
+colours() { # on a terminal, which script(1) makes
+	config colours <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [echo, text]}
+	END
+	timeout 60 script -qec "'$isthmus' up '$work/colours.yml'" /dev/null >"$work/out" 2>"$work/err" </dev/null
+	status=$?
+	expect_status 0
+	printf '\033[36ma |\033[0m text\r\n' | cmp - "$work/out" || complain "not the coloured line"
+	NO_COLOR=1 timeout 60 script -qec "'$isthmus' up '$work/colours.yml'" /dev/null >"$work/out" 2>"$work/err" </dev/null
+	printf 'a | text\r\n' | cmp - "$work/out" || complain "not the plain line"
+}
+
+no_reader() {
+	config endless <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [yes]}
+	END
+	timeout -k 5 60 "$isthmus" up "$work/endless.yml" 2>"$work/err" </dev/null | head -n 1 >"$work/out"
+	status=${PIPESTATUS[0]}
+	expect_status 1
+	expect_like err 'standard output'
+}
+
+stuck_reader() { # nobody reads: instances and broker go on, and it still ends
+	config endless <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [yes]}
+	END
+	mkfifo "$work/fifo"
+	exec 7<>"$work/fifo"
+	"$isthmus" up "$work/endless.yml" >&7 2>"$work/err" </dev/null &
+	up=$!
+	eventually test -e "$work/run/ping.sock"
+	sleep 0.3 # the pipe fills; without that there is less to test, but nothing fails
+	kill -INT "$up"
+	eventually alone "$up"
+	kill -INT "$up" # the last lines are given up
+	finish
+	exec 7>&-
+	rm "$work/fifo"
+	expect_status 130
+}
+alone() { [ "$(ours)" = "$1" ]; }
+
+# ---- How it ends --------------------------------------------------------------------------------
+
+statuses() {
+	config statuses <<-'END'
+		  - {name: good, kind: process, groups: [ping], command: ['true']}
+		  - {name: three, kind: process, groups: [ping], command: [sh, -c, 'exit 3']}
+		  - {name: killed, kind: process, groups: [ping], command: [sh, -c, 'kill -KILL $$']}
+	END
+	up "$work/statuses.yml"
+	expect_status 1
+	expect err 'isthmus: three: ended with status 3'
+	expect err 'isthmus: killed: killed by signal 9'
+	[ "$(wc -l <"$work/err")" = 2 ] || complain "stderr has not two lines"
+}
+
+kill_one() { # the others go on
+	config pair <<-END
+		  - {name: victim, kind: process, groups: [ping], command: [sh, -c, 'echo pid \$\$; exec sleep 1000']}
+		  - {name: other, kind: process, groups: [ping], command: [sh, -c,
+		     'while ! [ -e "$work/go" ]; do sleep 0.05; done; echo went on']}
+	END
+	rm -f "$work/go"
+	start "$work/pair.yml"
+	eventually printed out 'victim | pid'
+	kill -KILL "$(sed -n 's/^victim | pid //p' "$work/out")"
+	eventually printed err 'victim: killed by signal 9'
+	touch "$work/go"
+	finish
+	expect_status 1
+	expect out 'other  | went on'
+}
+
+signalled() { # signal, status, instances on stdin
+	config signalled
+	start "$work/signalled.yml"
+	eventually printed out 'a | ready'
+	kill "-$1" "$up"
+	finish
+	expect_status "$2"
+	[ ! -s "$work/err" ] || complain "stderr is not empty"
+}
+two='  - {name: a, kind: process, groups: [ping], command: [sh, -c, "echo ready; sleep 1000; echo more"]}
+  - {name: b, kind: process, groups: [ping], command: [sleep, "1000"]}'
+interrupt() { signalled INT 130 <<<"$two"; }
+terminate() { signalled TERM 143 <<<"$two"; }
+hangup() { signalled HUP 129 <<<"$two"; }
+last_words() {
+	signalled INT 130 <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [sh, -c,
+		     'trap "echo bye; printf and; exit" TERM; echo ready; while :; do sleep 0.05; done']}
+	END
+	expect out 'a | bye'
+	expect out 'a | and'
+}
+stubborn() {
+	signalled INT 130 <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [sh, -c,
+		     'trap "" TERM; echo ready; while :; do sleep 0.05; done']}
+	END
+}
+stopped() {
+	signalled INT 130 <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [sh, -c, 'echo ready; kill -STOP $$']}
+	END
+}
+
+second_interrupt() {
+	config stubborn <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [sh, -c,
+		     'trap "echo told" TERM; echo ready; while :; do sleep 0.05; done']}
+	END
+	start "$work/stubborn.yml"
+	eventually printed out 'a | ready'
+	kill -INT "$up"
+	eventually printed out 'a | told'
+	kill -INT "$up"
+	finish
+	expect_status 130
+}
+
+grandchildren() { # what an instance leaves in its process group ends with it
+	config grand <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [sh, -c, 'sleep 1000 & echo ready']}
+	END
+	up "$work/grand.yml"
+	expect_status 0
+	expect out 'a | ready'
+}
+
+own_group() { # a terminal's Ctrl-C reaches isthmus alone
+	config groups <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [sh, -c, 'ps -o pgid= -p $$; echo $$']}
+	END
+	up "$work/groups.yml"
+	[ "$(sed 's/^a | *//' "$work/out" | uniq | wc -l)" = 1 ] || complain "not a process group of its own"
+}
+
+killed_hard() { # isthmus itself: its instances die, the stale socket does not matter
+	config hard <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [sleep, '1000']}
+	END
+	start "$work/hard.yml"
+	eventually test -e "$work/run/ping.sock"
+	eventually has_child
+	kill -KILL "$up"
+	wait "$up" 2>/dev/null
+	eventually nothing_runs
+	[ -e "$work/run/ping.sock" ] || complain "there is no stale socket to try"
+	consoles
+	rmdir "$work/run" # the second one did not make it
+}
+has_child() { [ "$(ours | wc -l)" -ge 2 ] && pgrep -P "$up" sleep >/dev/null; }
+
+# ---- What cannot start --------------------------------------------------------------------------
+
+no_program() {
+	config nothing <<-END
+		  - {name: first, kind: process, groups: [ping], command: [sleep, '1000']}
+		  - {name: second, kind: process, groups: [ping], command: [$work/nothing-here]}
+	END
+	up "$work/nothing.yml"
+	expect_status 1
+	expect err "isthmus: second: could not start: $work/nothing-here: No such file or directory"
+}
+
+config_errors() {
+	printf 'groups:\n  - name: ping\n    colour: red\ninstances:\n  - name: a\n    kind: process\n    vcpus: 1x\n' \
+		>"$work/wrong.yml"
+	for command in check up; do
+		timeout 60 "$isthmus" "$command" "$work/wrong.yml" >"$work/out" 2>"$work/err"
+		status=$?
+		expect_status 1
+		expect_like err "^$work/wrong.yml:3:5: error: .*colour"
+		expect_like err "^$work/wrong.yml:7:[0-9]+: error: .*1x"
+		[ ! -s "$work/out" ] || complain "stdout is not empty"
+	done
+	up "$work/not-there.yml"
+	expect_status 1
+	expect_like err "not-there.yml.*No such file"
+}
+
+second_up() {
+	config first <<<"$two"
+	start "$work/first.yml"
+	eventually printed out 'a | ready'
+	timeout -k 5 60 "$isthmus" up "$work/first.yml" >"$work/out2" 2>"$work/err2"
+	status=$?
+	expect_status 1
+	expect_like err2 'ping'
+	[ ! -s "$work/out2" ] || complain "the second one started something"
+	kill -0 "$up" || complain "the first one is gone"
+	[ -e "$work/run/ping.sock" ] || complain "the first one's socket is gone"
+	kill -TERM "$up"
+	finish
+	expect_status 143
+}
+
+usage() {
+	for arguments in '' nonsense --nonsense up run check 'up --nonsense x' 'run x' 'up x y' 'check x y'; do
+		# shellcheck disable=SC2086 # words are meant
+		timeout 60 "$isthmus" $arguments >"$work/out" 2>"$work/err"
+		status=$?
+		[ "$status" = 2 ] || complain "isthmus $arguments: status $status, not 2"
+		[ -s "$work/err" ] || complain "isthmus $arguments: says nothing"
+	done
+	for arguments in --help --version 'up --help' 'run --help' 'check --help'; do
+		# shellcheck disable=SC2086
+		timeout 60 "$isthmus" $arguments >"$work/out" 2>"$work/err"
+		status=$?
+		expect_status 0
+		[ -s "$work/out" ] || complain "isthmus $arguments: says nothing"
+	done
+}
+
+check_shows() {
+	config shown <<<"$two"
+	timeout 60 "$isthmus" check "$work/shown.yml" >"$work/out" 2>"$work/err"
+	status=$?
+	expect_status 0
+	expect_like out '0x0+5000 .*data'
+	expect_like out '^ *a .*process'
+}
+
+# ---- Instances ----------------------------------------------------------------------------------
+
+environment() {
+	config env <<-'END'
+		  - {name: a, kind: process, groups: [ping], cpus: [0], command: [sh, -c,
+		     'echo "$ISTHMUS_INSTANCE $ISTHMUS_GROUPS $ISTHMUS_RUNTIME_DIR $HOME"; grep Cpus_allowed_list /proc/self/status;
+		       ls -l /proc/self/fd']}
+	END
+	HOME=$work/home ISTHMUS_INSTANCE=wrong up "$work/env.yml"
+	expect_status 0
+	expect out "a | a ping $work/run $work/home"
+	expect_like out 'Cpus_allowed_list:	0$'
+	for fd in $(sed -nE 's/.* -> ((.memfd|socket|anon_inode|pipe):.*)/\1/p' "$work/out" | sort | uniq -c |
+		awk '!/pipe/ || $1 != 2 { print $2 }'); do
+		find "/proc/$$/fd" -printf '%l\n' | grep -qxF "$fd" || complain "got $fd"
+	done
+}
+
+runtime_dir() {
+	config dir <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [sh, -c, 'cd /; ls $ISTHMUS_RUNTIME_DIR']}
+	END
+	(cd "$work" && timeout 60 "$isthmus" up --runtime-dir elsewhere dir.yml >out 2>err)
+	expect out 'a | ping.sock'
+	[ ! -e "$work/elsewhere" ] || complain "elsewhere is left"
+}
+
+run() {
+	config run <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [sh, -c, 'echo ready']}
+		  - {name: late, kind: process, groups: [ping], autostart: false, command: [sh, -c,
+		     'echo $ISTHMUS_INSTANCE $ISTHMUS_RUNTIME_DIR; cat; exit 5']}
+	END
+	timeout 60 "$isthmus" run "$work/run.yml" late >"$work/out" 2>"$work/err"
+	status=$?
+	expect_status 1
+	expect_like err "late: group ping is not open in $work/run"
+	start "$work/run.yml"
+	eventually printed err "isthmus: group ping is open in $work/run; Ctrl-C ends it"
+	eventually printed out 'a | ready'
+	timeout 60 "$isthmus" run "$work/run.yml" late >"$work/out2" 2>"$work/err2" <<<input
+	status=$?
+	expect_status 5
+	printf '%s\n' "late $work/run" input | cmp - "$work/out2" || complain "the output differs"
+	timeout 60 "$isthmus" run "$work/run.yml" nobody >"$work/out2" 2>"$work/err2"
+	status=$?
+	expect_status 1
+	expect_like err2 "no instance 'nobody'"
+	kill -INT "$up"
+	finish
+	expect_status 130
+}
+
+apps_as_processes() {
+	printf '#!/bin/sh\necho "$0 $*"\n' >"$work/program"
+	printf '#!/bin/sh\necho "the command $*"\n' >"$work/command"
+	chmod +x "$work/program" "$work/command"
+	touch "$work/program.app"
+	config apps <<-END
+		  - {name: a, kind: app, image: program.app, memory: 16M, groups: [ping], args: [one, 'two three']}
+		  - {name: b, kind: app, image: program.app, memory: 16M, groups: [ping], command: ['$work/command', x]}
+	END
+	up --no-kvm "$work/apps.yml"
+	expect_status 0
+	expect err 'isthmus: --no-kvm: app instances run as processes'
+	expect out "a | $work/program one two three"
+	expect out 'b | the command x'
+	rm "$work/program"
+	up --no-kvm "$work/apps.yml"
+	expect_status 1
+	expect err "isthmus: a: could not start: $work/program: No such file or directory"
+}
+
+# A /dev without kvm, in a mount namespace of its own.
+no_kvm() { unshare -m sh -c 'mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && exec "$@"' sh "$@"; }
+
+no_kvm_device() {
+	printf '#!/bin/sh\necho ran\n' >"$work/program"
+	chmod +x "$work/program"
+	touch "$work/program.app"
+	config nokvm <<-END
+		  - {name: a, kind: app, image: program.app, memory: 16M, groups: [ping]}
+	END
+	no_kvm timeout 60 "$isthmus" up "$work/nokvm.yml" >"$work/out" 2>"$work/err"
+	status=$?
+	expect_status 0
+	expect err 'isthmus: no /dev/kvm: app instances run as processes'
+	expect out 'a | ran'
+	no_kvm timeout 60 "$isthmus" up -q "$work/nokvm.yml" >"$work/out" 2>"$work/err"
+	[ ! -s "$work/err" ] || complain "-q is not quiet"
+}
+
+# ---- App VMs ------------------------------------------------------------------------------------
+
+vm_hello() {
+	config vms <<-END
+		  - {name: left, kind: app, image: $apps/sleep.app, memory: 16M, groups: [ping], args: ['1']}
+		  - {name: right, kind: app, image: $apps/sleep.app, memory: 16M, groups: [ping], args: ['1', '2']}
+	END
+	up "$work/vms.yml"
+	expect_status 0
+	expect_like out '^left  \| slept 1 '
+	expect_like out '^right \| slept 2 '
+	config status <<-END
+		  - {name: a, kind: app, image: $apps/hello.app, memory: 16M, groups: [ping], args: [one, 'two three']}
+	END
+	up "$work/status.yml"
+	expect_status 1
+	expect out 'a | 2: two three'
+	expect err 'isthmus: a: ended with status 3'
+}
+
+vm_bad_image() {
+	echo 'this is no ELF file' >"$work/bad.app"
+	config bad <<-END
+		  - {name: first, kind: process, groups: [ping], command: [sleep, '1000']}
+		  - {name: second, kind: app, image: bad.app, memory: 16M, groups: [ping]}
+	END
+	up "$work/bad.yml"
+	expect_status 1
+	expect_like out "^second \| isthmus-vm: second: .*bad.app"
+	expect err 'isthmus: second: could not start: ended with status 125'
+}
+
+vm_fault() {
+	config fault <<-END
+		  - {name: a, kind: app, image: $apps/fault.app, memory: 16M, groups: [ping], args: [ud2]}
+	END
+	up "$work/fault.yml"
+	expect_status 1
+	expect_like err '^isthmus: a: ended with status [1-9]'
+}
+
+vm_pid() { pgrep -P "$up" -f -- "isthmus-vm --name $1 "; }
+vm_running() { vm_pid "$1" >/dev/null; }
+
+vm_interrupt() {
+	config sleep <<-END
+		  - {name: a, kind: app, image: $apps/sleep.app, memory: 16M, groups: [ping], args: ['1000000']}
+		  - {name: b, kind: app, image: $apps/sleep.app, memory: 16M, groups: [ping], args: ['1000000']}
+	END
+	start "$work/sleep.yml"
+	eventually vm_running a
+	eventually vm_running b
+	kill -INT "$up"
+	finish
+	expect_status 130
+	[ ! -s "$work/err" ] || complain "stderr is not empty"
+}
+
+vm_killed() {
+	start "$work/sleep.yml"
+	eventually vm_running a
+	kill -KILL "$(vm_pid a)"
+	eventually printed err 'isthmus: a: killed by signal 9'
+	kill -TERM "$up"
+	finish
+	expect_status 143
+}
+
+t "console lines carry the instance's name" consoles
+t "long lines are split, other bytes passed on" long_lines
+if command -v script >/dev/null; then
+	t "colours on a terminal" colours
+else
+	skip "colours on a terminal" "script(1) is not installed"
+fi
+t "400,000 lines arrive whole and in order" flood
+t "a reader that goes away ends it" no_reader
+t "a reader that does not read does not keep it from ending" stuck_reader
+t "exit statuses" statuses
+t "an instance killed; the others go on" kill_one
+t "Ctrl-C" interrupt
+t "SIGTERM" terminate
+t "SIGHUP" hangup
+t "last words after Ctrl-C" last_words
+t "an instance that ignores SIGTERM" stubborn
+t "an instance that is stopped" stopped
+t "a second Ctrl-C" second_interrupt
+t "what an instance left behind" grandchildren
+t "instances are process groups of their own" own_group
+t "SIGKILL of isthmus, then a start over the stale socket" killed_hard
+t "a program that is missing" no_program
+t "errors in the configuration have positions" config_errors
+t "a second up of the same group" second_up
+t "wrong command lines" usage
+t "check" check_shows
+t "environment, CPUs and descriptors of a process" environment
+t "a runtime directory of one's own" runtime_dir
+t "run" run
+t "apps as processes" apps_as_processes
+if no_kvm true 2>/dev/null; then
+	t "no /dev/kvm" no_kvm_device
+else
+	skip "no /dev/kvm" "no mount namespaces here"
+fi
+if [ ! -w /dev/kvm ]; then
+	for vm in "two of them" "bad image" fault Ctrl-C SIGKILL; do skip "app VM: $vm" "no /dev/kvm"; done
+else
+	t "app VM: two of them" vm_hello
+	t "app VM: bad image" vm_bad_image
+	t "app VM: fault" vm_fault
+	t "app VM: Ctrl-C" vm_interrupt
+	t "app VM: SIGKILL" vm_killed
+fi
+echo "1..$n"
+exit $bad
