@@ -31,7 +31,7 @@ SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-
 OPT ?= -O2
 CFLAGS ?= -g
 BASE := -std=gnu11 $(OPT) $(CFLAGS) $(WARN) -MMD -MP -fno-strict-aliasing
-HOST := $(BASE) -D_GNU_SOURCE -fPIC $(SANFLAGS) -pthread
+HOST := $(BASE) -D_GNU_SOURCE -fPIC -fno-semantic-interposition $(SANFLAGS) -pthread
 GCC_INCLUDE = $(shell $(CC) -print-file-name=include)
 # App VMs: no libc, no host headers. The application runs in ring 3 of its own machine.
 BARE := $(BASE) -ffreestanding -nostdinc -isystem $(GCC_INCLUDE) -fno-pic -fno-pie -mcmodel=small \

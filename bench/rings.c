@@ -31,7 +31,8 @@ static inline void spin(void)
 {
 }
 
-static inline void spin_pause(void)
+/* Unused where there is no other ring. */
+static inline __attribute__((unused)) void spin_pause(void)
 {
 	__builtin_ia32_pause();
 }

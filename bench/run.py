@@ -54,6 +54,17 @@ def million(collection, instances):
     return {"exits_per_million": [round(exits / r["n"] * 1e6) for exits, r in zip(worst, runs)]}
 
 
+def compare(records):
+    """How many times longer than ours a ring takes, both in bare round trips of their own runs."""
+    ratio = {(r["case"], r["instances"]): r["ratio"] for r in records}
+    for record in records:
+        size, _, ring = record["case"].removeprefix("rtt-").partition("-")
+        if ring not in ("rte_ring", "ck_ring") or record["ratio"] is None:
+            continue
+        record["times_ours"] = {kind: record["ratio"] / ours for kind in ("app-vm", "process")
+                                if (ours := ratio.get((f"rtt-{size}-poll", kind)))}
+
+
 def pingpong(quick):
     collection = Collection()
     rounds = 3 if quick else 9
@@ -90,6 +101,7 @@ def pingpong(quick):
         say("app-vm: start")
         records += outside.vm_start(10 if quick else 50)
     records = collection.records() + records
+    compare(records)
     for record in records:
         record |= extra.get((record["case"], record["instances"]), {})
     say(collection.placement.describe())

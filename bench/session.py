@@ -64,7 +64,7 @@ class Session:
         with open(config, "w") as out:
             out.write(GROUP + "".join(instances))
         self.stopped = False
-        self.command = [f"{BUILD}/isthmus", "up", *options, config]
+        self.command = [f"{BUILD}/isthmus", "up", "--quiet", *options, config]
 
     @classmethod
     def pair(cls, kind, args, wrap=()):

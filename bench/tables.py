@@ -32,6 +32,15 @@ def table(records, out=sys.stdout):
     for row in [head] + rows:
         print("  ".join(cell.ljust(w) if i < 3 else cell.rjust(w)
                         for i, (cell, w) in enumerate(zip(row, widths))).rstrip(), file=out)
+    for r in records:
+        for kind, times in r.get("times_ours", {}).items():
+            print(f"{r['case']}: {times:.2f} times as long as ours ({kind})", file=out)
+        if "exits_per_million" in r:
+            print(f"{r['case']}, {r['instances']}: VM exits in a million: "
+                  f"{', '.join(map(str, r['exits_per_million']))}", file=out)
+        if r.get("syscalls_per_op") is not None:
+            print(f"{r['case']}, {r['instances']}: system calls in a million: "
+                  f"{r['syscalls_per_op'] * 1e6:.0f}", file=out)
 
 
 def demo(records, placement, out=sys.stdout):

@@ -3,7 +3,8 @@
  * broker.h: owns groups: creates their memory, admits peers, tells of joins, leaves and deaths.
  *
  * Single-threaded: everything happens in ivshm_broker_create(), _dispatch() and _destroy(), called
- * by one thread. Nothing in it blocks on a peer.
+ * by one thread of one process (fork() does not take a broker along). Nothing in it blocks on a
+ * peer.
  */
 #ifndef IVSHM_BROKER_H
 #define IVSHM_BROKER_H

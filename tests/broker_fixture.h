@@ -42,6 +42,18 @@
 		}                                                                                  \
 	} while (0)
 
+#define FIXTURE_DESCRIPTORS 512 /* more than a test ever has */
+
+/* How many descriptors are open. Without opening one. */
+static inline unsigned count_descriptors(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < FIXTURE_DESCRIPTORS; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 struct fixture {
 	char dir[64];
 	char path[96]; /* of the socket */

@@ -228,7 +228,9 @@ kind_sanitizers() {
 		[ -z "$ONLY" ] || [ "$ONLY" = $san ] || continue
 		env -u ONLY -u KINDS -u MAKEFLAGS -u MAKELEVEL "$MAKE" --no-print-directory BUILD="$BUILD" $san \
 			>"$work/$san" 2>&1
-		if ! read -r p f s < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$work/$san"); then
+		# make has the last word when something failed.
+		if ! read -r p f s < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' \
+			"$work/$san" | tail -n 1); then
 			tail -n 50 "$work/$san"
 			fail $san "does not build or run"
 			continue

@@ -5,7 +5,7 @@
 #include "platform.h"
 #include "words.h"
 
-#define LINES_DEFAULT 64u
+#define LINES_DEFAULT 128u
 #define BYTES_DEFAULT 65536u
 #define BYTES_NONE 1u
 #define SPIN_START_NS 50000u

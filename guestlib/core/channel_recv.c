@@ -4,6 +4,9 @@
 #include "copy.h"
 #include "words.h"
 
+/* A few line transfers long. */
+#define SHORT_TRIES 64u
+
 /* Release: pairs with the acquire in the sender's refresh_credit(). */
 static void publish_credit(struct ist_channel *channel)
 {
@@ -154,25 +157,57 @@ int ist_channel_release(struct ist_channel *channel)
 	return 0;
 }
 
-int64_t ist_channel_try_recv(struct ist_channel *channel, void *data, size_t capacity)
+/* The next message, if it is a short one that is there and fits; -EAGAIN in every other case. */
+static inline int64_t take_short(struct ist_channel *channel, void *data, size_t capacity)
 {
+	const struct ist_line *line = &channel->lines[channel->next & channel->line_mask];
+	uint64_t header = ist_load_acquire(&line->header);
+	uint32_t length = IST_LINE_LENGTH(header);
+
+	if (header >> 8 != ist_channel_expected(channel) ||
+	    ist_unlikely(length > IST_INLINE_MAX || length > capacity))
+		return -EAGAIN;
+	ist_copy(data, line->payload, length);
+	channel->held_long = 0;
+	release(channel);
+	return length;
+}
+
+static inline int64_t recv_message(struct ist_channel *channel, void *data, size_t capacity,
+				   uint64_t timeout_ns)
+{
+	unsigned tries = timeout_ns ? SHORT_TRIES : 1;
 	int64_t length;
 
 	if (ist_unlikely(channel->role != IST_RECEIVER))
 		return -EINVAL;
+	/* Most messages are short, and there or about to be: before anything else is looked at. */
+	if (ist_likely(!channel->held && !channel->error)) {
+		do {
+			length = take_short(channel, data, capacity);
+			if (length >= 0)
+				return length;
+			if (--tries)
+				ist_relax();
+		} while (tries);
+	}
 	length = next_message(channel);
+	if (length == -EAGAIN && timeout_ns)
+		length = ist_channel_wait(channel, next_message, timeout_ns);
 	return length < 0 ? length : take(channel, data, capacity);
+}
+
+int64_t ist_channel_try_recv(struct ist_channel *channel, void *data, size_t capacity)
+{
+	return recv_message(channel, data, capacity, 0);
 }
 
 int64_t ist_channel_recv(struct ist_channel *channel, void *data, size_t capacity,
 			 uint64_t timeout_ns)
 {
-	int64_t length = ist_channel_try_recv(channel, data, capacity);
+	int64_t length = recv_message(channel, data, capacity, timeout_ns);
 
-	if (ist_likely(length != -EAGAIN))
-		return length;
-	length = ist_channel_wait(channel, next_message, timeout_ns);
-	return length < 0 ? length : take(channel, data, capacity);
+	return ist_unlikely(length == -EAGAIN) ? -ETIMEDOUT : length;
 }
 
 int ist_channel_try_recv_batch(struct ist_channel *channel, struct ist_message *messages,

@@ -71,25 +71,33 @@ static int reserve(struct ist_channel *channel, uint64_t size, void **out)
 	return 0;
 }
 
-/* Publishes what was reserved, without waking anybody. */
-static void publish(struct ist_channel *channel, uint64_t size)
+/* Publishes message `next`, whose payload is in its line. */
+static inline void publish_line(struct ist_channel *channel, uint64_t length)
 {
 	struct ist_line *line = &channel->lines[channel->next & channel->line_mask];
-	uint64_t length = size;
-	struct ist_long where;
 
-	if (channel->held_long) {
-		where.offset = channel->held_offset;
-		where.length = size;
-		__builtin_memcpy(line->payload, &where, sizeof(where));
-		ist_channel_ring_advance(channel, &where);
-		length = IST_LINE_LONG;
-	}
 	/* Release: pairs with the acquire in the receiver's next_message(). */
 	ist_store_release(&line->header, ist_channel_expected(channel) << 8 | length);
 	channel->ring_end[channel->next & channel->line_mask] = channel->ring_next;
 	channel->next++;
 	channel->held = 0;
+}
+
+/* Publishes what was reserved, without waking anybody. */
+static inline void publish(struct ist_channel *channel, uint64_t size)
+{
+	struct ist_long where;
+
+	if (ist_likely(!channel->held_long)) {
+		publish_line(channel, size);
+		return;
+	}
+	where.offset = channel->held_offset;
+	where.length = size;
+	__builtin_memcpy(channel->lines[channel->next & channel->line_mask].payload, &where,
+			 sizeof(where));
+	ist_channel_ring_advance(channel, &where);
+	publish_line(channel, IST_LINE_LONG);
 }
 
 static inline void kick(struct ist_channel *channel)
@@ -139,12 +147,30 @@ int ist_channel_commit(struct ist_channel *channel, size_t size)
 	return 0;
 }
 
-int ist_channel_try_send(struct ist_channel *channel, const void *data, size_t size)
+/* Whether a short message can go out at once: nothing at all is in the way. */
+static inline int clear_to_send(const struct ist_channel *channel, size_t size)
+{
+	return ist_likely(size <= IST_INLINE_MAX && channel->role == IST_SENDER &&
+			  !channel->error && !channel->gone && line_free(channel) &&
+			  !ist_channel_other_changed(channel));
+}
+
+static inline void send_short(struct ist_channel *channel, const void *data, size_t size)
+{
+	ist_copy(channel->lines[channel->next & channel->line_mask].payload, data, size);
+	publish_line(channel, size);
+}
+
+/* In every other case. */
+static __attribute__((noinline)) int send_any(struct ist_channel *channel, const void *data,
+					      size_t size, uint64_t timeout_ns)
 {
 	void *room;
 	int error = ist_channel_try_reserve(channel, size, &room);
 
-	if (ist_unlikely(error))
+	if (error == -EAGAIN && timeout_ns)
+		error = ist_channel_reserve(channel, size, timeout_ns, &room);
+	if (error)
 		return error;
 	ist_copy(room, data, size);
 	publish(channel, size);
@@ -152,21 +178,27 @@ int ist_channel_try_send(struct ist_channel *channel, const void *data, size_t s
 	return 0;
 }
 
+static inline int send_message(struct ist_channel *channel, const void *data, size_t size,
+			       uint64_t timeout_ns)
+{
+	if (!clear_to_send(channel, size))
+		return send_any(channel, data, size, timeout_ns);
+	send_short(channel, data, size);
+	kick(channel);
+	return 0;
+}
+
+int ist_channel_try_send(struct ist_channel *channel, const void *data, size_t size)
+{
+	return send_message(channel, data, size, 0);
+}
+
 int ist_channel_send(struct ist_channel *channel, const void *data, size_t size,
 		     uint64_t timeout_ns)
 {
-	void *room;
-	int error = ist_channel_try_send(channel, data, size);
+	int error = send_message(channel, data, size, timeout_ns);
 
-	if (ist_likely(error != -EAGAIN))
-		return error;
-	error = ist_channel_reserve(channel, size, timeout_ns, &room);
-	if (error)
-		return error;
-	ist_copy(room, data, size);
-	publish(channel, size);
-	kick(channel);
-	return 0;
+	return ist_unlikely(error == -EAGAIN) ? -ETIMEDOUT : error;
 }
 
 int ist_channel_try_send_batch(struct ist_channel *channel, const struct ist_message *messages,
@@ -177,6 +209,10 @@ int ist_channel_try_send_batch(struct ist_channel *channel, const struct ist_mes
 	int error = 0;
 
 	for (i = 0; i < count; i++) {
+		if (clear_to_send(channel, messages[i].size)) {
+			send_short(channel, messages[i].data, messages[i].size);
+			continue;
+		}
 		error = ist_channel_try_reserve(channel, messages[i].size, &room);
 		if (error)
 			break;

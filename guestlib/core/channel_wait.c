@@ -20,8 +20,7 @@
 /* A hostile peer can erase the armed word: look again now and then. */
 #define SLEEP_NS 1000000000ull
 
-#define SPINS_BARE 1024u  /* tries before each is followed by a pause */
-#define SPINS_A_LOOK 256u /* tries between looks at the clock */
+#define SPINS_A_LOOK 64u /* tries between looks at the clock */
 
 void ist_channel_kick(struct ist_channel *channel)
 {
@@ -58,8 +57,7 @@ static int64_t spin(struct ist_channel *channel, int64_t (*ready)(struct ist_cha
 		result = ready(channel);
 		if (result != -EAGAIN)
 			return result;
-		if (i > SPINS_BARE)
-			ist_relax();
+		ist_relax(); /* also keeps loads from running ahead, to be thrown away */
 		if (i % SPINS_A_LOOK == 0 && until != IST_FOREVER && ist_time_ns() >= until)
 			return -EAGAIN;
 	}

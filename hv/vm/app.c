@@ -29,63 +29,55 @@
 
 /* ---- Image ---- */
 
-/* A copy, not a mapping: a file that shrinks meanwhile is then an error, not a SIGBUS. */
-static int read_file(const char *path, void **out, size_t *out_size, struct vmm_error *error)
+/*
+ * The whole file, to be freed; NULL: *error says why. A copy, not a mapping: a file that shrinks
+ * meanwhile is then an error, not a SIGBUS.
+ */
+static uint8_t *read_file(const char *path, size_t *size, struct vmm_error *error)
 {
-	struct stat status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	uint8_t *bytes = NULL;
-	size_t done = 0, size;
-	int result, fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	ssize_t got = 1;
 
-	if (fd < 0)
-		return vmm_fail_errno(error, "image %s", path);
-	if (fstat(fd, &status) != 0) {
-		result = vmm_fail_errno(error, "image %s", path);
+	if (fd < 0 || fstat(fd, &status) != 0) {
+		vmm_fail_errno(error, "image %s", path);
 		goto out;
 	}
 	if (!S_ISREG(status.st_mode) || status.st_size > FILE_SIZE_MAX) {
-		result = vmm_fail(error, EINVAL, "image %s: not a file of at most 1 GiB", path);
+		vmm_fail(error, EINVAL, "image %s: not a file of at most 1 GiB", path);
 		goto out;
 	}
-	size = (size_t)status.st_size;
-	bytes = malloc(size + 1); /* an empty file is no error here */
+	bytes = malloc((size_t)status.st_size + 1); /* an empty file is no error here */
 	if (bytes == NULL) {
-		result = vmm_fail(error, ENOMEM, "image %s: out of memory", path);
+		vmm_fail(error, ENOMEM, "image %s: out of memory", path);
 		goto out;
 	}
-	while (done < size) {
-		ssize_t got = read(fd, bytes + done, size - done);
-
-		if (got < 0 && errno == EINTR)
-			continue;
+	for (*size = 0; got > 0 && *size < (size_t)status.st_size; *size += (size_t)got) {
+		got = read(fd, bytes + *size, (size_t)status.st_size - *size);
 		if (got < 0) {
-			result = vmm_fail_errno(error, "image %s", path);
+			vmm_fail_errno(error, "image %s", path);
+			free(bytes);
+			bytes = NULL;
 			goto out;
 		}
-		if (got == 0)
-			break;
-		done += (size_t)got;
 	}
-	*out = bytes;
-	*out_size = done;
-	bytes = NULL;
-	result = 0;
 out:
-	free(bytes);
-	close(fd);
-	return result;
+	if (fd >= 0)
+		close(fd);
+	return bytes;
 }
 
 static int load_image(struct vmm_vm *vm, struct vmm_image *image, struct vmm_error *error)
 {
 	const char *path = vm->options->image;
 	char text[128];
-	void *file = NULL;
-	size_t size = 0;
-	int result = read_file(path, &file, &size, error);
+	size_t size;
+	uint8_t *file = read_file(path, &size, error);
+	int result;
 
-	if (result != 0)
-		return result;
+	if (file == NULL)
+		return -ENOEXEC;
 	result = vmm_elf_parse(file, size, IMAGE_FROM, vm->memory.ram_size, image, text,
 			       sizeof(text));
 	if (result != 0)
@@ -93,7 +85,7 @@ static int load_image(struct vmm_vm *vm, struct vmm_image *image, struct vmm_err
 	for (unsigned i = 0; result == 0 && i < image->segments; i++) {
 		const struct vmm_segment *segment = &image->segment[i];
 
-		memcpy(vm->memory.ram + segment->address, (uint8_t *)file + segment->file_offset,
+		memcpy(vm->memory.ram + segment->address, file + segment->file_offset,
 		       segment->file_size);
 	}
 	free(file);

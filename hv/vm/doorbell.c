@@ -41,7 +41,7 @@ static void remove_peer(struct vmm_group *group, uint32_t id)
 	for (uint32_t vector = 0; vector < bells->vectors; vector++) {
 		struct vmm_bell *bell = &bells->bell[vector];
 
-		if (bell->kernel)
+		if (bell->kernel && group->attached)
 			set_ioeventfd(group, id, vector, bell->fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
 		close(bell->fd);
 	}
@@ -137,6 +137,7 @@ int vmm_doorbell_attach(struct vmm_group *group, struct vmm_error *error)
 
 void vmm_doorbell_close(struct vmm_group *group)
 {
+	group->attached = false; /* the VM is gone, and its ioeventfds with it */
 	for (uint32_t id = 0; id < IST_PEERS_MAX; id++)
 		remove_peer(group, id);
 }

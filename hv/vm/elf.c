@@ -128,7 +128,7 @@ int vmm_elf_parse(const void *file, size_t size, uint64_t ram_low, uint64_t ram_
 	const struct parser parser = {file, size, ram_low, ram_size, error, error_size};
 	const uint64_t page = IST_PAGE;
 	bool entry = false;
-	Elf64_Ehdr header;
+	Elf64_Ehdr header = {0};
 	int result;
 
 	result = check_header(&parser, &header);

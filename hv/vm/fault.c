@@ -12,28 +12,29 @@
 
 #define PAGE_FAULT 14u
 
-static const char *const exceptions[32] = {
-	[0] = "divide error",
-	[1] = "debug exception",
-	[2] = "non-maskable interrupt",
-	[3] = "breakpoint",
-	[4] = "overflow",
-	[5] = "bound range exceeded",
-	[6] = "invalid opcode",
-	[7] = "device not available",
-	[8] = "double fault",
-	[10] = "invalid TSS",
-	[11] = "segment not present",
-	[12] = "stack fault",
-	[13] = "general protection fault",
-	[14] = "page fault",
-	[16] = "floating-point error",
-	[17] = "alignment check",
-	[18] = "machine check",
-	[19] = "SIMD floating-point error",
-	[20] = "virtualization exception",
-	[21] = "control protection exception",
-};
+/* By number. */
+static const char *const exceptions[] = {"divide error",
+					 "debug exception",
+					 "non-maskable interrupt",
+					 "breakpoint",
+					 "overflow",
+					 "bound range exceeded",
+					 "invalid opcode",
+					 "device not available",
+					 "double fault",
+					 NULL,
+					 "invalid TSS",
+					 "segment not present",
+					 "stack fault",
+					 "general protection fault",
+					 "page fault",
+					 NULL,
+					 "floating-point error",
+					 "alignment check",
+					 "machine check",
+					 "SIMD floating-point error",
+					 "virtualization exception",
+					 "control protection exception"};
 
 static void show_registers(const struct vmm_options *options, const struct kvm_regs *r)
 {
@@ -113,7 +114,7 @@ void vmm_fault_reported(struct vmm_vcpu *vcpu, uint64_t address)
 	const struct vmm_options *options = vcpu->vm->options;
 	struct ist_boot_fault fault;
 	const void *where = vmm_memory_ram(&vcpu->vm->memory, address, sizeof(fault));
-	const char *name;
+	const char *name = NULL;
 
 	if (where == NULL) {
 		vmm_fault(vcpu, "fault report outside RAM (0x%" PRIx64 ")", address);
@@ -122,7 +123,8 @@ void vmm_fault_reported(struct vmm_vcpu *vcpu, uint64_t address)
 	memcpy(&fault, where, sizeof(fault));
 	if (!vmm_vm_end(vcpu->vm, VMM_STATUS_FAULT))
 		return;
-	name = fault.vector < 32 ? exceptions[fault.vector] : NULL;
+	if (fault.vector < sizeof(exceptions) / sizeof(exceptions[0]))
+		name = exceptions[fault.vector];
 	if (fault.vector == PAGE_FAULT)
 		vmm_log(options, VMM_ERROR,
 			"guest page fault at RIP 0x%" PRIx64 ": %s 0x%" PRIx64 " (error 0x%" PRIx64

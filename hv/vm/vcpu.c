@@ -6,10 +6,10 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -188,7 +188,7 @@ static void *run(void *argument)
 			__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
 			check_halt(vcpu);
 		} else {
-			vmm_fault(vcpu, "KVM cannot go on: %m");
+			vmm_fault(vcpu, "KVM cannot go on: %s", strerror(errno));
 		}
 	}
 	return NULL;
@@ -225,21 +225,15 @@ int vmm_vcpu_start(struct vmm_vcpu *vcpu, struct vmm_error *error)
 
 void vmm_vcpu_join(struct vmm_vcpu *vcpu)
 {
-	struct timespec until;
-
 	if (!vcpu->threaded)
 		return;
 	/* Again and again: one kick may come just before the thread sleeps writing to the console.
 	 */
-	do {
+	pthread_kill(vcpu->thread, KICK_SIGNAL);
+	while (pthread_tryjoin_np(vcpu->thread, NULL) == EBUSY) {
+		usleep(100);
 		pthread_kill(vcpu->thread, KICK_SIGNAL);
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += 20000000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
-	} while (pthread_clockjoin_np(vcpu->thread, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
+	}
 	vcpu->threaded = false;
 }
 

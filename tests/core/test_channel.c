@@ -140,6 +140,7 @@ START_TEST(lines_run_out_and_come_back)
 		send_one(s, i, 8);
 	ck_assert_int_eq(ist_channel_try_send(s, "x", 1), -EAGAIN);
 	ck_assert_int_eq(ist_channel_send(s, "x", 1, 1000), -ETIMEDOUT);
+	ck_assert_int_eq(ist_channel_send(s, "x", 1, 0), -ETIMEDOUT);
 	for (i = 0; i < 8; i++)
 		recv_one(r, i, 8);
 	ck_assert_int_eq(recv_any(r), -EAGAIN); /* an empty ring gives all credit back */
@@ -185,6 +186,8 @@ START_TEST(too_small_a_buffer_keeps_the_message)
 	ck_assert_int_eq(ist_channel_recv(r, data, 99, SECOND), -EMSGSIZE);
 	recv_one(r, 1, 100);
 	ck_assert_int_eq(ist_channel_try_recv(r, data, 9), -EMSGSIZE);
+	ck_assert_int_eq(ist_channel_recv(s, data, 9, SECOND), -EINVAL);
+	ck_assert_int_eq(ist_channel_try_send(r, data, 9), -EINVAL);
 	recv_one(r, 2, 10);
 	ist_channel_close(s);
 	ist_channel_close(r);
@@ -324,6 +327,8 @@ START_TEST(sent_before_the_receiver_came)
 	recv_one(r, 1, 8);
 	recv_one(r, 2, 100);
 	ck_assert_int_eq(recv_any(r), -EAGAIN); /* it never knew that sender */
+	ck_assert_int_eq(ist_channel_recv(r, NULL, 0, 0), -ETIMEDOUT);
+	ck_assert_int_eq(ist_channel_recv(r, NULL, 0, 1000), -ETIMEDOUT);
 	s = open_end(alice, "c", IST_SENDER, 8, 1024);
 	send_one(s, 3, 8);
 	recv_one(r, 3, 8);

@@ -4,7 +4,6 @@
  * two peers in and out, and in ending it. Each time the error is clear, the next peer gets in, and
  * nothing is left: no descriptor, no file.
  */
-#include <dirent.h>
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
@@ -141,18 +140,6 @@ void *calloc(size_t count, size_t size)
 /* ---- A run ----------------------------------------------------------------------------------- */
 
 static struct fixture f;
-
-static unsigned count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	must(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
 
 static void dispatch(void)
 {

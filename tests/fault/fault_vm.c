@@ -223,6 +223,8 @@ static bool attempt(const struct vmm_options *options, enum kind kind, unsigned 
 		must(error.text[0] != '\0' && strchr(error.text, '\n') == NULL);
 	}
 	must(entries("/proc/self/fd") == fds);
+	for (int i = 0; entries("/proc/self/task") != threads && i < 1000; i++)
+		usleep(1000); /* a joined thread is there a moment longer */
 	must(entries("/proc/self/task") == threads);
 	must(mappings(options->memory) == maps);
 	return fired;

@@ -14,7 +14,6 @@
 #include "tests/broker_fixture.h"
 
 #define CONNECTIONS 4
-#define DESCRIPTORS 128 /* more than are ever open */
 #define SENT_MAX 300
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -221,15 +220,6 @@ static void run(struct input *in, struct raw *good)
 			send_changed(n, in);
 		}
 	}
-}
-
-static unsigned count_descriptors(void)
-{
-	unsigned n = 0;
-
-	for (int fd = 0; fd < DESCRIPTORS; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -25,7 +25,8 @@
 
 static struct fixture f;
 static char image[128], stats[128];
-static bool refuse_ioeventfds; /* as a KVM with a full bus does */
+static unsigned long refused_request; /* KVM's answer to it is refused_errno */
+static int refused_errno;
 
 int ioctl(int fd, unsigned long request, ...)
 {
@@ -35,8 +36,8 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(arguments, request);
 	argument = va_arg(arguments, void *);
 	va_end(arguments);
-	if (refuse_ioeventfds && request == KVM_IOEVENTFD) {
-		errno = ENOSPC;
+	if (request == refused_request) {
+		errno = refused_errno;
 		return -1;
 	}
 	return (int)syscall(SYS_ioctl, fd, request, argument);
@@ -191,7 +192,7 @@ static void launch(struct vm *vm, char **argv)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(out[1], STDOUT_FILENO);
 		dup2(err[1], STDERR_FILENO);
-		if (refuse_ioeventfds)
+		if (refused_request)
 			_exit(run_here(argv));
 		execv(program(), argv);
 		_exit(99);
@@ -478,6 +479,17 @@ START_TEST(not_emulated)
 }
 END_TEST
 
+START_TEST(memory_error)
+{
+	struct vm vm;
+
+	refused_request = KVM_RUN;
+	refused_errno = EFAULT;
+	START(&vm, "one", exit);
+	run_line(&vm, 126, "one: KVM cannot go on: Bad address at RIP 0x200000");
+}
+END_TEST
+
 START_TEST(reported_faults)
 {
 	struct vm vm;
@@ -590,7 +602,14 @@ static void fails(const struct vmm_options *options, const char *text)
 	ck_assert_int_lt(vmm_vm_init(&vm, options, &error), 0);
 	ck_assert_str_eq(error.text, text);
 	ck_assert_uint_eq(entries("/proc/self/fd"), fds);
+	for (int i = 0; entries("/proc/self/task") != threads && i < 1000; i++)
+		usleep(1000); /* a joined thread is there a moment longer */
 	ck_assert_uint_eq(entries("/proc/self/task"), threads);
+}
+
+static void *nothing(void *argument)
+{
+	return argument;
 }
 
 START_TEST(start_failures)
@@ -598,7 +617,11 @@ START_TEST(start_failures)
 	struct vmm_options good = {.name = "one", .image = image, .memory = 16 << 20, .vcpus = 1};
 	struct vmm_options bad = good;
 	char text[400], long_argument[4096], *many[64];
+	pthread_t thread;
 
+	/* ThreadSanitizer starts a thread of its own with the first. */
+	must(pthread_create(&thread, NULL, nothing, NULL) == 0);
+	must(pthread_join(thread, NULL) == 0);
 	must(guest_write(image, guest_exit, guest_exit_end, 0) == 0);
 	bad.image = "/nowhere/guest.app";
 	fails(&bad, "image /nowhere/guest.app: No such file or directory");
@@ -851,7 +874,8 @@ END_TEST
 
 START_TEST(doorbell_by_the_monitor)
 {
-	refuse_ioeventfds = true;
+	refused_request = KVM_IOEVENTFD; /* as when its bus is full */
+	refused_errno = ENOSPC;
 	check_ring(1);
 }
 END_TEST
@@ -985,6 +1009,7 @@ int main(void)
 	tcase_add_test(alone, page_rights);
 	tcase_add_test(alone, halted_for_ever);
 	tcase_add_test(alone, not_emulated);
+	tcase_add_test(alone, memory_error);
 	tcase_add_test(alone, reported_faults);
 	tcase_add_test(alone, unknown_accesses);
 	tcase_add_test(alone, exits_are_counted);

@@ -42,7 +42,10 @@ start() { # arguments...
 	up=$!
 }
 
+ended() { ! [ -e "/proc/$1/exe" ]; }
+
 finish() {
+	eventually ended "$up" || kill -KILL "$up"
 	wait "$up"
 	status=$?
 }

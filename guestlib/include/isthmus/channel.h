@@ -36,7 +36,7 @@ enum ist_role {
 struct ist_channel_options {
 	const char
 		*region; /* region the channel lives in; NULL: the first one this peer may write */
-	uint32_t lines;  /* messages in flight, a power of two, 8 .. 65536; 0: 64 */
+	uint32_t lines;  /* messages in flight, a power of two, 8 .. 65536; 0: 128 */
 	uint32_t flags;  /* IST_CHANNEL_POLL */
 	uint64_t bytes;  /* byte ring, a power of two, up to 4 GiB; 0: 64 KiB; 1: none */
 };
