@@ -224,7 +224,7 @@ int main(int argc, char **argv)
 	int error;
 
 	if (cases == NULL)
-		cases = "rtt-8-poll,rtt-56-poll,rtt-256-poll,rtt-4096-poll,oneway-8-poll,"
+		cases = "million,rtt-8-poll,rtt-56-poll,rtt-256-poll,rtt-4096-poll,oneway-8-poll,"
 			"oneway-64-poll,sweep-65536,oneway-65536-poll";
 	b.idle_ns = number(argument(argc, argv, "seconds="), 10) * 1000000000ull;
 	b.me = argument(argc, argv, "pong") != NULL;
