@@ -10,8 +10,8 @@
 
 #include "group.h"
 
-#define ist_likely(x) __builtin_expect(!!(x), 1)
-#define ist_unlikely(x) __builtin_expect(!!(x), 0)
+#define ist_likely(x) (__builtin_expect(!!(x), 1) != 0)
+#define ist_unlikely(x) (__builtin_expect(!!(x), 0) != 0)
 
 struct ist_channel {
 	/* Read or written for every message. */
