@@ -110,6 +110,12 @@ static void prepare_pending(void)
 	ck_assert_int_eq(send_message(committed++), 0);
 }
 
+static void prepare_short_next(void)
+{
+	prepare_both();
+	ck_assert_int_eq(send_message(committed++), 0); /* 19: 56 bytes */
+}
+
 static void prepare_long_next(void)
 {
 	prepare_pending(); /* 20: 1000 bytes do not fit behind what is pending: make room */
@@ -271,7 +277,7 @@ static int survive_open_sender(void)
 }
 
 static const struct scene scenes[] = {
-	{"send, short", prepare_pending, do_send, survive_send, 0},
+	{"send, short", prepare_short_next, do_send, survive_send, 0},
 	{"send, long", prepare_long_next, do_send, survive_send, 0},
 	{"close the sender", prepare_pending, do_close_sender, survive_sender, 0},
 	{"receive", prepare_many, do_recv_all, survive_receiver, 1},
@@ -352,6 +358,98 @@ START_TEST(death_at_every_instruction)
 }
 END_TEST
 
+/*
+ * The other way round: a receiver that finds nothing is stepped, and between two of its
+ * instructions the sender commits a message and dies. The message comes first, the news of the
+ * death after it.
+ */
+static int recv_and_learn(int n)
+{
+	while (n == -EAGAIN)
+		n = recv_message(committed, committed);
+	must(n == (int)committed);
+	while ((n = recv_message(0, 0)) == -EAGAIN)
+		;
+	must(n == -EOWNERDEAD);
+	return 0;
+}
+
+/* Steps the receiver so far, sends, dies, lets it go. Returns its exit status, or -1: it was done.
+ */
+static int send_and_die_after(unsigned steps)
+{
+	pid_t child = fork();
+	int status, first;
+
+	if (child == 0) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		first = recv_message(committed, committed);
+		raise(SIGUSR1); /* the looking is over */
+		_exit(recv_and_learn(first) != 0);
+	}
+	waitpid(child, &status, 0);
+	while (steps-- && WIFSTOPPED(status) && WSTOPSIG(status) != SIGUSR1) {
+		ptrace(PTRACE_SINGLESTEP, child, NULL, NULL);
+		waitpid(child, &status, 0);
+	}
+	if (!WIFSTOPPED(status) || WSTOPSIG(status) == SIGUSR1) {
+		kill(child, SIGKILL);
+		waitpid(child, &status, 0);
+		return -1;
+	}
+	send_message(committed);
+	mem_die(0);
+	return child;
+}
+
+/* The stepped receiver's first look may take the message, or not; then it checks the rest. */
+static int finish(pid_t child)
+{
+	int status;
+
+	do {
+		ptrace(PTRACE_CONT, child, NULL, NULL);
+		waitpid(child, &status, 0);
+	} while (WIFSTOPPED(status));
+	return status;
+}
+
+START_TEST(commit_and_death_between_any_two_looks)
+{
+	static uint8_t before[IST_REGIONS_OFFSET + REGION];
+	unsigned steps;
+	int status;
+
+	s = r = NULL;
+	mem_create(REGION);
+	alice = mem_join(0);
+	bob = mem_join(1);
+	prepare_both();
+	memcpy(before, mem_base(), sizeof(before));
+	for (steps = 1;; steps++) {
+		pid_t tracer = fork();
+
+		if (tracer == 0) {
+			int child = send_and_die_after(steps);
+
+			if (child == -1)
+				_exit(99);
+			status = finish(child);
+			_exit(!WIFEXITED(status) || WEXITSTATUS(status));
+		}
+		ck_assert_int_eq(waitpid(tracer, &status, 0), tracer);
+		ck_assert(WIFEXITED(status));
+		if (WEXITSTATUS(status) == 99)
+			break;
+		ck_assert_msg(WEXITSTATUS(status) == 0, "after %u instructions", steps);
+		memcpy(mem_base(), before, sizeof(before));
+	}
+	ck_assert_uint_gt(steps, 20);
+	mem_destroy();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("channel_kill");
@@ -365,6 +463,7 @@ int main(void)
 #endif
 	tcase_add_loop_test(test, death_at_every_instruction, 0,
 			    (int)(sizeof(scenes) / sizeof(scenes[0])));
+	tcase_add_test(test, commit_and_death_between_any_two_looks);
 	tcase_set_timeout(test, 240);
 	suite_add_tcase(suite, test);
 	runner = srunner_create(suite);
