@@ -5,7 +5,7 @@
  *   rings [ROUNDS [CPU CPU]]
  *
  * DPDK's rte_ring and Concurrency Kit's ck_ring take part when their headers were there at build
- * time; our channel when the process is an instance of a group (`isthmus up`). Each is a ring of 64
+ * time; our channel when the process is an instance of a group (`isthmus up`). Each is a ring of 128
  * elements each way; messages travel as elements, by value, as the rings' own typed interfaces do.
  * A ring leaves waiting to its user: it is tried with and without `pause`, and the better one
  * counts.
@@ -17,7 +17,7 @@
 
 #include "measure.h"
 
-#define ELEMENTS 64
+#define ELEMENTS 128
 static const struct plan plan = {.warm = 2000, .batches = 300, .singles = 10000};
 
 struct m8 {
