@@ -55,7 +55,7 @@ int ivshm_config_load_text(const char *text, size_t length, const char *path, FI
 		goto out;
 	result = load.errors.count ? -EINVAL : 0;
 	if (errors)
-		config_notes_print(&load.errors, path, errors);
+		config_notes_print(&load.errors, path, "error", errors);
 	if (result == 0)
 		*out = &load.object->config;
 out:
@@ -127,12 +127,12 @@ void ivshm_config_free(struct ivshm_config *config)
 	free(object);
 }
 
-int ivshm_config_supported(const struct ivshm_config *config, FILE *errors)
+int ivshm_config_supported(const struct ivshm_config *config, const char *severity, FILE *out)
 {
 	const struct config_object *object = object_of(config);
 
-	if (errors)
-		config_notes_print(&object->unsupported, config->path, errors);
+	if (out)
+		config_notes_print(&object->unsupported, config->path, severity, out);
 	return object->unsupported.count ? -EOPNOTSUPP : 0;
 }
 

@@ -99,7 +99,8 @@ extern const char *const config_access_names[3]; /* by IST_RIGHT_* */
 extern const struct cyaml_schema_value config_schema;
 
 /* config_notes.c */
-void config_notes_print(const struct config_notes *notes, const char *path, FILE *out);
+void config_notes_print(const struct config_notes *notes, const char *path, const char *severity,
+			FILE *out);
 void config_notes_fini(struct config_notes *notes);
 __attribute__((format(printf, 4, 5))) void config_error_at(struct config_load *load, size_t line,
 							   size_t column, const char *format, ...);

@@ -94,11 +94,12 @@ void config_unsupported(struct config_load *load, const struct config_node *node
 	free(what);
 }
 
-void config_notes_print(const struct config_notes *notes, const char *path, FILE *out)
+void config_notes_print(const struct config_notes *notes, const char *path, const char *severity,
+			FILE *out)
 {
 	for (size_t i = 0; i < notes->count; i++)
-		fprintf(out, "%s:%zu:%zu: error: %s\n", path, notes->note[i].line,
-			notes->note[i].column, notes->note[i].text);
+		fprintf(out, "%s:%zu:%zu: %s: %s\n", path, notes->note[i].line,
+			notes->note[i].column, severity, notes->note[i].text);
 }
 
 void config_notes_fini(struct config_notes *notes)

@@ -37,7 +37,7 @@ int command_check(int argc, char **argv)
 		status = EXIT_FAILURE;
 	}
 	/* What is not supported is valid all the same; `up` refuses it. */
-	ivshm_config_supported(config, stderr);
+	ivshm_config_supported(config, "note", stderr);
 	ivshm_config_free(config);
 	return status;
 }

@@ -48,7 +48,7 @@ struct ivshm_config *load_usable(const char *path)
 
 	if (ivshm_config_load(path, stderr, &config))
 		return NULL;
-	if (ivshm_config_supported(config, stderr)) {
+	if (ivshm_config_supported(config, "error", stderr)) {
 		ivshm_config_free(config);
 		return NULL;
 	}

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -242,6 +243,20 @@ static int open_console(struct up *up)
 	return ret;
 }
 
+/*
+ * A group of 64 peers with 16 vectors each takes over a thousand descriptors, here and in every
+ * process that joins it. Where the limit cannot be raised, a join that needs more is refused.
+ */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Everything after the options. Returns the exit status. */
 static int up_main(struct up *up, const char *given_dir)
 {
@@ -257,6 +272,7 @@ static int up_main(struct up *up, const char *given_dir)
 		ivshm_log(IVSHM_LOG_ERROR, "signals: %s", strerror(-signals));
 		return EXIT_FAILURE;
 	}
+	raise_descriptor_limit();
 	ret = ivshm_broker_create(up->config, dir, error, sizeof(error), &up->broker);
 	if (ret) {
 		ivshm_log(IVSHM_LOG_ERROR, "%s", error);

@@ -219,7 +219,7 @@ START_TEST(defaults)
 	ck_assert(app->autostart);
 	ck_assert_uint_eq(config->instances[1].memory, 0);
 	ck_assert_uint_eq(config->instances[1].vcpus, 0);
-	ck_assert_int_eq(ivshm_config_supported(config, NULL), 0);
+	ck_assert_int_eq(ivshm_config_supported(config, "error", NULL), 0);
 	ivshm_config_free(config);
 
 	config = load("instances: [{name: a, kind: process, command: [x]}]");
@@ -267,7 +267,7 @@ START_TEST(not_yet_supported)
 	FILE *file = open_memstream(&text, &size);
 
 	ck_assert_ptr_nonnull(file);
-	ck_assert_int_eq(ivshm_config_supported(config, file), -EOPNOTSUPP);
+	ck_assert_int_eq(ivshm_config_supported(config, "error", file), -EOPNOTSUPP);
 	fclose(file);
 	at = text;
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {

@@ -386,6 +386,15 @@ check_shows() {
 	expect_status 0
 	expect_like out '0x0+5000 .*data'
 	expect_like out '^ *a .*process'
+	# What later versions will do is valid: a note here, an error where it is to be used.
+	printf '  - {name: l, kind: linux, image: /bin/sh, groups: [ping]}\n' >>"$work/shown.yml"
+	timeout 60 "$isthmus" check "$work/shown.yml" >"$work/out" 2>"$work/err"
+	status=$?
+	expect_status 0
+	expect_like err "note: .*'linux' is not yet supported"
+	up "$work/shown.yml"
+	expect_status 1
+	expect_like err "error: .*'linux' is not yet supported"
 }
 
 # ---- Instances ----------------------------------------------------------------------------------
