@@ -172,15 +172,18 @@ IST_ABI_SIZE(struct ist_peer, 128);
 
 /*
  * Who holds something: a lock, one end of a channel. 0: nobody. `client` tells apart the users of
- * one peer (processes in one Linux guest); 0 elsewhere. The holder is gone when the roster shows
- * another incarnation of the peer, or this one absent or dead: then, and only then, others may take
- * what it held.
+ * one peer (processes in one Linux guest, below IST_CLIENTS_MAX); 0 elsewhere. The holder is gone
+ * when the roster shows another incarnation of the peer, or this one absent or dead, or when
+ * IST_OWNER_DIED is set: the guest's kernel sets it in what a process held that ended. Then, and
+ * only then, others may take what it held.
  */
 #define IST_OWNER(id, incarnation, client)                                                         \
 	((uint64_t)(incarnation) << 32 | (uint64_t)(client) << 16 | ((uint64_t)(id) + 1u))
 #define IST_OWNER_ID(owner) ((uint32_t)((owner)&0xffffu) - 1u)
-#define IST_OWNER_CLIENT(owner) ((uint32_t)((owner) >> 16) & 0xffffu)
+#define IST_OWNER_CLIENT(owner) ((uint32_t)((owner) >> 16) & 0x7fffu)
 #define IST_OWNER_INCARNATION(owner) ((uint32_t)((owner) >> 32))
+#define IST_OWNER_DIED (1ull << 31)
+#define IST_CLIENTS_MAX 32768u
 
 /* ---- Objects: named things in a region ------------------------------------------------------- */
 /*
@@ -320,6 +323,8 @@ IST_ABI_SIZE(struct ist_channel_memory, 0x200);
 /* Personality v1: QEMU's ivshmem, revision 1 (docs/specs/ivshmem-spec.txt). */
 #define IST_V1_VENDOR 0x1af4u
 #define IST_V1_DEVICE 0x1110u
+#define IST_V1_REVISION 1u
+#define IST_V1_CLASS 0x050000u /* memory controller, RAM */
 #define IST_V1_BAR0_SIZE 256u
 #define IST_V1_INTR_MASK 0x00u   /* reserved in revision 1: stored, inert */
 #define IST_V1_INTR_STATUS 0x04u /* reserved in revision 1: a read clears it */
@@ -329,6 +334,8 @@ IST_ABI_SIZE(struct ist_channel_memory, 0x200);
 /* Personality v2: Jailhouse's ivshmem v2 (Documentation/ivshmem-v2-specification.md). */
 #define IST_V2_VENDOR 0x110au
 #define IST_V2_DEVICE 0x4106u
+#define IST_V2_REVISION 0u
+#define IST_V2_CLASS 0xff0000u /* protocol type 0: undefined */
 #define IST_V2_BAR0_SIZE 4096u
 #define IST_V2_ID 0x00u          /* read-only */
 #define IST_V2_MAX_PEERS 0x04u   /* read-only */
@@ -336,10 +343,114 @@ IST_ABI_SIZE(struct ist_channel_memory, 0x200);
 #define IST_V2_DOORBELL 0x0cu    /* write-only */
 #define IST_V2_STATE 0x10u       /* shown to all in the state table */
 
+/* The vendor-specific capability of v2 (ID 09h): offsets in it. */
+#define IST_V2_CAP_LENGTH 0x02u      /* u8: IST_V2_CAP_SIZE, as BAR2 is there */
+#define IST_V2_CAP_CONTROL 0x03u     /* u8: bit 0: one-shot interrupts */
+#define IST_V2_CAP_STATE_SIZE 0x04u  /* u32: bytes of the state table */
+#define IST_V2_CAP_RW_SIZE 0x08u     /* u64: bytes of the read-write section */
+#define IST_V2_CAP_OUTPUT_SIZE 0x10u /* u64: bytes of each output section */
+#define IST_V2_CAP_SIZE 0x18u
+
+#define IST_BAR_REGISTERS 0u /* BARs of either */
+#define IST_BAR_MSIX 1u
+#define IST_BAR_MEMORY 2u
+
 /* What is written to the doorbell of either. */
 #define IST_DOORBELL(peer, vector) ((uint32_t)(peer) << 16 | (uint32_t)(vector))
 #define IST_DOORBELL_PEER(value) ((uint32_t)(value) >> 16)
 #define IST_DOORBELL_VECTOR(value) ((uint32_t)(value)&0xffffu)
+
+/* ---- Linux guests: /dev/isthmusN ------------------------------------------------------------- */
+/*
+ * Between isthmus.ko and its users. mmap() offsets below IST_LINUX_REGISTERS are offsets in the
+ * group: a range maps when this peer's right on all of it allows (EACCES), never executable.
+ * read() gives a struct ist_linux_counts, when a doorbell came since the last one of this file
+ * (EAGAIN); poll(): POLLIN a read() would give one, POLLPRI the roster has changed since INFO or
+ * the last read(), POLLHUP the device is gone. EPIPE: nobody there; ENODEV: the device is gone.
+ */
+#define IST_LINUX_VERSION 1u
+#define IST_LINUX_REGISTERS (1ull << 60) /* mmap() offset: the register page, read-write */
+#define IST_LINUX_COUNTS (2ull << 60)    /* mmap() offset: struct ist_linux_counts, read-only */
+
+struct ist_linux_info {
+	uint32_t version;     /* IST_LINUX_VERSION */
+	uint32_t personality; /* 1 or 2 */
+	uint32_t id;
+	uint32_t incarnation;
+	uint32_t vectors; /* with interrupts; 0: the device has none */
+	uint32_t max_peers;
+	uint32_t regions;
+	uint32_t client;    /* of this open file, 1 to IST_CLIENTS_MAX - 1 */
+	uint32_t registers; /* 1: IST_LINUX_REGISTERS can be mapped; 0: IST_IOCTL_RING rings */
+	uint32_t doorbell;  /* offset of the doorbell in the register page */
+	uint64_t size;      /* of the group's memory */
+	char name[IST_NAME_SIZE];        /* the group's */
+	uint8_t rights[IST_REGIONS_MAX]; /* IST_RIGHT_*, this peer's, by region index */
+	uint64_t reserved[4];
+};
+IST_ABI_OFFSET(struct ist_linux_info, id, 8);
+IST_ABI_OFFSET(struct ist_linux_info, client, 28);
+IST_ABI_OFFSET(struct ist_linux_info, registers, 32);
+IST_ABI_OFFSET(struct ist_linux_info, doorbell, 36);
+IST_ABI_OFFSET(struct ist_linux_info, size, 40);
+IST_ABI_OFFSET(struct ist_linux_info, name, 48);
+IST_ABI_OFFSET(struct ist_linux_info, rights, 80);
+IST_ABI_OFFSET(struct ist_linux_info, reserved, 112);
+IST_ABI_SIZE(struct ist_linux_info, 144);
+
+/* Doorbells that have arrived, modulo 2^32. `total` moves after `count[]`. Written by the kernel.
+ */
+struct ist_linux_counts {
+	uint32_t total; /* atomic */
+	uint32_t reserved;
+	uint32_t count[IST_VECTORS_MAX]; /* atomic; by vector */
+};
+IST_ABI_OFFSET(struct ist_linux_counts, count, 8);
+IST_ABI_SIZE(struct ist_linux_counts, 72);
+
+struct ist_linux_ring {
+	uint32_t peer;
+	uint32_t incarnation; /* of the peer; 0: whoever is there */
+	uint32_t vector;
+	uint32_t reserved;
+};
+IST_ABI_SIZE(struct ist_linux_ring, 16);
+
+struct ist_linux_eventfd { /* signalled with every doorbell on the vector */
+	uint32_t vector;
+	int32_t fd; /* -1: none any more; one a file and vector */
+};
+IST_ABI_SIZE(struct ist_linux_eventfd, 8);
+
+struct ist_linux_wait {       /* sleeps while counts.total is `seen`, until the deadline */
+	uint64_t deadline_ns; /* CLOCK_MONOTONIC; all ones: none */
+	uint32_t seen;
+	uint32_t reserved;
+};
+IST_ABI_OFFSET(struct ist_linux_wait, seen, 8);
+IST_ABI_SIZE(struct ist_linux_wait, 16);
+
+/*
+ * A word at `offset` that may come to hold this file's IST_OWNER (with the file's client). When the
+ * file is closed for good with such an owner still there, the kernel sets IST_OWNER_DIED in it and
+ * rings vector 0 of every peer. Declared before the word is taken, at most IST_LINUX_HOLDS_MAX a
+ * file.
+ */
+struct ist_linux_hold {
+	uint64_t offset; /* in the group, a multiple of 8, writable to this peer */
+	uint32_t on;     /* 1: may hold it from now on; 0: no longer */
+	uint32_t reserved;
+};
+IST_ABI_OFFSET(struct ist_linux_hold, on, 8);
+IST_ABI_SIZE(struct ist_linux_hold, 16);
+#define IST_LINUX_HOLDS_MAX 4096u
+
+/* As Linux encodes them: direction, size, 'I', number. */
+#define IST_IOCTL_INFO 0x80904900u    /* reads a struct ist_linux_info */
+#define IST_IOCTL_RING 0x40104901u    /* writes a struct ist_linux_ring; EPIPE, EINVAL */
+#define IST_IOCTL_EVENTFD 0x40084902u /* writes a struct ist_linux_eventfd; EBADF, EINVAL */
+#define IST_IOCTL_WAIT 0x40104903u    /* writes a struct ist_linux_wait; ETIMEDOUT, EINTR */
+#define IST_IOCTL_HOLD 0x40104904u    /* writes a struct ist_linux_hold; EACCES, EINVAL, ENOSPC */
 
 /* ---- The broker's socket --------------------------------------------------------------------- */
 /*

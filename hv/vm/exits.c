@@ -92,9 +92,11 @@ static void handle_io(struct vmm_vcpu *vcpu)
 
 		if (run->io.direction == KVM_EXIT_IO_OUT) {
 			known = port_write(vcpu, run->io.port, run->io.size, data);
+			known = known ||
+				vmm_bus_write(&vcpu->vm->ports, run->io.port, run->io.size, data);
 		} else {
-			memset(data, 0xff, run->io.size);
-			known = port_read(vcpu, run->io.port, run->io.size, data);
+			known = vmm_bus_read(&vcpu->vm->ports, run->io.port, run->io.size, data) ||
+				port_read(vcpu, run->io.port, run->io.size, data);
 		}
 		if (!known)
 			vcpu->unknown_accesses++;
@@ -104,20 +106,17 @@ static void handle_io(struct vmm_vcpu *vcpu)
 static void handle_mmio(struct vmm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
-	uint64_t address = run->mmio.phys_addr;
+	struct vmm_bus *bus = &vcpu->vm->mmio;
 	uint32_t size = run->mmio.len;
-	const struct vmm_claim *claim;
+	bool known = size <= sizeof(run->mmio.data);
 
 	vcpu->mmio_exits++;
-	if (!run->mmio.is_write)
-		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
-	claim = vmm_memory_find(&vcpu->vm->memory, address, size);
-	if (claim == NULL || size > sizeof(run->mmio.data))
+	if (known && run->mmio.is_write)
+		known = vmm_bus_write(bus, run->mmio.phys_addr, size, run->mmio.data);
+	else if (known)
+		known = vmm_bus_read(bus, run->mmio.phys_addr, size, run->mmio.data);
+	if (!known)
 		vcpu->unknown_accesses++;
-	else if (run->mmio.is_write)
-		claim->ops->write(claim->context, address - claim->start, size, run->mmio.data);
-	else
-		claim->ops->read(claim->context, address - claim->start, size, run->mmio.data);
 }
 
 void vmm_exit_handle(struct vmm_vcpu *vcpu)

@@ -176,8 +176,8 @@ static int map(struct vmm_group *group, struct vmm_memory *memory, struct vmm_er
 /* ---- Life ---- */
 
 int vmm_group_create(const struct vmm_options *options, unsigned index, struct vmm_memory *memory,
-		     struct vmm_irqs *irqs, uint64_t *next, struct vmm_error *error,
-		     struct vmm_group **out)
+		     struct vmm_bus *mmio, struct vmm_irqs *irqs, uint64_t *next,
+		     struct vmm_error *error, struct vmm_group **out)
 {
 	const struct vmm_group_option *option = &options->group[index];
 	struct vmm_group *group = calloc(1, sizeof(*group));
@@ -220,8 +220,8 @@ int vmm_group_create(const struct vmm_options *options, unsigned index, struct v
 	result = map(group, memory, error);
 	if (result != 0)
 		goto fail;
-	vmm_memory_claim(memory, group->base, size, &memory_ops, group);
-	vmm_memory_claim(memory, group->registers, VMM_REGISTERS_SIZE, &vmm_doorbell_ops, group);
+	vmm_bus_claim(mmio, group->base, size, &memory_ops, group);
+	vmm_bus_claim(mmio, group->registers, VMM_REGISTERS_SIZE, &vmm_doorbell_ops, group);
 	*out = group;
 	return 0;
 fail:

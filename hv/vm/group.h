@@ -8,6 +8,7 @@
 #include "ivshmem/client.h"
 #include "ivshmem/device_v1.h"
 
+#include "bus.h"
 #include "irq.h"
 #include "memory.h"
 
@@ -59,8 +60,8 @@ struct vmm_group {
  * *next on, which is moved on, and claims its addresses. On an error everything is undone.
  */
 int vmm_group_create(const struct vmm_options *options, unsigned index, struct vmm_memory *memory,
-		     struct vmm_irqs *irqs, uint64_t *next, struct vmm_error *error,
-		     struct vmm_group **out);
+		     struct vmm_bus *mmio, struct vmm_irqs *irqs, uint64_t *next,
+		     struct vmm_error *error, struct vmm_group **out);
 
 /* Unmaps, then leaves the group, then frees. The VM must be gone. NULL is ignored. */
 void vmm_group_destroy(struct vmm_group *group);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* memory.c: RAM, slots and claims. */
+/* memory.c: RAM and slots. */
 #include "memory.h"
 
 #include <errno.h>
@@ -83,23 +83,4 @@ int vmm_memory_add_slot(struct vmm_memory *memory, uint64_t address, uint64_t si
 				      (unsigned long long)address, (unsigned long long)size);
 	memory->slots++;
 	return 0;
-}
-
-void vmm_memory_claim(struct vmm_memory *memory, uint64_t start, uint64_t size,
-		      const struct vmm_claim_ops *ops, void *context)
-{
-	memory->claim[memory->claims++] = (struct vmm_claim){start, size, ops, context};
-}
-
-const struct vmm_claim *vmm_memory_find(const struct vmm_memory *memory, uint64_t address,
-					uint64_t size)
-{
-	for (unsigned i = 0; i < memory->claims; i++) {
-		const struct vmm_claim *claim = &memory->claim[i];
-
-		if (address >= claim->start && address - claim->start < claim->size &&
-		    size <= claim->size - (address - claim->start))
-			return claim;
-	}
-	return NULL;
 }

@@ -59,8 +59,8 @@ static int join_groups(struct vmm_vm *vm, struct vmm_error *error)
 	int result = 0;
 
 	while (result == 0 && vm->groups < vm->options->groups) {
-		result = vmm_group_create(vm->options, vm->groups, &vm->memory, &vm->irqs, &next,
-					  error, &vm->group[vm->groups]);
+		result = vmm_group_create(vm->options, vm->groups, &vm->memory, &vm->mmio,
+					  &vm->irqs, &next, error, &vm->group[vm->groups]);
 		if (result == 0)
 			vmm_doorbell_route(vm->group[vm->groups++]);
 	}
@@ -173,6 +173,8 @@ static void release(struct vmm_vm *vm)
 	close_fd(vm->events);
 	close_fd(vm->signals);
 	close_fd(vm->ended);
+	vmm_bus_fini(&vm->mmio);
+	vmm_bus_fini(&vm->ports);
 	pthread_mutex_destroy(&vm->gate);
 }
 
@@ -185,6 +187,8 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 	vm->started_ns = vmm_stats_now();
 	vm->status = VMM_STATUS_RUNNING;
 	vm->kvm = vm->fd = vm->ended = vm->signals = vm->events = -1;
+	vmm_bus_init(&vm->mmio);
+	vmm_bus_init(&vm->ports);
 	pthread_mutex_init(&vm->gate, NULL);
 	pthread_mutex_lock(&vm->gate);
 	result = open_events(vm, error);

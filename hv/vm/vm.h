@@ -23,6 +23,8 @@ struct vmm_vm {
 	pthread_mutex_t gate; /* vCPU threads wait here until all is there */
 	bool gate_open;
 	struct vmm_memory memory;
+	struct vmm_bus mmio;
+	struct vmm_bus ports;
 	struct vmm_irqs irqs;
 	unsigned groups;
 	struct vmm_group *group[IST_GROUPS_MAX];
