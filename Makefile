@@ -46,7 +46,7 @@ I := $(BUILD)/include
 INC_ivshmem = -I$(I)/abi $(call pkg_cflags,libcyaml)
 INC_coherence = -I$(I)/abi
 INC_guestlib = -iquote guestlib/core -Iguestlib/include -I$(I)/abi -I$(I)/coherence
-INC_hv = -I$(I)/ivshmem -I$(I)/coherence -I$(I)/abi -DISTHMUS_VERSION='"$(VERSION)"'
+INC_hv = -I$(I)/ivshmem -I$(I)/coherence -I$(I)/abi -I$(BUILD)/generated -DISTHMUS_VERSION='"$(VERSION)"'
 INC_bench = -Iguestlib/include -I$(I)/abi
 INC_tests = -I. -iquote guestlib/core -Iguestlib/include -I$(I)/abi $(call pkg_cflags,check)
 
@@ -60,13 +60,13 @@ LIBS_check = $(call pkg_libs,check)
 objects = $(patsubst %,$(BUILD)/$(1)/%.o,$(basename $(2)))
 
 # What a VM process needs of ivshmem/ (small: it stays resident) and what the isthmus command does.
-SRC_ivshmem_vm := $(wildcard ivshmem/client.c ivshmem/wire.c ivshmem/log.c ivshmem/device_*.c)
+SRC_ivshmem_vm := $(wildcard ivshmem/client.c ivshmem/wire.c ivshmem/log.c ivshmem/device*.c)
 SRC_ivshmem := $(wildcard ivshmem/*.c)
 # hv/vm/ is the hypervisor core (isthmus-vm), hv/cmd/ the isthmus command.
 SRC_vm := $(wildcard hv/vm/*.c)
 SRC_cmd := $(wildcard hv/cmd/*.c)
 SRC_core := $(wildcard guestlib/core/*.c)
-SRC_host := $(wildcard guestlib/platform/host/*.c)
+SRC_host := $(wildcard $(patsubst %,guestlib/platform/%/*.c,process host linux))
 SRC_bare := $(wildcard guestlib/platform/bare/*.c guestlib/platform/bare/*.S)
 
 OBJ_ivshmem := $(call objects,host,$(SRC_ivshmem))
@@ -83,11 +83,12 @@ LIBRARIES := $(BUILD)/libisthmus.a $(BUILD)/libisthmus.so $(BUILD)/libisthmus-ba
 # Applications: bench/*.c with a main() for both platforms are bench/app_*.c, each built twice:
 # $(BUILD)/bench/NAME (process) and $(BUILD)/bench/NAME.app (app VM). tests/vm/app_*.c likewise.
 # An application may have parts: bench/app_NAME.c takes bench/NAME_*.c with it.
-SRC_apps := $(wildcard bench/app_*.c tests/vm/app_*.c)
+SRC_apps := $(wildcard bench/app_*.c tests/vm/app_*.c tests/linux/app_*.c)
 app_name = $(patsubst app_%.c,%,$(notdir $(1)))
 app_parts = $(wildcard $(dir $(1))$(call app_name,$(1))_*.c)
 APPS := $(foreach s,$(SRC_apps),$(BUILD)/$(dir $(s))$(patsubst app_%.c,%,$(notdir $(s))))
 APP_IMAGES := $(addsuffix .app,$(APPS))
+APPS_static := $(patsubst $(BUILD)/%,$(BUILD)/static/%,$(APPS))
 # Host-only bench programs: bench/*.c that are not applications.
 SRC_bench := $(filter-out $(SRC_apps) $(foreach s,$(SRC_apps),$(call app_parts,$(s))),$(wildcard bench/*.c))
 BENCHES := $(patsubst bench/%.c,$(BUILD)/bench/%,$(SRC_bench))
@@ -109,11 +110,12 @@ TESTS := $(TESTS_unit) $(TESTS_core) $(TESTS_fault)
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_fuzz))
 OBJ_memplat := $(call objects,host,$(SRC_memplat))
 
-.PHONY: all programs libraries apps benches tests-build
+.PHONY: all programs libraries apps static benches tests-build
 all: programs libraries apps benches
 programs: $(PROGRAMS)
 libraries: $(LIBRARIES) $(BUILD)/isthmus.pc
 apps: $(APPS) $(APP_IMAGES)
+static: $(APPS_static)
 benches: $(BENCHES)
 tests-build: all $(TESTS)
 
@@ -139,6 +141,13 @@ $(BUILD)/bare/$(1)/%.o: $(1)/%.S $(I)/.made
 	$$(Q)mkdir -p $$(@D) && $$(CC) $$(BARE) $$(INC_$(2)) -c $$< -o $$@
 endef
 $(foreach f,ivshmem coherence guestlib hv bench tests,$(eval $(call compile,$(f),$(f))))
+
+# The ACPI byte code of Linux VMs, as a list of numbers.
+$(BUILD)/host/hv/vm/acpi.o: $(BUILD)/generated/dsdt.inc
+$(BUILD)/generated/dsdt.inc: hv/vm/dsdt.asl
+	$(call say,IASL,$<)
+	$(Q)mkdir -p $(@D) && iasl -p $(@D)/dsdt $< >$(@D)/dsdt.log || { cat $(@D)/dsdt.log >&2; exit 1; }
+	$(Q)od -An -v -tu1 -w16 $(@D)/dsdt.aml | sed 's/[0-9][0-9]*/&,/g' >$@
 
 archive = $(Q)rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/libivshmem.a: $(OBJ_ivshmem)
@@ -173,12 +182,16 @@ $(BUILD)/isthmus: $(OBJ_cmd) $(BUILD)/libivshmem.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SANFLAGS) -o $@ $^ $(LIBS_isthmus)
 
-# An application, twice. The image is linked by the script that is installed for users.
+# An application: a process, the same linked statically for guests that have no libraries
+# ($(BUILD)/static/...), and an image, linked by the script that is installed for users.
 APP_LDSCRIPT := guestlib/platform/bare/app.ld
 define application # source folder, name, parts
 $(BUILD)/$(1)$(2): $(BUILD)/host/$(1)app_$(2).o $(call objects,host,$(3)) $(BUILD)/libisthmus.a
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D) && $$(CC) $$(SANFLAGS) -o $$@ $$^ $$(LIBS_guest)
+$(BUILD)/static/$(1)$(2): $(BUILD)/host/$(1)app_$(2).o $(call objects,host,$(3)) $(BUILD)/libisthmus.a
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D) && $$(CC) -static -o $$@ $$^ $$(LIBS_guest)
 $(BUILD)/$(1)$(2).app: $(BUILD)/bare/$(1)app_$(2).o $(call objects,bare,$(3)) $(BUILD)/libisthmus-bare.a $(APP_LDSCRIPT)
 	$$(call say,LD-APP,$$@)
 	$$(Q)mkdir -p $$(@D) && $$(CC) -nostdlib -static -Wl,-T,$(APP_LDSCRIPT) \
@@ -193,6 +206,7 @@ $(BENCHES): $(BUILD)/bench/%: $(BUILD)/host/bench/%.o $(BUILD)/libisthmus.a
 
 # Calls of the system that a fault test replaces.
 WRAP_fault_host := calloc socket setsockopt connect send recvmsg fcntl fstat eventfd mmap ppoll syscall
+WRAP_test_linux_device := ioctl mmap
 $(TESTS_unit) $(TESTS_fault): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)/libvm.a \
 		$(BUILD)/libivshmem.a $(BUILD)/libisthmus.a
 	$(call say,LD,$@)
@@ -202,6 +216,14 @@ $(TESTS_unit) $(TESTS_fault): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)
 $(TESTS_core): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_core) $(OBJ_memplat)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ $(LIBS_check) -pthread
+
+# What runs in the test bed's Linux guests beside static applications: tests/linux/guest_*.c.
+SRC_guest := $(wildcard tests/linux/guest_*.c)
+GUESTS := $(patsubst tests/%.c,$(BUILD)/%,$(SRC_guest))
+$(BUILD)/linux/guest_driver: $(call objects,host,$(wildcard tests/linux/driver_*.c))
+$(GUESTS): $(BUILD)/linux/%: $(BUILD)/host/tests/linux/%.o
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -static -o $@ $^ -pthread
 
 # The fuzzers need clang and its libFuzzer, and everything they reach instrumented: `make fuzzers`.
 .PHONY: fuzzers fuzz-programs
@@ -243,6 +265,17 @@ bench: setup
 	$(Q)$(MAKE) --no-print-directory -j2 all
 	$(Q)BUILD=$(BUILD) bench/run.py $(ONLY)
 
+#: make linux-test     the scenarios of tests/linux alone; ONLY=GLOB some, KEEP=1 then takes commands
+#: make demo-linux     two Debian guests load the module and play ping-pong
+.PHONY: linux-build linux-test demo-linux
+linux-build: all $(GUESTS) modules static
+linux-test: setup
+	$(Q)$(MAKE) --no-print-directory -j2 linux-build
+	$(Q)BUILD=$(BUILD) tests/linux/run.py --only "$(ONLY)" $(if $(KEEP),--keep)
+demo-linux: setup
+	$(Q)$(MAKE) --no-print-directory -j2 linux-build
+	$(Q)BUILD=$(BUILD) tests/linux/run.py --job demo
+
 setup:
 	$(Q).ci/setup
 
@@ -269,10 +302,24 @@ headers-check: $(I)/.made
 fuzz:
 	$(Q)BUILD=$(BUILD) tests/fuzz.sh
 
-#: make install        programs, libraries, headers, man pages (PREFIX, DESTDIR)
-install: all
+# The guest's kernel modules are built where their sources are linked to, so that the tree stays clean.
+KDIR ?= $(shell ls -d /lib/modules/*/build 2>/dev/null | sort -V | tail -n 1)
+SRC_driver := $(wildcard drivers/linux/*.[ch]) drivers/linux/Kbuild
+#: make modules        the guest's kernel modules, in $(BUILD)/drivers (KDIR=kernel headers, W=1 C=2)
+.PHONY: modules
+modules:
+	$(Q)[ -n "$(KDIR)" ] || { echo "modules: no kernel's headers are here (Debian: linux-headers-amd64)" >&2; exit 1; }
+	$(call say,KBUILD,$(KDIR))
+	$(Q)mkdir -p $(BUILD)/drivers/isthmus
+	$(Q)ln -sfn $(CURDIR)/ivshmem/abi.h $(BUILD)/drivers/isthmus/abi.h
+	$(Q)ln -sfn $(addprefix $(CURDIR)/,$(SRC_driver)) $(BUILD)/drivers/
+	$(Q)MAKEFLAGS= $(MAKE) $(if $(filter 1,$(V)),V=1,-s) --no-print-directory -j2 -C $(KDIR) \
+		M=$(abspath $(BUILD))/drivers CONFIG_DEBUG_INFO_BTF_MODULES= $(if $(W),W=$(W)) $(if $(C),C=$(C)) modules
+
+#: make install        programs, libraries, headers, man pages, module sources (PREFIX, DESTDIR)
+install: all install-driver
 	$(Q)install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/isthmus lib/pkgconfig lib/isthmus \
-		include/isthmus share/isthmus share/man/man1 share/man/man3 share/man/man5 share/doc/isthmus)
+		include/isthmus share/isthmus share/man/man1 share/man/man3 share/man/man4 share/man/man5 share/doc/isthmus)
 	$(Q)install -m 755 $(BUILD)/isthmus $(DESTDIR)$(PREFIX)/bin/
 	$(Q)install -m 755 guestlib/isthmus-cc $(DESTDIR)$(PREFIX)/bin/
 	$(Q)install -m 755 $(BUILD)/isthmus-vm $(DESTDIR)$(PREFIX)/libexec/isthmus/
@@ -283,11 +330,20 @@ install: all
 	$(Q)install -m 644 $(BUILD)/isthmus.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
 	$(Q)install -m 644 guestlib/include/isthmus/*.h ivshmem/abi.h $(DESTDIR)$(PREFIX)/include/isthmus/
 	$(Q)install -m 644 $(APP_LDSCRIPT) guestlib/isthmus-app.mk $(DESTDIR)$(PREFIX)/share/isthmus/
-	$(Q)for s in 1 3 5; do for f in docs/man/*.$$s; do [ ! -e $$f ] || \
+	$(Q)for s in 1 3 4 5; do for f in docs/man/*.$$s; do [ ! -e $$f ] || \
 		install -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
 	$(Q)cd docs/man && for f in *.3; do for n in $$(sed -n 's/^\.Nm \(ist_[a-z_]*\).*/\1.3/p' $$f); do \
 		[ $$n = $$f ] || ln -sf $$f $(DESTDIR)$(PREFIX)/share/man/man3/$$n; done; done
 	$(Q)[ -n "$(DESTDIR)" ] || ! command -v ldconfig >/dev/null || ldconfig 2>/dev/null || :
+
+# The modules' sources, where DKMS looks for them (dkms add isthmus/VERSION; with PREFIX=/usr).
+.PHONY: install-driver
+install-driver:
+	$(Q)install -d $(addprefix $(DESTDIR)$(PREFIX)/,src/isthmus-$(VERSION)/isthmus lib/udev/rules.d)
+	$(Q)install -m 644 $(SRC_driver) $(DESTDIR)$(PREFIX)/src/isthmus-$(VERSION)/
+	$(Q)install -m 644 ivshmem/abi.h $(DESTDIR)$(PREFIX)/src/isthmus-$(VERSION)/isthmus/
+	$(Q)sed 's|@VERSION@|$(VERSION)|g' drivers/linux/dkms.conf.in > $(DESTDIR)$(PREFIX)/src/isthmus-$(VERSION)/dkms.conf
+	$(Q)install -m 644 drivers/linux/60-isthmus.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/
 
 #: make loc            lines of code by folder
 loc:

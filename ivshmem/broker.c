@@ -4,6 +4,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +21,15 @@ int ivshm_runtime_dir(char *out, size_t size)
 {
 	const char *own = getenv("ISTHMUS_RUNTIME_DIR");
 	const char *session = getenv("XDG_RUNTIME_DIR");
+	char here[PATH_MAX];
 	int length;
 
-	if (own && *own)
+	if (own && *own == '/')
 		length = snprintf(out, size, "%s", own);
+	else if (own && *own && !getcwd(here, sizeof(here)))
+		return -errno;
+	else if (own && *own)
+		length = snprintf(out, size, "%s/%s", here, own);
 	else if (session && *session)
 		length = snprintf(out, size, "%s/isthmus", session);
 	else if (geteuid() == 0)

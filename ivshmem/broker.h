@@ -14,8 +14,9 @@
 struct ivshm_broker;
 
 /*
- * The directory of the groups' sockets (DIR/GROUP.sock), into `out`: $ISTHMUS_RUNTIME_DIR, or
- * $XDG_RUNTIME_DIR/isthmus, or /run/isthmus for root. Returns 0; -ENOENT there is none.
+ * The directory of the groups' sockets (DIR/GROUP.sock), absolute, into `out`:
+ * $ISTHMUS_RUNTIME_DIR, or $XDG_RUNTIME_DIR/isthmus, or /run/isthmus for root. Returns 0; -ENOENT
+ * there is none.
  */
 int ivshm_runtime_dir(char *out, size_t size);
 

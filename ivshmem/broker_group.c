@@ -81,7 +81,9 @@ int ivshm_group_create(struct ivshm_group *group, struct ivshm_broker *broker,
 	r = ivshm_memory_create(&group->memory, broker->config, config, error, error_size);
 	if (r)
 		goto out_users;
-	r = ivshm_door_open(&group->door, dir, config, error, error_size);
+	/* Who may join is checked again by user when it connects. */
+	r = ivshm_door_open(&group->door, &ivshm_group_door, dir, config->name,
+			    config->users_count ? 0666 : 0600, error, error_size);
 	if (r)
 		goto out_memory;
 	group->listener.fd = group->door.listener;

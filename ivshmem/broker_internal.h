@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "broker.h"
+#include "door.h"
 #include "memory.h"
 #include "wire.h"
 
@@ -39,18 +40,6 @@ struct ivshm_bell {
 int ivshm_bell_create(struct ivshm_bell *bell);
 void ivshm_bell_destroy(struct ivshm_bell *bell);
 void ivshm_bell_ring(struct ivshm_bell *bell, int source, int eventfd);
-
-/* Where one group is met: its lock file and its listening socket. */
-struct ivshm_door {
-	int lock; /* flock()ed while a broker serves the group */
-	int listener;
-	char *lock_path;
-	char *socket_path;
-};
-
-int ivshm_door_open(struct ivshm_door *door, const char *dir,
-		    const struct ivshm_group_config *group, char *error, size_t error_size);
-void ivshm_door_close(struct ivshm_door *door);
 
 /* An ID of a group. */
 struct ivshm_seat {

@@ -63,9 +63,10 @@ struct ivshm_instance_config {
 	unsigned command_count;
 	char **args; /* app: argv[1..] */
 	unsigned args_count;
-	char *initrd;    /* linux */
-	char *cmdline;   /* linux */
-	uint64_t memory; /* bytes of guest RAM */
+	char *initrd;       /* linux */
+	char *cmdline;      /* linux */
+	uint64_t memory;    /* bytes of guest RAM */
+	uint64_t page_size; /* of guest RAM on the host */
 	uint32_t vcpus;
 	unsigned *cpus; /* host CPU of each vCPU (processes: allowed CPUs); empty: not pinned */
 	unsigned cpus_count;

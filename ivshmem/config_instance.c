@@ -9,10 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MEMORY_DEFAULT (64ull << 20)
+#define MEMORY_DEFAULT_APP (64ull << 20)
 #define MEMORY_UNIT_APP (2ull << 20)
 #define MEMORY_MAX_APP (3ull << 30)
+#define MEMORY_DEFAULT_LINUX (256ull << 20)
 #define MEMORY_MIN_LINUX (64ull << 20)
+#define MEMORY_MAX_LINUX (252ull << 30)
+#define CMDLINE_MAX 2047u /* bytes; what x86 kernels take */
 #define VCPUS_MAX 16u
 
 #define APP (1u << IST_KIND_APP)
@@ -31,6 +34,7 @@ static const struct {
 	{"initrd", LINUX},
 	{"cmdline", LINUX},
 	{"memory", APP | LINUX},
+	{"page_size", APP | LINUX},
 	{"vcpus", APP | LINUX},
 	{"numa", APP | LINUX},
 	{"personality", LINUX | QEMU},
@@ -90,19 +94,31 @@ static void check_memory(struct config_load *load, const struct config_node *nod
 			 struct ivshm_instance_config *out)
 {
 	const struct config_node *value = config_value(node, "memory");
+	char memory[CONFIG_SIZE_TEXT], page[CONFIG_SIZE_TEXT];
 
-	out->memory = 1u << out->kind & (APP | LINUX) ? MEMORY_DEFAULT : 0;
-	if (!text || !config_check_size(load, node, "memory", text, &out->memory))
+	if (!(1u << out->kind & (APP | LINUX)))
+		return; /* 'memory' is reported as not for this kind */
+	out->memory = out->kind == IST_KIND_APP ? MEMORY_DEFAULT_APP : MEMORY_DEFAULT_LINUX;
+	if (!out->page_size)
+		out->page_size = IST_PAGE;
+	if (text && !config_check_size(load, node, "memory", text, &out->memory))
 		return;
 	if (out->kind == IST_KIND_APP &&
 	    (out->memory < MEMORY_UNIT_APP || out->memory > MEMORY_MAX_APP ||
 	     out->memory % MEMORY_UNIT_APP))
 		config_error(load, value, "'memory': %s; an app has a multiple of 2M from 2M to 3G",
 			     text);
-	if (out->kind == IST_KIND_LINUX && out->memory < MEMORY_MIN_LINUX)
-		config_error(load, value, "'memory': %s; kind linux needs at least 64M", text);
-	if (out->kind == IST_KIND_LINUX && out->memory % IST_PAGE)
-		config_error(load, value, "'memory': %s is not a multiple of 4K", text);
+	else if (out->kind == IST_KIND_LINUX &&
+		 (out->memory < MEMORY_MIN_LINUX || out->memory > MEMORY_MAX_LINUX))
+		config_error(load, value, "'memory': %s; kind linux has 64M to 252G", text);
+	else if (out->memory % out->page_size && text)
+		config_error(load, value, "'memory': %s is not a multiple of the page size %s",
+			     text, config_size_format(out->page_size, page));
+	else if (out->memory % out->page_size)
+		config_error(load, config_value(node, "page_size"),
+			     "'page_size': memory %s is not a multiple of %s",
+			     config_size_format(out->memory, memory),
+			     config_size_format(out->page_size, page));
 }
 
 static void check_vcpus(struct config_load *load, const struct config_node *node,
@@ -125,6 +141,15 @@ static void check_vcpus(struct config_load *load, const struct config_node *node
 			     out->vcpus, out->vcpus == 1 ? "" : "s");
 }
 
+static void check_cmdline(struct config_load *load, const struct config_node *node,
+			  const char *cmdline)
+{
+	if (cmdline && strlen(cmdline) > CMDLINE_MAX)
+		config_error(load, config_value(node, "cmdline"),
+			     "'cmdline': %zu bytes; a kernel takes at most %u", strlen(cmdline),
+			     CMDLINE_MAX);
+}
+
 static void check_start(struct config_load *load, const struct config_node *node,
 			struct ivshm_instance_config *out)
 {
@@ -141,12 +166,9 @@ static void check_start(struct config_load *load, const struct config_node *node
 static void note_unsupported(struct config_load *load, const struct config_node *node,
 			     const struct ivshm_instance_config *out)
 {
-	if (out->kind == IST_KIND_LINUX || out->kind == IST_KIND_QEMU)
-		config_unsupported(load, config_value(node, "kind"), "instance '%s': kind '%s'",
-				   out->name, config_kind_names[out->kind]);
-	if (out->personality == 2)
-		config_unsupported(load, config_value(node, "personality"),
-				   "instance '%s': personality 'v2'", out->name);
+	if (out->kind == IST_KIND_QEMU)
+		config_unsupported(load, config_value(node, "kind"), "instance '%s': kind 'qemu'",
+				   out->name);
 }
 
 static void check_instance(struct config_load *load, const struct config_node *node,
@@ -160,6 +182,7 @@ static void check_instance(struct config_load *load, const struct config_node *n
 	check_keys(load, node, out->kind);
 	check_memory(load, node, raw->memory, out);
 	check_vcpus(load, node, raw->vcpus, out);
+	check_cmdline(load, node, out->cmdline);
 	check_start(load, node, out);
 	config_check_cpus(load, node, out);
 	config_check_numa(load, node, &out->numa);

@@ -164,6 +164,8 @@ static int print_group(FILE *out, const struct ivshm_config *config,
 
 static void print_program(FILE *out, const struct ivshm_instance_config *instance)
 {
+	char page[CONFIG_SIZE_TEXT];
+
 	if (instance->image)
 		fputs(instance->image, out);
 	else if (instance->command_count)
@@ -174,7 +176,15 @@ static void print_program(FILE *out, const struct ivshm_instance_config *instanc
 		fputc(' ', out);
 		print_words(out, instance->args, instance->args_count);
 	}
+	if (instance->initrd)
+		fprintf(out, ", initrd %s", instance->initrd);
+	if (instance->kind == IST_KIND_LINUX)
+		fprintf(out, ", personality v%u", instance->personality);
+	if (instance->page_size > IST_PAGE)
+		fprintf(out, ", pages of %s", config_size_format(instance->page_size, page));
 	print_numa(out, &instance->numa);
+	if (instance->cmdline)
+		fprintf(out, ", command line: %s", instance->cmdline);
 	fputs(instance->autostart ? "\n" : " (not started by isthmus up)\n", out);
 }
 

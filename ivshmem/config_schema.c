@@ -126,6 +126,7 @@ static const struct cyaml_schema_field instance_fields[] = {
 	TEXT("initrd", MAY, struct config_raw_instance, config.initrd),
 	TEXT("cmdline", MAY, struct config_raw_instance, config.cmdline),
 	TEXT("memory", MAY, struct config_raw_instance, memory),
+	WORD("page_size", MAY, struct config_raw_instance, config.page_size, page_sizes),
 	NUMBER("vcpus", struct config_raw_instance, vcpus),
 	LIST("cpus", MAY, struct config_raw_instance, config.cpus, &number_entry, 0, 8192),
 	CYAML_FIELD_MAPPING("numa", MAY, struct config_raw_instance, config.numa, numa_fields),

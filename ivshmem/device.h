@@ -10,6 +10,7 @@
 #define IVSHM_DEVICE_H
 
 #include "abi.h"
+#include "device_v1.h"
 
 #define IVSHM_CONFIG_SIZE 256u
 #define IVSHM_DEVICE_BARS 3u /* IST_BAR_* */
@@ -38,14 +39,13 @@ struct ivshm_device {
 	uint8_t config[IVSHM_CONFIG_SIZE];
 	uint8_t writable[IVSHM_CONFIG_SIZE]; /* bits of config a guest may change */
 	struct ivshm_msix_entry msix[IST_VECTORS_MAX];
-	uint32_t mask;    /* v1: IntrMask */
-	uint32_t status;  /* v1: IntrStatus */
-	uint32_t control; /* v2: Interrupt Control */
-	uint32_t state;   /* v2: State */
+	struct ivshm_v1 v1; /* v1: the registers */
+	uint32_t control;   /* v2: Interrupt Control */
+	uint32_t state;     /* v2: State */
 };
 
 #define IVSHM_EFFECT_BARS 1u       /* ivshm_device_bar() may answer otherwise */
-#define IVSHM_EFFECT_INTERRUPTS 2u /* ivshm_device_vector() may answer otherwise */
+#define IVSHM_EFFECT_INTERRUPTS 2u /* ivshm_device_vector() or _one_shot() may answer otherwise */
 #define IVSHM_EFFECT_RING 4u       /* ring (peer, vector), if there is such a one */
 #define IVSHM_EFFECT_STATE 8u /* the state is another: table entry, then vector 0 to all others */
 
@@ -65,13 +65,19 @@ void ivshm_device_assign(struct ivshm_device *device, unsigned bar, uint64_t add
 /* Bytes that the BAR asks for; 0: there is none. */
 uint64_t ivshm_device_bar_size(const struct ivshm_device *device, unsigned bar);
 
-/* Configuration space. Any offset, any size: what is not there reads 0 and ignores writes. */
+/*
+ * Configuration space. Any offset, any size up to 4, byte by byte (a larger size is nothing): what
+ * is not there reads 0 and ignores writes.
+ */
 uint32_t ivshm_device_config_read(const struct ivshm_device *device, uint32_t offset,
 				  unsigned size);
 struct ivshm_effect ivshm_device_config_write(struct ivshm_device *device, uint32_t offset,
 					      unsigned size, uint32_t value);
 
-/* Does it answer at the BAR (memory decoding on, an address that fits), and where? 1 or 0. */
+/*
+ * Does it answer at the BAR, and where? 1 or 0. It does when memory decoding is on, and the address
+ * is neither 0 (unassigned) nor the last that there is (all ones: the guest asks for the size).
+ */
 int ivshm_device_bar(const struct ivshm_device *device, unsigned bar, uint64_t *address);
 
 /*

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* device_v1.c: the registers of QEMU's ivshmem, revision 1. */
+/*
+ * device_v1.c: the registers of QEMU's ivshmem, revision 1. They are 32 bits wide and accessed as
+ * such; the specification defines nothing else.
+ */
 #include "device_v1.h"
-
-/* Registers are 32 bits wide and accessed as such; the specification defines nothing else. */
-static int defined(uint64_t offset, unsigned size)
-{
-	return size == 4 && offset <= IST_V1_DOORBELL && offset % 4 == 0;
-}
 
 uint64_t ivshm_v1_read(struct ivshm_v1 *device, uint64_t offset, unsigned size)
 {
 	uint32_t value;
 
-	if (!defined(offset, size))
+	if (size != 4)
 		return 0;
 	switch (offset) {
 	case IST_V1_INTR_MASK:
@@ -23,7 +20,7 @@ uint64_t ivshm_v1_read(struct ivshm_v1 *device, uint64_t offset, unsigned size)
 		return value;
 	case IST_V1_POSITION:
 		return device->id;
-	default: /* the doorbell is write-only */
+	default: /* the doorbell is write-only, the rest is reserved */
 		return 0;
 	}
 }
@@ -34,7 +31,7 @@ struct ivshm_v1_effect ivshm_v1_write(struct ivshm_v1 *device, uint64_t offset, 
 	struct ivshm_v1_effect effect = {0};
 	uint32_t word = (uint32_t)value;
 
-	if (!defined(offset, size))
+	if (size != 4)
 		return effect;
 	switch (offset) {
 	case IST_V1_INTR_MASK:
@@ -48,7 +45,7 @@ struct ivshm_v1_effect ivshm_v1_write(struct ivshm_v1 *device, uint64_t offset, 
 		effect.peer = IST_DOORBELL_PEER(word);
 		effect.vector = IST_DOORBELL_VECTOR(word);
 		break;
-	default: /* the position is read-only */
+	default: /* the position is read-only, the rest is reserved */
 		break;
 	}
 	return effect;

@@ -24,19 +24,20 @@ static void require(int condition)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t *ram;
+	const struct vmm_elf_limits limits = {size, LOW, RAM, false};
 	struct vmm_paging paging;
 	struct vmm_image image;
-	char error[128] = "";
+	struct vmm_error error = {0};
 	int entry = 0;
 
 	if (ram == NULL)
 		ram = calloc(1, RAM);
 	require(ram != NULL);
-	if (vmm_elf_parse(data, size, LOW, RAM, &image, error, sizeof(error)) != 0) {
-		require(error[0] != '\0' && strchr(error, '\n') == NULL);
+	if (vmm_elf_parse(data, size, &limits, &image, &error) != 0) {
+		require(error.text[0] != '\0' && strchr(error.text, '\n') == NULL);
 		return 0;
 	}
-	require(error[0] == '\0' && image.segments > 0 && image.segments <= VMM_SEGMENTS_MAX);
+	require(error.text[0] == '\0' && image.segments > 0 && image.segments <= VMM_SEGMENTS_MAX);
 	require(image.low >= LOW && image.low < image.high && image.high <= RAM);
 	memset(ram + TABLES, 0, LOW - TABLES);
 	require(vmm_paging_init(&paging, ram, TABLES, LOW) == 0);

@@ -87,6 +87,8 @@ static const char full[] = "groups:\n"
 			   "    image: x.app\n"
 			   "    initrd: x.app\n"
 			   "    cmdline: quiet\n"
+			   "    memory: 128M\n"
+			   "    page_size: 2M\n"
 			   "    vcpus: 2\n"
 			   "    personality: v2\n"
 			   "    groups: [ping]\n"
@@ -172,6 +174,8 @@ START_TEST(every_key)
 	instance = ivshm_config_instance(config, "tux");
 	ck_assert_str_eq(instance->initrd, image);
 	ck_assert_str_eq(instance->cmdline, "quiet");
+	ck_assert_uint_eq(instance->memory, 128 << 20);
+	ck_assert_uint_eq(instance->page_size, 2 << 20);
 	ck_assert_uint_eq(instance->vcpus, 2);
 	ck_assert_uint_eq(instance->personality, 2);
 	ck_assert_ptr_null(ivshm_config_instance(config, "nobody"));
@@ -200,6 +204,7 @@ START_TEST(defaults)
 	struct ivshm_config *config = load("instances:\n"
 					   "- {name: a, kind: app, image: x.app, groups: [g]}\n"
 					   "- {name: null-free, kind: process, command: [x]}\n"
+					   "- {name: tux, kind: linux, image: x.app}\n"
 					   "groups: [{name: g, regions: []}]\n");
 	const struct ivshm_group_config *group = &config->groups[0];
 	const struct ivshm_instance_config *app = &config->instances[0];
@@ -213,12 +218,17 @@ START_TEST(defaults)
 	ck_assert_int_eq(group->numa.policy, IVSHM_NUMA_DEFAULT);
 	ck_assert(!group->legacy_trusted);
 	ck_assert_uint_eq(app->memory, 64 << 20);
+	ck_assert_uint_eq(app->page_size, 4096);
 	ck_assert_uint_eq(app->vcpus, 1);
 	ck_assert_uint_eq(app->cpus_count, 0);
 	ck_assert_uint_eq(app->personality, 1);
 	ck_assert(app->autostart);
 	ck_assert_uint_eq(config->instances[1].memory, 0);
 	ck_assert_uint_eq(config->instances[1].vcpus, 0);
+	ck_assert_uint_eq(config->instances[2].memory, 256 << 20);
+	ck_assert_uint_eq(config->instances[2].vcpus, 1);
+	ck_assert_uint_eq(config->instances[2].personality, 1);
+	ck_assert_ptr_null(config->instances[2].initrd);
 	ck_assert_int_eq(ivshm_config_supported(config, "error", NULL), 0);
 	ivshm_config_free(config);
 
@@ -257,9 +267,7 @@ START_TEST(not_yet_supported)
 		":9:13: error: group 'ping': legacy 'trusted' is not yet supported\n",
 		":10:5: error: group 'ping': 'users' is not yet supported\n",
 		":15:20: error: region 'main': coherence 'page' is not yet supported\n",
-		":36:11: error: instance 'tux': kind 'linux' is not yet supported\n",
-		":41:18: error: instance 'tux': personality 'v2' is not yet supported\n",
-		":44:11: error: instance 'q': kind 'qemu' is not yet supported\n",
+		":46:11: error: instance 'q': kind 'qemu' is not yet supported\n",
 	};
 	struct ivshm_config *config = load(full);
 	char *text = NULL, *at;
@@ -306,6 +314,7 @@ START_TEST(printed)
 				       "  other   rw    rw    rw\n"
 				       "\n";
 	struct ivshm_config *config = load(full);
+	char tux[256];
 	char *text = NULL;
 	size_t size;
 	FILE *file = open_memstream(&text, &size);
@@ -317,7 +326,12 @@ START_TEST(printed)
 	ck_assert_ptr_nonnull(strstr(text, "\nINSTANCE  KIND     MEMORY  VCPUS  CPUS"));
 	ck_assert_ptr_nonnull(strstr(text, "\np         process       -      -  -     ping       - "
 					   "(not started by isthmus up)\n"));
-	ck_assert_ptr_nonnull(strstr(text, "\ntux       linux       64M      2  -     ping"));
+	ck_assert_ptr_nonnull(
+		strstr(text, "\ntux       linux      128M      2  -     ping       "));
+	snprintf(tux, sizeof(tux),
+		 "  %s/x.app, initrd %s/x.app, personality v2, pages of 2M, command line: quiet\n",
+		 directory, directory);
+	ck_assert_msg(strstr(text, tux), "%s", text);
 	free(text);
 	ivshm_config_free(config);
 }

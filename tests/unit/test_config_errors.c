@@ -15,6 +15,13 @@
 #define ONE "instances: [{name: one, kind: app, image: " IMAGE ", groups: [g]}]\n"
 #define G "groups: [{name: g}]\n"
 
+/* The longest command line there is. */
+#define X16 "xxxxxxxxxxxxxxxx"
+#define X128 X16 X16 X16 X16 X16 X16 X16 X16
+#define X1024 X128 X128 X128 X128 X128 X128 X128 X128
+#define LINE_2047                                                                                  \
+	"x" X1024 X128 X128 X128 X128 X128 X128 X128 X16 X16 X16 X16 X16 X16 X16 "xxxxxxxxxxxxxx"
+
 static const struct {
 	const char *text;
 	const char *errors[12]; /* "LINE:COLUMN: error: " and how the text starts, in their order */
@@ -214,12 +221,34 @@ static const struct {
 	   "- {name: d, kind: app, image: " IMAGE ", memory: 3G}\n"
 	   "- {name: e, kind: linux, image: " IMAGE ", memory: 32M}\n"
 	   "- {name: f, kind: linux, image: " IMAGE ", memory: 67108865}\n"
-	   "- {name: g, kind: app, image: " IMAGE ", memory: lots}\n",
+	   "- {name: g, kind: app, image: " IMAGE ", memory: lots}\n"
+	   "- {name: h, kind: linux, image: " IMAGE ", memory: 253G}\n"
+	   "- {name: i, kind: linux, image: " IMAGE ", memory: 252G}\n",
 	 {"3:55: error: 'memory': 0; an app has a multiple of 2M from 2M to 3G",
 	  "4:55: error: 'memory': 3M;", "5:55: error: 'memory': 4G;",
-	  "7:57: error: 'memory': 32M; kind linux needs at least 64M",
-	  "8:57: error: 'memory': 67108865 is not a multiple of 4K",
-	  "9:55: error: 'memory': expected a size"}},
+	  "7:57: error: 'memory': 32M; kind linux has 64M to 252G",
+	  "8:57: error: 'memory': 67108865 is not a multiple of the page size 4K",
+	  "9:55: error: 'memory': expected a size", "10:57: error: 'memory': 253G;"}},
+	{G "instances:\n- {name: a, kind: linux, image: " IMAGE
+	   ", page_size: 4M, cmdline: [quiet]}\n"
+	   "- {name: b, kind: linux, image: " IMAGE ", personality: v3}\n",
+	 {"3:60: error: 'page_size': expected 4K, 2M or 1G, found '4M'",
+	  "3:73: error: 'cmdline': expected one value",
+	  "4:62: error: 'personality': expected v1 or v2, found 'v3'"}},
+	{G "instances:\n- {name: a, kind: linux, image: " IMAGE ", page_size: 1G}\n"
+	   "- {name: b, kind: linux, image: " IMAGE ", page_size: 2M, memory: 65M}\n"
+	   "- {name: c, kind: linux, image: " IMAGE ", page_size: 1G, memory: 6G}\n"
+	   "- {name: d, kind: app, image: " IMAGE ", page_size: 1G, memory: 1026M}\n"
+	   "- {name: e, kind: process, command: [x], page_size: 2M}\n",
+	 {"3:60: error: 'page_size': memory 256M is not a multiple of 1G",
+	  "4:72: error: 'memory': 65M is not a multiple of the page size 2M",
+	  "6:70: error: 'memory': 1026M is not a multiple of the page size 1G",
+	  "7:42: error: 'page_size' is not for kind 'process'"}},
+	{G "instances:\n- {name: a, kind: linux, image: " IMAGE ", cmdline: " LINE_2047 "}\n"
+	   "- {name: b, kind: linux, image: " IMAGE ", cmdline: " LINE_2047 "x}\n"
+	   "- {name: c, kind: linux, image: " IMAGE ", initrd: " FOLDER "}\n",
+	 {"4:58: error: 'cmdline': 2048 bytes; a kernel takes at most 2047",
+	  "5:57: error: initrd '/proc/self': not a file"}},
 	{G "instances:\n- {name: a, kind: app, image: " IMAGE ", vcpus: 2}\n"
 	   "- {name: b, kind: linux, image: " IMAGE ", vcpus: 0}\n"
 	   "- {name: c, kind: linux, image: " IMAGE ", vcpus: 17}\n"

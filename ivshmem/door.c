@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * broker_door.c: where a group is met: DIR/GROUP.sock, guarded by DIR/GROUP.lock.
+ * door.c: a listening socket in the file system, guarded by a lock file beside it.
  *
  * Who holds the lock owns the socket's name. A lock dies with its holder, a socket's name does not:
  * whoever finds the name while holding the lock may replace it.
  */
-#include "broker_internal.h"
+#include "door.h"
 #include "log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,10 @@
 #include <unistd.h>
 
 #define BACKLOG 64
+
+const struct ivshm_door_kind ivshm_group_door = {"group", ".sock", ".lock", SOCK_SEQPACKET};
+const struct ivshm_door_kind ivshm_console_door = {"console", ".console", ".console-lock",
+						   SOCK_STREAM};
 
 /* Is the file behind this descriptor still the one of that name? */
 static bool same_file(int fd, const char *path)
@@ -66,7 +71,7 @@ static int remove_stale(const char *path)
 }
 
 /* Nobody gets in between bind() and listen(), so the mode is right before the first one does. */
-static int listen_at(const char *path, mode_t mode)
+static int listen_at(const char *path, int type, mode_t mode)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd, r;
@@ -77,7 +82,7 @@ static int listen_at(const char *path, mode_t mode)
 	r = remove_stale(path);
 	if (r)
 		return r;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address))) {
@@ -97,23 +102,23 @@ out_close:
 	return r;
 }
 
-int ivshm_door_open(struct ivshm_door *door, const char *dir,
-		    const struct ivshm_group_config *group, char *error, size_t error_size)
+int ivshm_door_open(struct ivshm_door *door, const struct ivshm_door_kind *kind, const char *dir,
+		    const char *name, mode_t mode, char *error, size_t error_size)
 {
 	int r;
 
-	if (asprintf(&door->lock_path, "%s/%s.lock", dir, group->name) < 0)
-		return ivshm_fail(error, error_size, -ENOMEM, "group '%s': out of memory",
-				  group->name);
-	if (asprintf(&door->socket_path, "%s/%s.sock", dir, group->name) < 0) {
-		r = ivshm_fail(error, error_size, -ENOMEM, "group '%s': out of memory",
-			       group->name);
+	if (asprintf(&door->lock_path, "%s/%s%s", dir, name, kind->lock) < 0)
+		return ivshm_fail(error, error_size, -ENOMEM, "%s '%s': out of memory", kind->what,
+				  name);
+	if (asprintf(&door->socket_path, "%s/%s%s", dir, name, kind->socket) < 0) {
+		r = ivshm_fail(error, error_size, -ENOMEM, "%s '%s': out of memory", kind->what,
+			       name);
 		goto out_lock_path;
 	}
 	door->lock = take_lock(door->lock_path);
 	if (door->lock == -EADDRINUSE) {
-		r = ivshm_fail(error, error_size, -EADDRINUSE, "group '%s' is already served (%s)",
-			       group->name, door->socket_path);
+		r = ivshm_fail(error, error_size, -EADDRINUSE, "%s '%s' is already served (%s)",
+			       kind->what, name, door->socket_path);
 		goto out_socket_path;
 	}
 	if (door->lock < 0) {
@@ -121,8 +126,7 @@ int ivshm_door_open(struct ivshm_door *door, const char *dir,
 			       strerror(-door->lock));
 		goto out_socket_path;
 	}
-	/* Who may join is checked again by user when it connects. */
-	door->listener = listen_at(door->socket_path, group->users_count ? 0666 : 0600);
+	door->listener = listen_at(door->socket_path, kind->type, mode);
 	if (door->listener < 0) {
 		r = ivshm_fail(error, error_size, door->listener, "%s: %s", door->socket_path,
 			       strerror(-door->listener));
@@ -140,7 +144,7 @@ out_lock_path:
 	return r;
 }
 
-/* The listener is closed already, as any watch. The lock goes last. */
+/* The lock goes last. */
 void ivshm_door_close(struct ivshm_door *door)
 {
 	unlink(door->socket_path);
@@ -148,4 +152,23 @@ void ivshm_door_close(struct ivshm_door *door)
 	close(door->lock);
 	free(door->socket_path);
 	free(door->lock_path);
+}
+
+int ivshm_door_enter(const struct ivshm_door_kind *kind, const char *dir, const char *name)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd, r;
+
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s%s", dir, name,
+		     kind->socket) >= (int)sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, kind->type | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
 }
