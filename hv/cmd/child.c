@@ -15,18 +15,17 @@
 #define VM_NOT_STARTED 125 /* isthmus-vm's exit status */
 
 /* In the new process: only what is safe between fork and exec. Returns -errno. */
-static int become(const struct launch *launch, const sigset_t *signal_mask, pid_t parent,
-		  int console)
+static int become(const struct launch *launch, const sigset_t *signal_mask, pid_t parent, int input,
+		  int output)
 {
-	int null;
-
 	if (setpgid(0, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL))
 		return -errno;
 	if (getppid() != parent) /* it died before prctl() */
 		return -ESRCH;
-	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(console, STDOUT_FILENO) < 0 ||
-	    dup2(console, STDERR_FILENO) < 0)
+	if (input < 0)
+		input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (input < 0 || dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+	    dup2(output, STDERR_FILENO) < 0)
 		return -errno;
 	signal(SIGPIPE, SIG_DFL);
 	if (sigprocmask(SIG_SETMASK, signal_mask, NULL))
@@ -36,12 +35,11 @@ static int become(const struct launch *launch, const sigset_t *signal_mask, pid_
 
 /* Forks and waits for the exec: 0, or its -errno. */
 static int spawn(struct child *child, const struct launch *launch, const sigset_t *signal_mask,
-		 int console)
+		 int input, int output)
 {
 	pid_t parent = getpid();
 	int result[2]; /* closed by the exec, or says why there was none */
 	int failure = 0;
-	ssize_t n;
 
 	if (pipe2(result, O_CLOEXEC))
 		return -errno;
@@ -51,16 +49,14 @@ static int spawn(struct child *child, const struct launch *launch, const sigset_
 		goto close_pipe;
 	}
 	if (!child->pid) {
-		failure = become(launch, signal_mask, parent, console);
-		n = write(result[1], &failure, sizeof(failure));
-		_exit(n == sizeof(failure) ? 126 : 127);
+		failure = become(launch, signal_mask, parent, input, output);
+		(void)!write(result[1], &failure, sizeof(failure));
+		_exit(127);
 	}
 	close(result[1]);
 	result[1] = -1;
-	do {
-		n = read(result[0], &failure, sizeof(failure));
-	} while (n < 0 && errno == EINTR);
-	if (n != sizeof(failure))
+	if (read(result[0], &failure, sizeof(failure)) !=
+	    sizeof(failure)) /* no handlers: no EINTR */
 		failure = 0;
 	if (!failure) {
 		child->pidfd = pidfd_open(child->pid, 0);
@@ -78,24 +74,19 @@ close_pipe:
 	return failure;
 }
 
-int child_start(struct child *child, const struct ivshm_instance_config *instance,
-		const struct launch_options *options, const sigset_t *signal_mask, int console,
-		char *error, size_t error_size)
+int child_start(struct child *child, const struct launch_options *options,
+		const sigset_t *signal_mask, int input, int output, char *error, size_t error_size)
 {
 	struct launch launch;
 	int ret;
 
-	*child = (struct child){
-		.name = instance->name,
-		.pidfd = -1,
-		.vm = launch_is_vm(instance, options),
-	};
-	ret = launch_prepare(instance, options, &launch, error, error_size);
+	ret = launch_prepare(child->instance, options, &launch, error, error_size);
 	if (ret)
 		return ret;
-	ret = spawn(child, &launch, signal_mask, console);
+	child->vm = launch.vm;
+	ret = spawn(child, &launch, signal_mask, input, output);
 	if (ret)
-		ivshm_fail(error, error_size, ret, "%s: %s", launch.argv.word[0], strerror(-ret));
+		ivshm_fail(error, error_size, ret, "%s: %s", launch.argv[0], strerror(-ret));
 	launch_fini(&launch);
 	return ret;
 }

@@ -9,7 +9,8 @@
 #include "launch.h"
 
 struct child {
-	const char *name;
+	const struct ivshm_instance_config *instance;
+	struct attach *attach; /* to a Linux guest's console; NULL for others */
 	pid_t pid;
 	int pidfd; /* readable when it has ended; -1: not there */
 	bool vm;
@@ -22,13 +23,12 @@ struct child_end {
 };
 
 /*
- * Starts the instance with /dev/null as stdin and `console` as stdout and stderr. It dies with this
- * thread, and does not get the terminal's signals. A program that cannot be executed is an error
- * here. One line in `error`. 0 or -errno.
+ * Starts the instance, with `input` as stdin (-1: /dev/null) and `output` as stdout and stderr. It
+ * dies with this thread, and does not get the terminal's signals. A program that cannot be executed
+ * is an error here. One line in `error`. 0 or -errno.
  */
-int child_start(struct child *child, const struct ivshm_instance_config *instance,
-		const struct launch_options *options, const sigset_t *signal_mask, int console,
-		char *error, size_t error_size);
+int child_start(struct child *child, const struct launch_options *options,
+		const sigset_t *signal_mask, int input, int output, char *error, size_t error_size);
 
 /* To all of its process group. */
 void child_signal(const struct child *child, int signal);

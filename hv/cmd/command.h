@@ -1,28 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* command.h: the commands of `isthmus`. Each takes its own argv and returns an exit status. */
+/* command.h: the commands of `isthmus`, and what they share. */
 #ifndef HV_CMD_COMMAND_H
 #define HV_CMD_COMMAND_H
 
-#include <stdio.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "ivshmem/config.h"
 
 #define EXIT_USAGE 2
 
-int command_check(int argc, char **argv);
-int command_run(int argc, char **argv);
-int command_up(int argc, char **argv);
+struct command_line {
+	char **operand;     /* as many as the command has */
+	char dir[PATH_MAX]; /* of the groups' sockets, absolute; for who takes --runtime-dir */
+	int escape;
+	bool no_kvm;
+	bool verbose;
+};
 
-/* The last word on a wrong command line: where help is. Returns EXIT_USAGE. */
-int usage_hint(const char *command);
+struct command {
+	const char *name;
+	const char *usage;    /* "Usage: ...", then what it does in two lines or more */
+	const char *options;  /* those it takes, by their letters in main.c */
+	const char *operands; /* "FILE is": what is needed */
+	int operands_count;
+	int (*main)(const struct command_line *line); /* returns an exit status */
+};
+
+extern const struct command command_check, command_console, command_run, command_up;
 
 /* The configuration, if all it asks for is there. The errors are told; NULL on any. */
 struct ivshm_config *load_usable(const char *path);
 
-/*
- * The directory of the groups' sockets, into `out`: `given` by the user, or the default one when
- * that is NULL. Tells the error. 0 or -errno.
- */
-int find_runtime_dir(const char *given, char *out, size_t size);
+/* To stdout, also where that is non-blocking. False when it takes no more: errno says why. */
+bool write_all(const char *data, size_t size);
 
 #endif

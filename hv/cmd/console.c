@@ -2,6 +2,10 @@
 /* console.c: the consoles of all instances on one stdout, each line behind its instance's name. */
 #include "console.h"
 
+#include "attach.h"
+#include "child.h"
+#include "command.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,13 +24,17 @@
 #define PREFIX_MAX_BYTES 128u
 #define PIPE_READS 256u /* more than empty any pipe */
 
+/* Where in a terminal's control sequence the next byte is. */
+enum control { CONTROL_NONE, CONTROL_ESCAPE, CONTROL_SEQUENCE };
+
 struct stream {
-	char *prefix;
-	size_t prefix_length;
-	int input;  /* this process's copy of the writing end */
-	int output; /* the reading end */
-	size_t length;
-	char line[LINE_MAX_BYTES];
+	struct attach *attach; /* of a Linux guest, whose output is for a terminal of its own */
+	enum control control;
+	int input;     /* this process's copy of the writing end */
+	int output;    /* the reading end */
+	size_t prefix; /* its length */
+	size_t length; /* of the line so far */
+	char text[PREFIX_MAX_BYTES + LINE_MAX_BYTES + 1]; /* prefix, line, newline */
 };
 
 struct console {
@@ -34,48 +42,26 @@ struct console {
 	int wake;    /* tells the thread to finish */
 	int changed; /* tells of a new state */
 	_Atomic int state;
+	struct pollfd *poll; /* output and attach of each stream, then wake */
 	unsigned count;
-	struct pollfd *poll; /* streams, then wake */
-	struct stream *stream;
+	struct stream stream[];
 };
 
 static void set_state(struct console *console, enum console_state state)
 {
-	uint64_t one = 1;
-
 	atomic_store_explicit(&console->state, state, memory_order_release);
-	/* An eventfd takes 2^64-2 of these. */
-	(void)!write(console->changed, &one, sizeof(one));
-}
-
-static void write_out(struct console *console, const char *data, size_t size)
-{
-	while (size && console->state == CONSOLE_OPEN) {
-		ssize_t n = write(STDOUT_FILENO, data, size);
-
-		if (n >= 0) {
-			data += n;
-			size -= (size_t)n;
-		} else if (errno == EAGAIN) {
-			poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
-		} else if (errno != EINTR) {
-			set_state(console, CONSOLE_BROKEN);
-		}
-	}
+	eventfd_write(console->changed, 1); /* it takes 2^64-2 of these */
 }
 
 /* One write a line, so that lines stay whole beside what others write to the same place. */
 static void write_line(struct console *console, struct stream *stream)
 {
-	char text[PREFIX_MAX_BYTES + LINE_MAX_BYTES + 1];
-	size_t length = stream->prefix_length;
+	size_t length = stream->prefix + stream->length;
 
-	memcpy(text, stream->prefix, length);
-	memcpy(text + length, stream->line, stream->length);
-	length += stream->length;
-	text[length++] = '\n';
+	stream->text[length++] = '\n';
 	stream->length = 0;
-	write_out(console, text, length);
+	if (console->state == CONSOLE_OPEN && !write_all(stream->text, length))
+		set_state(console, CONSOLE_BROKEN);
 }
 
 static void take(struct console *console, struct stream *stream, const char *data, size_t size)
@@ -85,7 +71,7 @@ static void take(struct console *console, struct stream *stream, const char *dat
 		const char *end = memchr(data, '\n', size < room + 1 ? size : room + 1);
 		size_t part = end ? (size_t)(end - data) : size < room ? size : room;
 
-		memcpy(stream->line + stream->length, data, part);
+		memcpy(stream->text + stream->prefix + stream->length, data, part);
 		stream->length += part;
 		data += part;
 		size -= part;
@@ -99,6 +85,35 @@ static void take(struct console *console, struct stream *stream, const char *dat
 	}
 }
 
+static enum control next_control(enum control control, unsigned char c)
+{
+	if (c == '\033')
+		return CONTROL_ESCAPE;
+	if (control == CONTROL_ESCAPE && c == '[')
+		return CONTROL_SEQUENCE;
+	if (c == '\n' || c >= (control == CONTROL_SEQUENCE ? '@' : '0'))
+		return CONTROL_NONE;
+	return control;
+}
+
+/*
+ * Takes out what would move the cursor or colour what is not the guest's. Returns how much is left.
+ */
+static size_t strip(enum control *control, char *data, size_t size)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)data[i];
+		bool text = c == '\n' || c == '\t' || (c >= ' ' && c != 0x7f);
+
+		if (text && (c == '\n' || *control == CONTROL_NONE))
+			data[length++] = data[i];
+		*control = next_control(*control, c);
+	}
+	return length;
+}
+
 /* Reads once. False when there is nothing (more) to read now. */
 static bool drain(struct console *console, unsigned index)
 {
@@ -107,10 +122,15 @@ static bool drain(struct console *console, unsigned index)
 	ssize_t n;
 
 	n = read(stream->output, data, sizeof(data));
-	if (n > 0)
+	if (n > 0 && stream->attach) {
+		attach_output(stream->attach, data, (size_t)n);
+		take(console, stream, data, strip(&stream->control, data, (size_t)n));
+	} else if (n > 0) {
 		take(console, stream, data, (size_t)n);
-	else if (n == 0)
-		console->poll[index].fd = -1; /* closed by all who could write */
+	} else if (n == 0) {
+		console->poll[2 * index].fd = -1; /* closed by all who could write */
+		attach_end(stream->attach);
+	}
 	return n > 0 || (n < 0 && errno == EINTR);
 }
 
@@ -119,41 +139,48 @@ static void *console_main(void *argument)
 	struct console *console = argument;
 	unsigned count = console->count;
 
-	while (!console->poll[count].revents) {
-		if (poll(console->poll, count + 1, -1) < 0)
+	while (!console->poll[2 * count].revents) {
+		if (poll(console->poll, 2 * count + 1, -1) < 0)
 			continue;
-		for (unsigned i = 0; i < count; i++)
-			if (console->poll[i].revents)
+		for (unsigned i = 0; i < count; i++) {
+			if (console->poll[2 * i].revents)
 				drain(console, i);
+			if (console->poll[2 * i + 1].revents)
+				attach_serve(console->stream[i].attach);
+		}
 	}
 	for (unsigned i = 0; i < count; i++) {
+		struct stream *stream = &console->stream[i];
+
 		/* Not until it is empty: somebody who left the group of its instance may still
 		 * write. */
-		for (unsigned n = 0; n < PIPE_READS && console->poll[i].fd >= 0; n++)
+		for (unsigned n = 0; n < PIPE_READS && console->poll[2 * i].fd >= 0; n++)
 			if (!drain(console, i))
 				break;
-		if (console->stream[i].length)
-			write_line(console, &console->stream[i]);
+		if (stream->length)
+			write_line(console, stream);
+		attach_end(stream->attach);
 	}
 	set_state(console, CONSOLE_DONE);
 	return NULL;
 }
 
-static char *make_prefix(const char *name, int width, unsigned index, bool colour)
+/* The name of instance `index`, as wide as that of all, and in a colour of its own. */
+static void make_prefix(struct stream *stream, const char *name, int width, unsigned index)
 {
 	static const unsigned colours[] = {36, 33, 32, 35, 34, 31};
-	char *prefix;
-	int n;
+	const char *no_colour = getenv("NO_COLOR");
+	char *text = stream->text; /* names are below IST_NAME_SIZE */
 
-	if (colour)
-		n = asprintf(&prefix, "\033[%um%-*s |\033[0m ",
-			     colours[index % (sizeof(colours) / sizeof(colours[0]))], width, name);
+	if (isatty(STDOUT_FILENO) && !(no_colour && *no_colour))
+		sprintf(text, "\033[%um%-*s |\033[0m ",
+			colours[index % (sizeof(colours) / sizeof(colours[0]))], width, name);
 	else
-		n = asprintf(&prefix, "%-*s | ", width, name);
-	return n < 0 ? NULL : prefix;
+		sprintf(text, "%-*s | ", width, name);
+	stream->prefix = strlen(text);
 }
 
-static int open_stream(struct stream *stream, struct pollfd *poll)
+static int open_stream(struct stream *stream)
 {
 	int fds[2];
 
@@ -161,16 +188,12 @@ static int open_stream(struct stream *stream, struct pollfd *poll)
 		return -errno;
 	stream->output = fds[0];
 	stream->input = fds[1];
-	if (fcntl(stream->output, F_SETFL, O_NONBLOCK))
-		return -errno;
-	*poll = (struct pollfd){.fd = stream->output, .events = POLLIN};
-	return 0;
+	return fcntl(stream->output, F_SETFL, O_NONBLOCK) ? -errno : 0;
 }
 
 static void close_all(struct console *console)
 {
 	for (unsigned i = 0; i < console->count; i++) {
-		free(console->stream[i].prefix);
 		console_started(console, i);
 		if (console->stream[i].output >= 0)
 			close(console->stream[i].output);
@@ -179,48 +202,40 @@ static void close_all(struct console *console)
 		close(console->changed);
 	if (console->wake >= 0)
 		close(console->wake);
-	free(console->stream);
 	free(console->poll);
 	free(console);
 }
 
-int console_create(const char *const *names, unsigned count, struct console **out)
+int console_create(const struct child *instances, unsigned count, struct console **out)
 {
-	const char *no_colour = getenv("NO_COLOR");
-	bool colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour);
 	struct console *console;
-	int width = 0;
-	int ret = 0;
+	int width = 0, ret = 0;
 
-	console = calloc(1, sizeof(*console));
+	console = calloc(1, sizeof(*console) + count * sizeof(console->stream[0]));
 	if (!console)
 		return -ENOMEM;
 	console->wake = eventfd(0, EFD_CLOEXEC);
 	console->changed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	console->poll = calloc(count + 1u, sizeof(*console->poll));
-	console->stream = calloc(count + 1u, sizeof(*console->stream));
+	console->poll = calloc(2 * (size_t)count + 1, sizeof(*console->poll));
 	if (console->wake < 0 || console->changed < 0)
 		ret = -errno;
-	else if (!console->poll || !console->stream)
+	else if (!console->poll)
 		ret = -ENOMEM;
 	for (unsigned i = 0; !ret && i < count; i++) {
 		console->stream[i].input = console->stream[i].output = -1;
+		console->stream[i].attach = instances[i].attach;
 		console->count = i + 1;
-		ret = open_stream(&console->stream[i], &console->poll[i]);
-		if ((int)strlen(names[i]) > width)
-			width = (int)strlen(names[i]);
-	}
-	for (unsigned i = 0; !ret && i < count; i++) {
-		console->stream[i].prefix = make_prefix(names[i], width, i, colour);
-		if (console->stream[i].prefix)
-			console->stream[i].prefix_length = strlen(console->stream[i].prefix);
-		else
-			ret = -ENOMEM;
-		if (console->stream[i].prefix_length > PREFIX_MAX_BYTES)
-			ret = -ENAMETOOLONG;
+		ret = open_stream(&console->stream[i]);
+		console->poll[2 * i] = (struct pollfd){console->stream[i].output, POLLIN, 0};
+		console->poll[2 * i + 1] =
+			(struct pollfd){attach_fd(instances[i].attach), POLLIN, 0};
+		if ((int)strlen(instances[i].instance->name) > width)
+			width = (int)strlen(instances[i].instance->name);
 	}
 	if (!ret) {
-		console->poll[count] = (struct pollfd){.fd = console->wake, .events = POLLIN};
+		for (unsigned i = 0; i < count; i++)
+			make_prefix(&console->stream[i], instances[i].instance->name, width, i);
+		console->poll[2 * count] = (struct pollfd){console->wake, POLLIN, 0};
 		signal(SIGPIPE, SIG_IGN);
 		ret = -pthread_create(&console->thread, NULL, console_main, console);
 	}
@@ -251,17 +266,15 @@ int console_fd(const struct console *console)
 
 enum console_state console_state(struct console *console)
 {
-	uint64_t count;
+	eventfd_t changes;
 
-	(void)!read(console->changed, &count, sizeof(count));
+	eventfd_read(console->changed, &changes);
 	return (enum console_state)atomic_load_explicit(&console->state, memory_order_acquire);
 }
 
 void console_finish(struct console *console)
 {
-	uint64_t one = 1;
-
-	(void)!write(console->wake, &one, sizeof(one));
+	eventfd_write(console->wake, 1);
 }
 
 void console_destroy(struct console *console)

@@ -8,6 +8,7 @@
 #ifndef HV_CMD_CONSOLE_H
 #define HV_CMD_CONSOLE_H
 
+struct child;
 struct console;
 
 enum console_state {
@@ -16,8 +17,8 @@ enum console_state {
 	CONSOLE_DONE,   /* all that came has been written */
 };
 
-/* One console each for `count` names, which must stay. Ignores SIGPIPE. 0 or -errno. */
-int console_create(const char *const *names, unsigned count, struct console **out);
+/* A console each for `count` instances, which must stay. Ignores SIGPIPE. 0 or -errno. */
+int console_create(const struct child *instances, unsigned count, struct console **out);
 
 /* The end that instance `index` writes to. */
 int console_input(const struct console *console, unsigned index);

@@ -2,6 +2,7 @@
 /* launch.c: how one instance is started: program, arguments, environment, CPUs. */
 #include "launch.h"
 
+#include <argz.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -13,26 +14,16 @@
 
 static const char kvm_device[] = "/dev/kvm";
 
-/* Takes `word` over; NULL says that there was no memory for it. */
-static void words_add(struct words *words, char *word)
-{
-	char **grown = NULL;
-
-	if (word)
-		grown = reallocarray(words->word, words->count + 2, sizeof(*grown));
-	if (!grown) {
-		free(word);
-		words->failed = true;
-		return;
-	}
-	grown[words->count++] = word;
-	grown[words->count] = NULL;
-	words->word = grown;
-}
+/* What becomes a list of strings: see argz_add(3). */
+struct words {
+	char *text;
+	size_t length;
+	bool failed; /* out of memory, at any time */
+};
 
 static void add(struct words *words, const char *word)
 {
-	words_add(words, strdup(word));
+	words->failed |= argz_add(&words->text, &words->length, word) != 0;
 }
 
 __attribute__((format(printf, 2, 3))) static void add_format(struct words *words,
@@ -45,8 +36,15 @@ __attribute__((format(printf, 2, 3))) static void add_format(struct words *words
 	if (vasprintf(&word, format, args) < 0)
 		word = NULL;
 	va_end(args);
-	words_add(words, word);
+	if (word)
+		add(words, word);
+	else
+		words->failed = true;
+	free(word);
 }
+
+/* An option and its value. */
+#define add_option(words, option, ...) (add(words, option), add_format(words, __VA_ARGS__))
 
 static void add_all(struct words *words, char *const *all, unsigned count)
 {
@@ -58,23 +56,14 @@ static void add_all(struct words *words, char *const *all, unsigned count)
 static void add_numbers(struct words *words, const char *prefix, const unsigned *number,
 			unsigned count)
 {
-	size_t size = strlen(prefix) + (size_t)count * 11 + 1;
-	char *text = malloc(size);
-	char *end = text;
+	struct words list = {0};
 
-	if (text) {
-		end = stpcpy(end, prefix);
-		for (unsigned i = 0; i < count; i++)
-			end += sprintf(end, "%s%u", i ? "," : "", number[i]);
-	}
-	words_add(words, text);
-}
-
-static void words_fini(struct words *words)
-{
-	for (unsigned i = 0; i < words->count; i++)
-		free(words->word[i]);
-	free(words->word);
+	for (unsigned i = 0; i < count; i++)
+		add_format(&list, "%u", number[i]);
+	argz_stringify(list.text, list.length, ',');
+	add_format(words, "%s%s", prefix, list.failed ? "" : list.text);
+	words->failed |= list.failed;
+	free(list.text);
 }
 
 /* isthmus-vm: beside this program (build tree) or in ../libexec/isthmus (installed). */
@@ -109,21 +98,29 @@ static int prepare_vm(const struct ivshm_instance_config *instance,
 		[IVSHM_NUMA_INTERLEAVE] = "interleave:",
 		[IVSHM_NUMA_PREFERRED] = "preferred:",
 	};
+	bool guest_is_linux = instance->kind == IST_KIND_LINUX;
 	char program[PATH_MAX];
 	int ret;
 
+	if (options->no_kvm)
+		return ivshm_fail(error, error_size, -ENODEV, "%s: a Linux guest needs KVM",
+				  options->no_kvm);
 	ret = find_vm_program(program, sizeof(program), error, error_size);
 	if (ret)
 		return ret;
 	add(argv, program);
-	add(argv, "--name");
-	add(argv, instance->name);
-	add(argv, "--image");
-	add(argv, instance->image);
-	add(argv, "--memory");
-	add_format(argv, "%llu", (unsigned long long)instance->memory);
-	add(argv, "--vcpus");
-	add_format(argv, "%u", instance->vcpus);
+	add_option(argv, "--name", "%s", instance->name);
+	add_option(argv, guest_is_linux ? "--kernel" : "--image", "%s", instance->image);
+	if (instance->initrd)
+		add_option(argv, "--initrd", "%s", instance->initrd);
+	if (instance->cmdline)
+		add_option(argv, "--cmdline", "%s", instance->cmdline);
+	if (guest_is_linux)
+		add_option(argv, "--personality", "v%u", instance->personality);
+	add_option(argv, "--memory", "%llu", (unsigned long long)instance->memory);
+	if (instance->page_size > IST_PAGE)
+		add_option(argv, "--page-size", "%s", instance->page_size >> 30 ? "1G" : "2M");
+	add_option(argv, "--vcpus", "%u", instance->vcpus);
 	if (instance->cpus_count) {
 		add(argv, "--cpus");
 		add_numbers(argv, "", instance->cpus, instance->cpus_count);
@@ -133,15 +130,15 @@ static int prepare_vm(const struct ivshm_instance_config *instance,
 		add_numbers(argv, policies[instance->numa.policy], instance->numa.nodes,
 			    instance->numa.nodes_count);
 	}
-	for (unsigned i = 0; i < instance->groups_count; i++) {
-		add(argv, "--group");
-		add_format(argv, "%s=%s/%s.sock", instance->groups[i], options->dir,
+	for (unsigned i = 0; i < instance->groups_count; i++)
+		add_option(argv, "--group", "%s=%s/%s.sock", instance->groups[i], options->dir,
 			   instance->groups[i]);
-	}
 	if (options->verbose)
 		add(argv, "-v");
-	add(argv, "--");
-	add_all(argv, instance->args, instance->args_count);
+	if (!guest_is_linux) {
+		add(argv, "--");
+		add_all(argv, instance->args, instance->args_count);
+	}
 	return 0;
 }
 
@@ -169,115 +166,70 @@ static int prepare_process(const struct ivshm_instance_config *instance, struct 
 	return 0;
 }
 
-static void prepare_environment(const struct ivshm_instance_config *instance,
-				const struct launch_options *options, struct words *environment)
+const char *launch_why_no_kvm(const struct ivshm_config *config, bool refused)
 {
-	static const char *const ours[] = {
-		"ISTHMUS_INSTANCE=", "ISTHMUS_GROUPS=", "ISTHMUS_RUNTIME_DIR="};
-	char *groups = NULL;
-	size_t groups_size;
-	FILE *list;
+	static char reason[128];
 
-	for (char **entry = environ; *entry; entry++) {
-		bool replaced = false;
-
-		for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-			replaced |= !strncmp(*entry, ours[i], strlen(ours[i]));
-		if (!replaced)
-			add(environment, *entry);
-	}
-	add_format(environment, "%s%s", ours[0], instance->name);
-	list = open_memstream(&groups, &groups_size);
-	if (list) {
-		fputs(ours[1], list);
-		for (unsigned i = 0; i < instance->groups_count; i++)
-			fprintf(list, "%s%s", i ? " " : "", instance->groups[i]);
-		if (fclose(list)) {
-			free(groups);
-			groups = NULL;
+	if (refused)
+		snprintf(reason, sizeof(reason), "--no-kvm");
+	else if (!access(kvm_device, R_OK | W_OK))
+		return NULL;
+	else if (errno == ENOENT)
+		snprintf(reason, sizeof(reason), "no %s", kvm_device);
+	else
+		snprintf(reason, sizeof(reason), "%s: %m", kvm_device);
+	for (unsigned i = 0; i < config->instances_count; i++) {
+		if (config->instances[i].kind == IST_KIND_APP) {
+			ivshm_log(IVSHM_LOG_WARN, "%s: app instances run as processes", reason);
+			break;
 		}
 	}
-	words_add(environment, groups);
-	add_format(environment, "%s%s", ours[2], options->dir);
-}
-
-static int prepare_cpus(const struct ivshm_instance_config *instance, struct launch *launch)
-{
-	unsigned highest = 0;
-
-	for (unsigned i = 0; i < instance->cpus_count; i++)
-		if (instance->cpus[i] > highest)
-			highest = instance->cpus[i];
-	launch->cpus_size = CPU_ALLOC_SIZE(highest + 1);
-	launch->cpus = CPU_ALLOC(highest + 1);
-	if (!launch->cpus)
-		return -ENOMEM;
-	CPU_ZERO_S(launch->cpus_size, launch->cpus);
-	for (unsigned i = 0; i < instance->cpus_count; i++)
-		CPU_SET_S(instance->cpus[i], launch->cpus_size, launch->cpus);
-	return 0;
-}
-
-bool launch_is_vm(const struct ivshm_instance_config *instance,
-		  const struct launch_options *options)
-{
-	return options->kvm && instance->kind == IST_KIND_APP;
-}
-
-bool launch_has_kvm(const struct ivshm_config *config, bool refused)
-{
-	unsigned apps = 0;
-	int missing = 0;
-
-	for (unsigned i = 0; i < config->instances_count; i++)
-		apps += config->instances[i].kind == IST_KIND_APP;
-	if (!refused && access(kvm_device, R_OK | W_OK))
-		missing = errno;
-	if (apps && refused)
-		ivshm_log(IVSHM_LOG_WARN, "--no-kvm: app instances run as processes");
-	else if (apps && missing == ENOENT)
-		ivshm_log(IVSHM_LOG_WARN, "no %s: app instances run as processes", kvm_device);
-	else if (apps && missing)
-		ivshm_log(IVSHM_LOG_WARN, "%s: %s: app instances run as processes", kvm_device,
-			  strerror(missing));
-	return !refused && !missing;
+	return reason;
 }
 
 int launch_prepare(const struct ivshm_instance_config *instance,
 		   const struct launch_options *options, struct launch *out, char *error,
 		   size_t error_size)
 {
+	struct words argv = {0}, groups = {0};
+	bool app = instance->kind == IST_KIND_APP && !options->no_kvm;
 	int ret;
 
-	*out = (struct launch){0};
-	if (launch_is_vm(instance, options)) {
-		ret = prepare_vm(instance, options, &out->argv, error, error_size);
-	} else {
-		ret = prepare_process(instance, &out->argv, error, error_size);
-		if (!ret && instance->cpus_count && prepare_cpus(instance, out))
-			out->argv.failed = true;
-	}
-	if (!ret) {
-		prepare_environment(instance, options, &out->environment);
-		if (out->argv.failed || out->environment.failed)
-			ret = ivshm_fail(error, error_size, -ENOMEM, "out of memory");
-	}
+	*out = (struct launch){.vm = app || instance->kind == IST_KIND_LINUX};
+	out->pinned = !out->vm && instance->cpus_count;
+	for (unsigned i = 0; i < instance->cpus_count; i++)
+		CPU_SET_S(instance->cpus[i], sizeof(out->cpus), out->cpus);
+	ret = out->vm ? prepare_vm(instance, options, &argv, error, error_size)
+		      : prepare_process(instance, &argv, error, error_size);
 	if (ret)
-		launch_fini(out);
+		return ret;
+	add_all(&groups, instance->groups, instance->groups_count);
+	argz_stringify(groups.text, groups.length, ' ');
+	out->argv = calloc(argz_count(argv.text, argv.length) + 1, sizeof(*out->argv));
+	if (!out->argv || argv.failed || groups.failed ||
+	    setenv("ISTHMUS_INSTANCE", instance->name, 1) ||
+	    setenv("ISTHMUS_GROUPS", groups.length ? groups.text : "", 1) ||
+	    setenv("ISTHMUS_RUNTIME_DIR", options->dir, 1)) {
+		ret = ivshm_fail(error, error_size, -ENOMEM, "out of memory");
+		free(out->argv);
+		free(argv.text);
+	} else {
+		argz_extract(argv.text, argv.length, out->argv);
+	}
+	free(groups.text);
 	return ret;
 }
 
 void launch_fini(struct launch *launch)
 {
-	words_fini(&launch->argv);
-	words_fini(&launch->environment);
-	CPU_FREE(launch->cpus);
+	free(launch->argv[0]); /* and all others behind it */
+	free(launch->argv);
 }
 
 int launch_exec(const struct launch *launch)
 {
-	if (launch->cpus && sched_setaffinity(0, launch->cpus_size, launch->cpus))
+	if (launch->pinned && sched_setaffinity(0, sizeof(launch->cpus), launch->cpus))
 		return -errno;
-	execvpe(launch->argv.word[0], launch->argv.word, launch->environment.word);
+	execvp(launch->argv[0], launch->argv);
 	return -errno;
 }

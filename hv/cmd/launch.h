@@ -9,35 +9,28 @@
 #include "ivshmem/config.h"
 
 struct launch_options {
-	const char *dir; /* of the groups' sockets */
-	bool kvm;        /* app instances are VMs, not processes */
+	const char *dir;    /* of the groups' sockets, absolute */
+	const char *no_kvm; /* why there is no KVM, so that apps are processes; NULL: there is */
 	bool verbose;
 };
 
-struct words {
-	char **word; /* NULL-terminated */
-	unsigned count;
-	bool failed; /* out of memory, at any time */
-};
-
 struct launch {
-	struct words argv;
-	struct words environment;
-	cpu_set_t *cpus; /* to run on; NULL: any (VMs pin their own threads) */
-	size_t cpus_size;
+	char **argv;
+	bool vm;           /* it is one */
+	bool pinned;       /* to `cpus` (VMs pin their own threads) */
+	cpu_set_t cpus[8]; /* Linux knows at most 8192 */
 };
-
-/* Whether the instance is to be a VM. */
-bool launch_is_vm(const struct ivshm_instance_config *instance,
-		  const struct launch_options *options);
 
 /*
- * Whether app instances can be VMs. When they cannot, and the configuration has some, says in one
- * line why they will be processes.
+ * Why there is no KVM, or NULL. With a line on what that means for the configuration's apps, if it
+ * has some.
  */
-bool launch_has_kvm(const struct ivshm_config *config, bool refused);
+const char *launch_why_no_kvm(const struct ivshm_config *config, bool refused);
 
-/* One line in `error` when it cannot be done. 0 or -errno; then there is nothing to free. */
+/*
+ * Also sets this process's environment to what the instance inherits. One line in `error` when it
+ * cannot be done. 0 or -errno; then there is nothing to free.
+ */
 int launch_prepare(const struct ivshm_instance_config *instance,
 		   const struct launch_options *options, struct launch *out, char *error,
 		   size_t error_size);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* main.c: `isthmus`: finds the command, and what the commands share. */
+/* main.c: `isthmus`: finds the command and its options, and what the commands share. */
 #include "command.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,34 +14,31 @@
 #include "ivshmem/broker.h"
 #include "ivshmem/log.h"
 
-static const struct command {
-	const char *name;
-	int (*main)(int argc, char **argv);
-	const char *help;
-} commands[] = {
-	{"check", command_check,
-	 "check FILE           say what FILE would build, or what is wrong"},
-	{"up", command_up, "up FILE              start all of FILE; ends when its instances end"},
-	{"run", command_run, "run FILE INSTANCE    start one instance beside a running `up`"},
-};
+static const struct command *const commands[] = {&command_check, &command_up, &command_run,
+						 &command_console};
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static int help(FILE *out)
-{
-	fputs("Usage: isthmus COMMAND [OPTION...] FILE\n"
-	      "Virtual machines and processes that share memory.\n\n",
-	      out);
-	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(out, "  %s\n", commands[i].help);
-	fputs("\n  --help, --version; each command has --help too. See isthmus(1) and "
-	      "isthmus.yaml(5).\n",
-	      out);
-	return out == stdout ? EXIT_SUCCESS : EXIT_USAGE;
-}
+/* Of all commands. Those with a capital letter have no short form. */
+static const struct option all_options[] = {
+	{"escape", required_argument, NULL, 'e'}, {"help", no_argument, NULL, 'h'},
+	{"no-kvm", no_argument, NULL, 'K'},       {"quiet", no_argument, NULL, 'q'},
+	{"verbose", no_argument, NULL, 'v'},      {"runtime-dir", required_argument, NULL, 'D'},
+};
+#define OPTIONS (sizeof(all_options) / sizeof(all_options[0]))
 
-int usage_hint(const char *command)
+static const char help[] =
+	"Usage: isthmus COMMAND [OPTION...] OPERAND...\n"
+	"Virtual machines and processes that share memory.\n\n"
+	"  check FILE           say what FILE would build, or what is wrong\n"
+	"  up FILE              start all of FILE; ends when its instances end\n"
+	"  run FILE INSTANCE    start one instance beside a running `up`\n"
+	"  console INSTANCE     be the terminal of a Linux guest of a running `up`\n\n"
+	"  --help, --version; each command has --help too. See isthmus(1) and isthmus.yaml(5).\n";
+
+static int usage_error(const struct command *command)
 {
-	fprintf(stderr, "Try 'isthmus%s%s --help'.\n", command ? " " : "", command ? command : "");
+	fprintf(stderr, "Try 'isthmus%s%s --help'.\n", command ? " " : "",
+		command ? command->name : "");
 	return EXIT_USAGE;
 }
 
@@ -48,27 +48,91 @@ struct ivshm_config *load_usable(const char *path)
 
 	if (ivshm_config_load(path, stderr, &config))
 		return NULL;
-	if (ivshm_config_supported(config, "error", stderr)) {
-		ivshm_config_free(config);
-		return NULL;
-	}
-	return config;
+	if (!ivshm_config_supported(config, "error", stderr))
+		return config;
+	ivshm_config_free(config);
+	return NULL;
 }
 
-int find_runtime_dir(const char *given, char *out, size_t size)
+bool write_all(const char *data, size_t size)
 {
-	int ret = 0;
+	while (size) {
+		ssize_t n = write(STDOUT_FILENO, data, size);
 
-	if (!given)
-		ret = ivshm_runtime_dir(out, size);
-	else if ((size_t)snprintf(out, size, "%s", given) >= size)
-		ret = -ENAMETOOLONG;
-	if (ret == -ENOENT)
-		ivshm_log(IVSHM_LOG_ERROR,
-			  "no runtime directory: give --runtime-dir or set ISTHMUS_RUNTIME_DIR");
-	else if (ret)
-		ivshm_log(IVSHM_LOG_ERROR, "runtime directory: %s", strerror(-ret));
-	return ret;
+		if (n >= 0) {
+			data += n;
+			size -= (size_t)n;
+		} else if (errno == EAGAIN) {
+			poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
+		} else if (errno != EINTR) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* False when its value is wrong. */
+static bool take_option(int option, struct command_line *line)
+{
+	switch (option) {
+	case 'D':
+		return !setenv("ISTHMUS_RUNTIME_DIR", optarg, 1);
+	case 'e':
+		line->escape = toupper(optarg[0]) & 0x1f;
+		return optarg[0] && !optarg[1] && toupper(optarg[0]) >= '@' &&
+		       toupper(optarg[0]) <= '_';
+	case 'K':
+		return line->no_kvm = true;
+	case 'q':
+		ivshm_log_level = IVSHM_LOG_ERROR;
+		return true;
+	default: /* 'v' */
+		ivshm_log_level = IVSHM_LOG_DEBUG;
+		return line->verbose = true;
+	}
+}
+
+/* Reads the command's own options and runs it. Returns the exit status. */
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	struct option options[OPTIONS + 1] = {0};
+	char letters[2 * OPTIONS + 1] = "", *end = letters, name[32];
+	struct command_line line = {.escape = ']' & 0x1f};
+	unsigned count = 0;
+	int option, ret;
+
+	for (size_t i = 0; i < OPTIONS; i++) {
+		if (!strchr(command->options, all_options[i].val))
+			continue;
+		options[count++] = all_options[i];
+		if (islower(all_options[i].val))
+			end += sprintf(end, "%c%s", all_options[i].val,
+				       all_options[i].has_arg ? ":" : "");
+	}
+	snprintf(name, sizeof(name), "isthmus %s", command->name);
+	argv[0] = name;
+	while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+		if (option == '?')
+			return usage_error(command);
+		if (option == 'h') {
+			fputs(command->usage, stdout);
+			return EXIT_SUCCESS;
+		}
+		if (!take_option(option, &line)) {
+			fprintf(stderr, "%s: '%s' is not possible\n", name, optarg);
+			return usage_error(command);
+		}
+	}
+	if (argc - optind != command->operands_count) {
+		fprintf(stderr, "%s: %s needed\n", name, command->operands);
+		return usage_error(command);
+	}
+	line.operand = argv + optind;
+	ret = ivshm_runtime_dir(line.dir, sizeof(line.dir));
+	if (!ret || !strchr(command->options, 'D'))
+		return command->main(&line);
+	ivshm_log(IVSHM_LOG_ERROR, "no runtime directory (see --runtime-dir): %s", strerror(-ret));
+	return EXIT_FAILURE;
 }
 
 /* Descriptors 0 to 2 that the caller has closed must not become something else. */
@@ -86,18 +150,22 @@ static void open_standard_descriptors(void)
 int main(int argc, char **argv)
 {
 	open_standard_descriptors();
-	if (argc < 2)
-		return help(stderr);
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-		return help(stdout);
+	if (argc < 2) {
+		fputs(help, stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		fputs(help, stdout);
+		return EXIT_SUCCESS;
+	}
 	if (!strcmp(argv[1], "--version")) {
 		puts("isthmus " ISTHMUS_VERSION);
 		return EXIT_SUCCESS;
 	}
 	for (size_t i = 0; i < COMMANDS; i++)
-		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].main(argc - 1, argv + 1);
+		if (!strcmp(argv[1], commands[i]->name))
+			return run_command(commands[i], argc - 1, argv + 1);
 	fprintf(stderr, "isthmus: there is no %s '%s'\n", argv[1][0] == '-' ? "option" : "command",
 		argv[1]);
-	return usage_hint(NULL);
+	return usage_error(NULL);
 }

@@ -3,129 +3,80 @@
 #include "command.h"
 #include "launch.h"
 
-#include <errno.h>
-#include <getopt.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "ivshmem/door.h"
 #include "ivshmem/log.h"
 
-static const char usage[] =
-	"Usage: isthmus run [OPTION...] FILE INSTANCE\n"
-	"Start INSTANCE of FILE in the foreground, to join the groups that an `isthmus up FILE`\n"
-	"has opened: for instances with `autostart: false` and for those that have ended.\n\n"
-	"      --no-kvm           run an app instance as a process\n"
-	"      --runtime-dir DIR  where the groups' sockets are\n"
-	"  -v, --verbose          say more\n";
-
-/* Whether somebody serves the group: asked now, while the answer can be put in plain words. */
-static int probe_group(const char *dir, const char *group)
+/* Whether all its groups are served: asked now, while the answer can be put in plain words. */
+static bool has_groups(const struct ivshm_instance_config *instance, const char *dir,
+		       const char *file)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int ret = 0;
-	int fd;
-
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s.sock", dir, group) >=
-	    (int)sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
-static int run(const struct ivshm_config *config, const char *name,
-	       const struct launch_options *options)
-{
-	struct launch_options own = *options;
-	const struct ivshm_instance_config *instance = ivshm_config_instance(config, name);
-	char dir[PATH_MAX], error[1024];
-	struct launch launch;
-	int ret;
-
-	if (!instance) {
-		ivshm_log(IVSHM_LOG_ERROR, "%s has no instance '%s'", config->path, name);
-		return -ENOENT;
-	}
 	for (unsigned i = 0; i < instance->groups_count; i++) {
-		ret = probe_group(options->dir, instance->groups[i]);
-		if (ret) {
+		int fd = ivshm_door_enter(&ivshm_group_door, dir, instance->groups[i]);
+
+		if (fd < 0) {
 			ivshm_log(IVSHM_LOG_ERROR,
 				  "%s: group %s is not open in %s: %s; start `isthmus up %s` first",
-				  name, instance->groups[i], options->dir, strerror(-ret),
-				  config->path);
-			return ret;
+				  instance->name, instance->groups[i], dir, strerror(-fd), file);
+			return false;
 		}
+		close(fd);
 	}
-	/* The instance may change its directory. */
-	if (realpath(options->dir, dir))
-		own.dir = dir;
-	ret = launch_prepare(instance, &own, &launch, error, sizeof(error));
-	if (ret) {
-		ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s", name, error);
-		return ret;
-	}
-	ret = launch_exec(&launch);
-	ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s: %s", name, launch.argv.word[0],
-		  strerror(-ret));
-	launch_fini(&launch);
-	return ret;
+	return true;
 }
 
-int command_run(int argc, char **argv)
+/* Returns only when it could not, and has told why. */
+static void become(const struct ivshm_instance_config *instance,
+		   const struct launch_options *options)
 {
-	static const struct option options[] = {
-		{"help", no_argument, NULL, 'h'},
-		{"no-kvm", no_argument, NULL, 'K'},
-		{"runtime-dir", required_argument, NULL, 'd'},
-		{"verbose", no_argument, NULL, 'v'},
-		{0},
-	};
-	struct launch_options launch = {0};
-	struct ivshm_config *config;
-	const char *given_dir = NULL;
-	char dir[PATH_MAX];
-	bool no_kvm = false;
-	int option;
+	struct launch launch;
+	char error[1024];
+	int ret;
 
-	argv[0] = (char[]){"isthmus run"};
-	while ((option = getopt_long(argc, argv, "hv", options, NULL)) != -1) {
-		switch (option) {
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_SUCCESS;
-		case 'K':
-			no_kvm = true;
-			break;
-		case 'd':
-			given_dir = optarg;
-			break;
-		case 'v':
-			launch.verbose = true;
-			break;
-		default:
-			return usage_hint("run");
-		}
+	if (launch_prepare(instance, options, &launch, error, sizeof(error))) {
+		ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s", instance->name, error);
+		return;
 	}
-	if (argc - optind != 2) {
-		fputs("isthmus run: FILE and INSTANCE are needed\n", stderr);
-		return usage_hint("run");
-	}
-	config = load_usable(argv[optind]);
+	ret = launch_exec(&launch);
+	ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s: %s", instance->name, launch.argv[0],
+		  strerror(-ret));
+	launch_fini(&launch);
+}
+
+static int run(const struct command_line *line)
+{
+	struct launch_options options = {.dir = line->dir, .verbose = line->verbose};
+	struct ivshm_config *config = load_usable(line->operand[0]);
+	const struct ivshm_instance_config *instance;
+
 	if (!config)
 		return EXIT_FAILURE;
-	if (!find_runtime_dir(given_dir, dir, sizeof(dir))) {
-		launch.dir = dir;
-		launch.kvm = launch_has_kvm(config, no_kvm);
-		run(config, argv[optind + 1], &launch);
-	}
+	options.no_kvm = launch_why_no_kvm(config, line->no_kvm);
+	instance = ivshm_config_instance(config, line->operand[1]);
+	if (!instance)
+		ivshm_log(IVSHM_LOG_ERROR, "%s has no instance '%s'", config->path,
+			  line->operand[1]);
+	else if (has_groups(instance, line->dir, config->path))
+		become(instance, &options);
 	ivshm_config_free(config);
 	return EXIT_FAILURE;
 }
+
+const struct command command_run = {
+	.name = "run",
+	.usage = "Usage: isthmus run [OPTION...] FILE INSTANCE\n"
+		 "Start INSTANCE of FILE in the foreground, to join the groups that an `isthmus up "
+		 "FILE`\n"
+		 "has opened: for instances with `autostart: false` and for those that have "
+		 "ended.\n\n"
+		 "      --no-kvm           run an app instance as a process\n"
+		 "      --runtime-dir DIR  where the groups' sockets are\n"
+		 "  -v, --verbose          say more\n",
+	.options = "hKDv",
+	.operands = "FILE and INSTANCE are",
+	.operands_count = 2,
+	.main = run,
+};

@@ -1,34 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* up.c: `isthmus up FILE`: the broker and all instances, from the first to the last. */
+#include "attach.h"
 #include "child.h"
 #include "command.h"
 #include "console.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ivshmem/broker.h"
 #include "ivshmem/log.h"
 
-#define GRACE_MS 2000 /* from SIGTERM to SIGKILL */
+#define GRACE_SECONDS 2 /* from SIGTERM to SIGKILL */
 #define ERROR_SIZE 1024
-
-static const char usage[] =
-	"Usage: isthmus up [OPTION...] FILE\n"
-	"Create the groups of FILE and start its instances. Ends when they have ended, with\n"
-	"status 0 if all of theirs were 0; Ctrl-C and SIGTERM end them all.\n\n"
-	"      --no-kvm           run app instances as processes\n"
-	"      --runtime-dir DIR  where the groups' sockets are\n"
-	"  -q, --quiet            say nothing but errors\n"
-	"  -v, --verbose          say more\n";
 
 /* What is polled: these, then a pidfd for each instance. */
 enum { POLL_BROKER, POLL_SIGNALS, POLL_CONSOLE, POLL_CHILDREN };
@@ -43,20 +32,11 @@ struct up {
 	struct child *child; /* the instances that this starts, in the file's order */
 	unsigned children;
 	unsigned alive;
-	bool waits;        /* for instances that others start: only a signal ends it */
-	bool stopping;     /* the instances have been told to end */
-	bool abandoned;    /* and so has the writing of their last lines */
-	int64_t kill_time; /* when those that are still there are killed; 0: no such time */
+	bool waits;     /* for instances that others start: only a signal ends it */
+	bool stopping;  /* the instances have been told to end */
+	bool abandoned; /* and so has the writing of their last lines */
 	int status;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void signal_all(const struct up *up, int signal)
 {
@@ -71,8 +51,8 @@ static void stop(struct up *up, int status)
 		return;
 	up->stopping = true;
 	up->status = status;
-	up->kill_time = now_ms() + GRACE_MS;
 	signal_all(up, SIGTERM);
+	alarm(GRACE_SECONDS);
 }
 
 static void on_signal(struct up *up)
@@ -85,7 +65,7 @@ static void on_signal(struct up *up)
 			continue;
 		}
 		signal_all(up, SIGKILL);
-		up->abandoned = !up->alive;
+		up->abandoned = !up->alive && info.ssi_signo != SIGALRM;
 	}
 }
 
@@ -113,6 +93,7 @@ static void on_child(struct up *up, struct child *child)
 	struct child_end end = child_reap(child);
 	char how[64];
 
+	attach_close(child->attach);
 	up->alive--;
 	if (up->stopping)
 		return;
@@ -121,31 +102,22 @@ static void on_child(struct up *up, struct child *child)
 	else
 		snprintf(how, sizeof(how), "ended with status %d", end.status);
 	if (!end.started) {
-		ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s", child->name, how);
+		ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s", child->instance->name, how);
 		stop(up, EXIT_FAILURE);
 	} else if (end.signal || end.status) {
-		ivshm_log(IVSHM_LOG_ERROR, "%s: %s", child->name, how);
+		ivshm_log(IVSHM_LOG_ERROR, "%s: %s", child->instance->name, how);
 		up->status = EXIT_FAILURE;
 	} else {
-		ivshm_log(IVSHM_LOG_DEBUG, "%s: %s", child->name, how);
+		ivshm_log(IVSHM_LOG_DEBUG, "%s: %s", child->instance->name, how);
 	}
 }
 
 /* Waits until something happens, and handles it. */
 static void serve(struct up *up)
 {
-	int64_t timeout = -1;
-	int n;
-
-	if (up->kill_time) {
-		timeout = up->kill_time - now_ms();
-		if (timeout < 0)
-			timeout = 0;
-	}
 	for (unsigned i = 0; i < up->children; i++)
 		up->poll[POLL_CHILDREN + i].fd = up->child[i].pidfd;
-	n = poll(up->poll, POLL_CHILDREN + up->children, (int)timeout);
-	if (n < 0)
+	if (poll(up->poll, POLL_CHILDREN + up->children, -1) < 0)
 		return;
 	if (up->poll[POLL_SIGNALS].revents)
 		on_signal(up);
@@ -156,34 +128,27 @@ static void serve(struct up *up)
 	for (unsigned i = 0; i < up->children; i++)
 		if (up->poll[POLL_CHILDREN + i].revents)
 			on_child(up, &up->child[i]);
-	if (up->kill_time && now_ms() >= up->kill_time) {
-		signal_all(up, SIGKILL);
-		up->kill_time = 0;
-	}
 }
 
 /* The first that cannot be started ends them all. */
 static void start_all(struct up *up)
 {
 	char error[ERROR_SIZE];
-	unsigned index = 0;
 
-	for (unsigned i = 0; i < up->config->instances_count; i++) {
-		const struct ivshm_instance_config *instance = &up->config->instances[i];
-		struct child *child = &up->child[index];
+	for (unsigned i = 0; i < up->children; i++) {
+		struct child *child = &up->child[i];
 
-		if (!instance->autostart)
-			continue;
-		if (child_start(child, instance, &up->options, &up->signal_mask,
-				console_input(up->console, index), error, sizeof(error))) {
-			ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s", instance->name,
+		if (child_start(child, &up->options, &up->signal_mask, attach_input(child->attach),
+				console_input(up->console, i), error, sizeof(error))) {
+			ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s", child->instance->name,
 				  error);
 			stop(up, EXIT_FAILURE);
 			return;
 		}
 		up->alive++;
-		console_started(up->console, index++);
-		ivshm_log(IVSHM_LOG_DEBUG, "%s: process %d", child->name, (int)child->pid);
+		console_started(up->console, i);
+		ivshm_log(IVSHM_LOG_DEBUG, "%s: process %d", child->instance->name,
+			  (int)child->pid);
 	}
 }
 
@@ -196,6 +161,8 @@ static void live(struct up *up)
 				  up->config->groups[i].name, up->options.dir);
 	while (up->alive || (up->waits && !up->stopping))
 		serve(up);
+	for (unsigned i = 0; i < up->children; i++) /* some may never have started */
+		attach_close(up->child[i].attach);
 	console_finish(up->console);
 	while (console_state(up->console) != CONSOLE_DONE && !up->abandoned)
 		serve(up);
@@ -210,6 +177,7 @@ static int open_signals(struct up *up)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGALRM);
 	/* nohup(1) wants it ignored. */
 	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
 		sigaddset(&set, SIGHUP);
@@ -218,29 +186,38 @@ static int open_signals(struct up *up)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The consoles, of the instances to be started. */
-static int open_console(struct up *up)
+/* The consoles, of the instances to be started. One line in `error`. */
+static int open_consoles(struct up *up, char *error, size_t error_size)
 {
 	unsigned total = up->config->instances_count;
-	const char **names;
+	struct console *console;
 	int ret;
 
-	names = calloc(total + 1u, sizeof(*names));
-	up->child = calloc(total + 1u, sizeof(*up->child));
+	up->child = calloc(total, sizeof(*up->child));
 	up->poll = calloc(POLL_CHILDREN + (size_t)total, sizeof(*up->poll));
-	if (!names || !up->child || !up->poll) {
-		free(names);
-		return -ENOMEM;
-	}
+	if (!up->child || !up->poll)
+		return ivshm_fail(error, error_size, -ENOMEM, "out of memory");
 	for (unsigned i = 0; i < total; i++) {
-		up->child[i].pidfd = -1;
-		if (up->config->instances[i].autostart)
-			names[up->children++] = up->config->instances[i].name;
+		const struct ivshm_instance_config *instance = &up->config->instances[i];
+		struct child *child = &up->child[up->children];
+
+		if (!instance->autostart)
+			continue;
+		*child = (struct child){.instance = instance, .pidfd = -1};
+		if (instance->kind == IST_KIND_LINUX) {
+			ret = attach_create(up->options.dir, instance->name, error, error_size,
+					    &child->attach);
+			if (ret)
+				return ret;
+		}
+		up->children++;
 	}
-	up->waits = up->children < total || !total;
-	ret = console_create(names, up->children, &up->console);
-	free(names);
-	return ret;
+	up->waits = up->children < total;
+	ret = console_create(up->child, up->children, &console);
+	if (ret)
+		return ivshm_fail(error, error_size, ret, "consoles: %s", strerror(-ret));
+	up->console = console;
+	return 0;
 }
 
 /*
@@ -257,33 +234,26 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Everything after the options. Returns the exit status. */
-static int up_main(struct up *up, const char *given_dir)
+/* Everything with a configuration. Returns the exit status. */
+static int up_main(struct up *up)
 {
-	char dir[PATH_MAX], real_dir[PATH_MAX], error[ERROR_SIZE];
+	char error[ERROR_SIZE];
 	int signals;
-	int ret;
 
 	up->status = EXIT_FAILURE;
-	if (find_runtime_dir(given_dir, dir, sizeof(dir)))
-		return EXIT_FAILURE;
 	signals = open_signals(up);
 	if (signals < 0) {
 		ivshm_log(IVSHM_LOG_ERROR, "signals: %s", strerror(-signals));
 		return EXIT_FAILURE;
 	}
 	raise_descriptor_limit();
-	ret = ivshm_broker_create(up->config, dir, error, sizeof(error), &up->broker);
-	if (ret) {
+	if (ivshm_broker_create(up->config, up->options.dir, error, sizeof(error), &up->broker)) {
 		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
 		goto close_signals;
 	}
-	/* The instances may change their directory. */
-	up->options.dir = realpath(dir, real_dir);
-	ret = up->options.dir ? open_console(up) : -errno;
-	if (ret) {
-		ivshm_log(IVSHM_LOG_ERROR, "%s", strerror(-ret));
-		goto destroy_broker;
+	if (open_consoles(up, error, sizeof(error))) {
+		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
+		goto close_consoles;
 	}
 	for (unsigned i = 0; i < POLL_CHILDREN + up->children; i++)
 		up->poll[i].events = POLLIN;
@@ -292,10 +262,12 @@ static int up_main(struct up *up, const char *given_dir)
 	up->poll[POLL_CONSOLE].fd = console_fd(up->console);
 	up->status = EXIT_SUCCESS;
 	live(up);
-	/* An abandoned one still uses its console; it ends with the process. */
-	if (!up->abandoned)
+close_consoles:
+	/* Abandoned ones are still in use; they end with the process. */
+	if (up->console && !up->abandoned)
 		console_destroy(up->console);
-destroy_broker:
+	for (unsigned i = 0; i < up->children && !up->abandoned; i++)
+		attach_destroy(up->child[i].attach);
 	ivshm_broker_destroy(up->broker);
 	free(up->child);
 	free(up->poll);
@@ -304,53 +276,33 @@ close_signals:
 	return up->status;
 }
 
-int command_up(int argc, char **argv)
+static int up(const struct command_line *line)
 {
-	static const struct option options[] = {
-		{"help", no_argument, NULL, 'h'},    {"no-kvm", no_argument, NULL, 'K'},
-		{"quiet", no_argument, NULL, 'q'},   {"runtime-dir", required_argument, NULL, 'd'},
-		{"verbose", no_argument, NULL, 'v'}, {0},
-	};
-	struct up up = {0};
-	struct ivshm_config *config;
-	const char *dir = NULL;
-	bool no_kvm = false;
-	int option;
+	struct up up = {.options = {.dir = line->dir, .verbose = line->verbose}};
+	struct ivshm_config *config = load_usable(line->operand[0]);
 	int status;
 
-	argv[0] = (char[]){"isthmus up"};
-	while ((option = getopt_long(argc, argv, "hqv", options, NULL)) != -1) {
-		switch (option) {
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_SUCCESS;
-		case 'K':
-			no_kvm = true;
-			break;
-		case 'q':
-			ivshm_log_level = IVSHM_LOG_ERROR;
-			break;
-		case 'd':
-			dir = optarg;
-			break;
-		case 'v':
-			up.options.verbose = true;
-			ivshm_log_level = IVSHM_LOG_DEBUG;
-			break;
-		default:
-			return usage_hint("up");
-		}
-	}
-	if (argc - optind != 1) {
-		fputs("isthmus up: one FILE is needed\n", stderr);
-		return usage_hint("up");
-	}
-	config = load_usable(argv[optind]);
 	if (!config)
 		return EXIT_FAILURE;
 	up.config = config;
-	up.options.kvm = launch_has_kvm(config, no_kvm);
-	status = up_main(&up, dir);
+	up.options.no_kvm = launch_why_no_kvm(config, line->no_kvm);
+	status = up_main(&up);
 	ivshm_config_free(config);
 	return status;
 }
+
+const struct command command_up = {
+	.name = "up",
+	.usage = "Usage: isthmus up [OPTION...] FILE\n"
+		 "Create the groups of FILE and start its instances. Ends when they have ended, "
+		 "with\n"
+		 "status 0 if all of theirs were 0; Ctrl-C and SIGTERM end them all.\n\n"
+		 "      --no-kvm           run app instances as processes\n"
+		 "      --runtime-dir DIR  where the groups' sockets are\n"
+		 "  -q, --quiet            say nothing but errors\n"
+		 "  -v, --verbose          say more\n",
+	.options = "hKqDv",
+	.operands = "one FILE is",
+	.operands_count = 1,
+	.main = up,
+};

@@ -9,15 +9,12 @@
 #include "app.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 #include <x86intrin.h>
 
+#include "file.h"
 #include "paging.h"
 #include "stats.h"
 
@@ -25,70 +22,25 @@
 #define ARGUMENTS_AT (BOOT_AT + sizeof(struct ist_boot))
 #define TABLES_AT 0x20000ull
 #define IMAGE_FROM 0x200000ull
-#define FILE_SIZE_MAX (1ll << 30)
 
 /* ---- Image ---- */
 
-/*
- * The whole file, to be freed; NULL: *error says why. A copy, not a mapping: a file that shrinks
- * meanwhile is then an error, not a SIGBUS.
- */
-static uint8_t *read_file(const char *path, size_t *size, struct vmm_error *error)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	uint8_t *bytes = NULL;
-	struct stat status;
-	ssize_t got = 1;
-
-	if (fd < 0 || fstat(fd, &status) != 0) {
-		vmm_fail_errno(error, "image %s", path);
-		goto out;
-	}
-	if (!S_ISREG(status.st_mode) || status.st_size > FILE_SIZE_MAX) {
-		vmm_fail(error, EINVAL, "image %s: not a file of at most 1 GiB", path);
-		goto out;
-	}
-	bytes = malloc((size_t)status.st_size + 1); /* an empty file is no error here */
-	if (bytes == NULL) {
-		vmm_fail(error, ENOMEM, "image %s: out of memory", path);
-		goto out;
-	}
-	for (*size = 0; got > 0 && *size < (size_t)status.st_size; *size += (size_t)got) {
-		got = read(fd, bytes + *size, (size_t)status.st_size - *size);
-		if (got < 0) {
-			vmm_fail_errno(error, "image %s", path);
-			free(bytes);
-			bytes = NULL;
-			goto out;
-		}
-	}
-out:
-	if (fd >= 0)
-		close(fd);
-	return bytes;
-}
-
 static int load_image(struct vmm_vm *vm, struct vmm_image *image, struct vmm_error *error)
 {
-	const char *path = vm->options->image;
-	char text[128];
-	size_t size;
-	uint8_t *file = read_file(path, &size, error);
-	int result;
+	struct vmm_elf_limits limits = {.ram_low = IMAGE_FROM, .ram_high = vm->memory.ram_size};
+	struct vmm_error why;
+	struct vmm_file file;
+	int result = vmm_file_open(&file, "image", vm->options->image, error);
 
-	if (file == NULL)
-		return -ENOEXEC;
-	result = vmm_elf_parse(file, size, IMAGE_FROM, vm->memory.ram_size, image, text,
-			       sizeof(text));
 	if (result != 0)
-		result = vmm_fail(error, -result, "image %s: %s", path, text);
-	for (unsigned i = 0; result == 0 && i < image->segments; i++) {
-		const struct vmm_segment *segment = &image->segment[i];
-
-		memcpy(vm->memory.ram + segment->address, file + segment->file_offset,
-		       segment->file_size);
-	}
-	free(file);
+		return result;
+	limits.file_size = file.size;
+	result = vmm_elf_parse(file.head, file.head_size, &limits, image, &why);
+	if (result != 0)
+		vmm_fail(error, ENOEXEC, "image %s: %s", file.path, why.text);
+	else
+		result = vmm_file_load(&file, image, vm->memory.ram, error);
+	vmm_file_close(&file);
 	return result;
 }
 
@@ -228,6 +180,10 @@ int vmm_app_load(struct vmm_vm *vm, struct vmm_error *error)
 	if (result == 0)
 		result = write_boot_block(vm, &image, error);
 	if (result == 0)
-		result = vmm_vcpu_set_long_mode(&vm->vcpu[0], image.entry, root, BOOT_AT, error);
+		result = vmm_vcpu_set_entry(&vm->vcpu[0],
+					    &(struct vmm_entry){.rip = image.entry,
+								.rdi = BOOT_AT,
+								.page_tables = root},
+					    error);
 	return result;
 }

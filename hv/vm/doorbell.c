@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* doorbell.c: a register write becomes a peer's eventfd; this VM's eventfds become interrupts. */
-#include <string.h>
+/* doorbell.c: a write to this VM's doorbell register becomes a peer's eventfd. */
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -21,12 +20,15 @@ static int set_ioeventfd(const struct vmm_group *group, uint32_t peer, uint32_t 
 
 	return ioctl(group->vm, KVM_IOEVENTFD, &ioeventfd);
 }
+_Static_assert(IST_V1_DOORBELL == IST_V2_DOORBELL, "one place in either personality");
 
-/* Where KVM refuses (its bus is full), vmm_doorbell_ops does it. */
+/* Where KVM refuses (its bus is full), the function does it. */
 static void attach_peer(struct vmm_group *group, uint32_t id)
 {
 	struct vmm_bells *bells = &group->peer[id];
 
+	if (!group->attached || group->registers == VMM_BUS_NOWHERE)
+		return;
 	for (uint32_t vector = 0; vector < bells->vectors; vector++) {
 		struct vmm_bell *bell = &bells->bell[vector];
 
@@ -34,17 +36,26 @@ static void attach_peer(struct vmm_group *group, uint32_t id)
 	}
 }
 
-static void remove_peer(struct vmm_group *group, uint32_t id)
+static void detach_peer(struct vmm_group *group, uint32_t id)
 {
 	struct vmm_bells *bells = &group->peer[id];
 
 	for (uint32_t vector = 0; vector < bells->vectors; vector++) {
 		struct vmm_bell *bell = &bells->bell[vector];
 
-		if (bell->kernel && group->attached)
+		if (bell->kernel)
 			set_ioeventfd(group, id, vector, bell->fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
-		close(bell->fd);
+		bell->kernel = false;
 	}
+}
+
+static void remove_peer(struct vmm_group *group, uint32_t id)
+{
+	struct vmm_bells *bells = &group->peer[id];
+
+	detach_peer(group, id);
+	for (uint32_t vector = 0; vector < bells->vectors; vector++)
+		close(bells->bell[vector].fd);
 	bells->vectors = 0;
 }
 
@@ -61,8 +72,7 @@ static void on_peer(void *context, const struct ivshm_client_peer *peer)
 	bells->vectors = peer->vectors;
 	for (uint32_t vector = 0; vector < peer->vectors; vector++)
 		bells->bell[vector] = (struct vmm_bell){.fd = peer->fds[vector]};
-	if (group->attached)
-		attach_peer(group, peer->id);
+	attach_peer(group, peer->id);
 	pthread_mutex_unlock(&group->lock);
 }
 
@@ -79,65 +89,49 @@ static void on_gone(void *context, uint32_t id, uint32_t incarnation, uint32_t s
 
 const struct ivshm_client_ops vmm_doorbell_client_ops = {on_peer, on_gone};
 
-/* ---- The guest's register page (vCPU threads) ---- */
+/* ---- The function tells ---- */
 
-static void registers_read(void *context, uint64_t offset, unsigned size, uint8_t *data)
+void vmm_doorbell_attach(struct vmm_group *group)
 {
-	struct vmm_group *group = context;
-	uint64_t value;
-
-	pthread_mutex_lock(&group->lock);
-	value = ivshm_v1_read(&group->device, offset, size);
-	pthread_mutex_unlock(&group->lock);
-	memcpy(data, &value, size);
-}
-
-static void registers_write(void *context, uint64_t offset, unsigned size, const uint8_t *data)
-{
-	struct vmm_group *group = context;
-	struct ivshm_v1_effect effect;
-	uint64_t value = 0;
-
-	memcpy(&value, data, size);
-	pthread_mutex_lock(&group->lock);
-	effect = ivshm_v1_write(&group->device, offset, size, value);
-	if (effect.ring && effect.peer < IST_PEERS_MAX &&
-	    effect.vector < group->peer[effect.peer].vectors &&
-	    eventfd_write(group->peer[effect.peer].bell[effect.vector].fd, 1) == 0)
-		group->doorbells_user++;
-	pthread_mutex_unlock(&group->lock);
-}
-
-const struct vmm_claim_ops vmm_doorbell_ops = {registers_read, registers_write};
-
-/* ---- Start and end ---- */
-
-void vmm_doorbell_route(struct vmm_group *group)
-{
-	for (uint32_t vector = 0; vector < group->client.vectors; vector++)
-		group->gsi[vector] =
-			vmm_irq_add_msi(group->irqs, IST_BOOT_INTERRUPT(group->index, vector));
-}
-
-int vmm_doorbell_attach(struct vmm_group *group, struct vmm_error *error)
-{
-	const struct vmm_bells *own = &group->peer[group->client.id];
-	int result = 0;
-
-	for (uint32_t vector = 0; result == 0 && vector < own->vectors; vector++)
-		result = vmm_irq_attach(group->irqs, own->bell[vector].fd, group->gsi[vector],
-					error);
-	if (result != 0)
-		return result;
-	group->attached = true;
 	for (uint32_t id = 0; id < IST_PEERS_MAX; id++)
 		attach_peer(group, id);
-	return 0;
+}
+
+void vmm_doorbell_move(struct vmm_group *group, uint64_t registers)
+{
+	if (registers == group->registers)
+		return;
+	for (uint32_t id = 0; id < IST_PEERS_MAX; id++)
+		detach_peer(group, id);
+	group->registers = registers;
+	vmm_doorbell_attach(group);
+}
+
+static bool ring(const struct vmm_group *group, uint32_t peer, uint32_t vector)
+{
+	return peer < IST_PEERS_MAX && vector < group->peer[peer].vectors &&
+	       eventfd_write(group->peer[peer].bell[vector].fd, 1) == 0;
+}
+
+void vmm_doorbell_ring(struct vmm_group *group, uint32_t peer, uint32_t vector)
+{
+	if (ring(group, peer, vector))
+		group->doorbells_user++;
+}
+
+void vmm_doorbell_ring_others(struct vmm_group *group)
+{
+	for (uint32_t id = 0; id < IST_PEERS_MAX; id++)
+		if (id != group->client.id)
+			ring(group, id, IST_VECTOR_ROSTER);
 }
 
 void vmm_doorbell_close(struct vmm_group *group)
 {
-	group->attached = false; /* the VM is gone, and its ioeventfds with it */
-	for (uint32_t id = 0; id < IST_PEERS_MAX; id++)
+	/* The VM is gone, and its ioeventfds with it. */
+	for (uint32_t id = 0; id < IST_PEERS_MAX; id++) {
+		for (uint32_t vector = 0; vector < IST_VECTORS_MAX; vector++)
+			group->peer[id].bell[vector].kernel = false;
 		remove_peer(group, id);
+	}
 }

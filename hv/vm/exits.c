@@ -81,23 +81,26 @@ static bool port_read(struct vmm_vcpu *vcpu, uint16_t port, unsigned size, void 
 	return true;
 }
 
+/* IST_PORT_* are an app's; whatever else there is, is on the bus. */
 static void handle_io(struct vmm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
+	struct vmm_bus *ports = &vcpu->vm->ports;
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	bool app = vcpu->vm->options->kernel == NULL;
 
 	vcpu->io_exits++;
 	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
+		uint16_t port = run->io.port;
+		unsigned size = run->io.size;
 		bool known;
 
-		if (run->io.direction == KVM_EXIT_IO_OUT) {
-			known = port_write(vcpu, run->io.port, run->io.size, data);
-			known = known ||
-				vmm_bus_write(&vcpu->vm->ports, run->io.port, run->io.size, data);
-		} else {
-			known = vmm_bus_read(&vcpu->vm->ports, run->io.port, run->io.size, data) ||
-				port_read(vcpu, run->io.port, run->io.size, data);
-		}
+		if (run->io.direction == KVM_EXIT_IO_OUT)
+			known = (app && port_write(vcpu, port, size, data)) ||
+				vmm_bus_write(ports, port, size, data);
+		else
+			known = vmm_bus_read(ports, port, size, data) ||
+				(app && port_read(vcpu, port, size, data));
 		if (!known)
 			vcpu->unknown_accesses++;
 	}
@@ -132,6 +135,12 @@ void vmm_exit_handle(struct vmm_vcpu *vcpu)
 		break;
 	case KVM_EXIT_INTR:
 		vcpu->interrupted_exits++;
+		break;
+	case KVM_EXIT_SHUTDOWN:
+		if (vcpu->vm->options->kernel == NULL)
+			vmm_fault_exit(vcpu);
+		else if (vmm_vm_end(vcpu->vm, VMM_STATUS_RESET))
+			vmm_log(vcpu->vm->options, VMM_WARNING, "triple fault: reset");
 		break;
 	default:
 		vmm_fault_exit(vcpu);

@@ -40,14 +40,10 @@ static void show_registers(const struct vmm_options *options, const struct kvm_r
 {
 	static const char names[16][4] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp",
 					  "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
-	const uint64_t values[16] = {r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi,
-				     r->rsp, r->rbp, r->r8,  r->r9,  r->r10, r->r11,
-				     r->r12, r->r13, r->r14, r->r15};
+	const __u64 *values = &r->rax; /* struct kvm_regs has them in this order */
 
 	for (unsigned i = 0; i < 16; i += 4)
-		vmm_log(options, VMM_DETAIL,
-			"%3s %016" PRIx64 "  %3s %016" PRIx64 "  %3s %016" PRIx64
-			"  %3s %016" PRIx64,
+		vmm_log(options, VMM_DETAIL, "%3s %016llx  %3s %016llx  %3s %016llx  %3s %016llx",
 			names[i], values[i], names[i + 1], values[i + 1], names[i + 2],
 			values[i + 2], names[i + 3], values[i + 3]);
 	vmm_log(options, VMM_DETAIL, "rip %016llx  rflags %08llx", r->rip, r->rflags);
@@ -113,6 +109,7 @@ void vmm_fault_reported(struct vmm_vcpu *vcpu, uint64_t address)
 {
 	const struct vmm_options *options = vcpu->vm->options;
 	struct ist_boot_fault fault;
+	struct kvm_regs regs;
 	const void *where = vmm_memory_ram(&vcpu->vm->memory, address, sizeof(fault));
 	const char *name = NULL;
 
@@ -121,6 +118,7 @@ void vmm_fault_reported(struct vmm_vcpu *vcpu, uint64_t address)
 		return;
 	}
 	memcpy(&fault, where, sizeof(fault));
+	regs = (struct kvm_regs){.rsp = fault.rsp, .rip = fault.rip, .rflags = fault.rflags};
 	if (!vmm_vm_end(vcpu->vm, VMM_STATUS_FAULT))
 		return;
 	if (fault.vector < sizeof(exceptions) / sizeof(exceptions[0]))
@@ -141,22 +139,7 @@ void vmm_fault_reported(struct vmm_vcpu *vcpu, uint64_t address)
 		vmm_log(options, VMM_ERROR,
 			"guest exception %" PRIu64 " at RIP 0x%" PRIx64 " (error 0x%" PRIx64 ")",
 			fault.vector, fault.rip, fault.error);
-	show_registers(options, &(struct kvm_regs){.rax = fault.rax,
-						   .rbx = fault.rbx,
-						   .rcx = fault.rcx,
-						   .rdx = fault.rdx,
-						   .rsi = fault.rsi,
-						   .rdi = fault.rdi,
-						   .rsp = fault.rsp,
-						   .rbp = fault.rbp,
-						   .r8 = fault.r8,
-						   .r9 = fault.r9,
-						   .r10 = fault.r10,
-						   .r11 = fault.r11,
-						   .r12 = fault.r12,
-						   .r13 = fault.r13,
-						   .r14 = fault.r14,
-						   .r15 = fault.r15,
-						   .rip = fault.rip,
-						   .rflags = fault.rflags});
+	memcpy(&regs.rax, &fault.rax, 6 * sizeof(regs.rax)); /* to RDI */
+	memcpy(&regs.rbp, &fault.rbp, 9 * sizeof(regs.rbp)); /* to R15 */
+	show_registers(options, &regs);
 }

@@ -6,17 +6,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
-
-#include "paging.h"
-
-#define RANGES_MAX (1u + IST_REGIONS_MAX + IST_PEERS_MAX)
-
-struct range {
-	uint64_t offset;
-	uint64_t size;
-	uint32_t right; /* IST_RIGHT_* */
-};
+#include <unistd.h>
 
 /* ---- Accesses that no slot takes ---- */
 
@@ -81,6 +73,14 @@ static void memory_write(void *context, uint64_t offset, unsigned size, const ui
 
 static const struct vmm_claim_ops memory_ops = {memory_read, memory_write};
 
+void vmm_group_complain(struct vmm_group *group, const char *text)
+{
+	uint64_t count = __atomic_add_fetch(&group->complaints, 1, __ATOMIC_RELAXED);
+
+	if ((count & (count - 1)) == 0)
+		vmm_log(group->options, VMM_WARNING, "%s (%" PRIu64 " so far)", text, count);
+}
+
 struct vmm_denied vmm_group_denied(struct vmm_group *group)
 {
 	struct vmm_denied sum = {0};
@@ -98,38 +98,44 @@ struct vmm_denied vmm_group_denied(struct vmm_group *group)
 
 static int compare(const void *left, const void *right)
 {
-	const struct range *a = left, *b = right;
+	const struct vmm_range *a = left, *b = right;
 
 	return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
-/* What may be accessed, in order of offset, neighbours of the same right merged. */
-static unsigned collect(const struct ivshm_client *client, struct range *range)
+static void add_range(struct vmm_group *group, uint64_t offset, uint64_t size, uint32_t right)
 {
-	unsigned count = 0, merged = 0;
+	if (right != IST_RIGHT_NONE)
+		group->range[group->ranges++] =
+			(struct vmm_range){.offset = offset, .size = size, .right = right};
+}
 
-	range[count++] = (struct range){0, IST_REGIONS_OFFSET, IST_RIGHT_READ};
-	for (unsigned i = 0; i < client->regions; i++) {
-		const struct ivshm_client_region *region = &client->region[i];
+/* What may be accessed, in order of offset, neighbours of the same right merged. */
+static void collect(struct vmm_group *group)
+{
+	const struct ivshm_client *client = &group->client;
+	struct vmm_range *range = group->range;
+	unsigned merged = 0;
 
-		if (region->right != IST_RIGHT_NONE)
-			range[count++] =
-				(struct range){region->offset, region->size, region->right};
-	}
+	add_range(group, 0, IST_REGIONS_OFFSET, IST_RIGHT_READ);
+	for (unsigned i = 0; i < client->regions; i++)
+		add_range(group, client->region[i].offset, client->region[i].size,
+			  client->region[i].right);
 	for (uint32_t id = 0; client->output_size != 0 && id < client->max_peers; id++)
-		range[count++] = (struct range){
-			client->output_offset + id * client->output_size, client->output_size,
-			id == client->id ? IST_RIGHT_WRITE : IST_RIGHT_READ};
-	qsort(range, count, sizeof(*range), compare);
-	for (unsigned i = 1; i < count; i++) {
-		struct range *last = &range[merged];
+		add_range(group, client->output_offset + id * client->output_size,
+			  client->output_size, id == client->id ? IST_RIGHT_WRITE : IST_RIGHT_READ);
+	qsort(range, group->ranges, sizeof(*range), compare);
+	for (unsigned i = 1; i < group->ranges; i++) {
+		struct vmm_range *last = &range[merged];
 
 		if (last->offset + last->size == range[i].offset && last->right == range[i].right)
 			last->size += range[i].size;
 		else
 			range[++merged] = range[i];
 	}
-	return merged + 1;
+	group->ranges = merged + 1;
+	group->slot = group->memory->slots;
+	group->memory->slots += group->ranges;
 }
 
 /* Reserves the whole, aligned to the group's pages, with no access. */
@@ -149,83 +155,168 @@ static int reserve(struct vmm_group *group, struct vmm_error *error)
 	return 0;
 }
 
-static int map(struct vmm_group *group, struct vmm_memory *memory, struct vmm_error *error)
+static int map(struct vmm_group *group, struct vmm_error *error)
 {
 	const struct ivshm_client *client = &group->client;
 	uint64_t page = client->page_size;
-	struct range range[RANGES_MAX];
-	unsigned count = collect(client, range);
 	int result = reserve(group, error);
 
-	for (unsigned i = 0; result == 0 && i < count; i++) {
-		bool writable = range[i].right == IST_RIGHT_WRITE;
+	collect(group);
+	for (unsigned i = 0; result == 0 && i < group->ranges; i++) {
+		const struct vmm_range *range = &group->range[i];
+		bool writable = range->right == IST_RIGHT_WRITE;
 		/* The host can map whole pages of the memfd only; a slot is exact. */
-		uint64_t size = (range[i].size + page - 1) / page * page;
+		uint64_t size = (range->size + page - 1) / page * page;
 
-		if (mmap(group->host + range[i].offset, size,
+		if (mmap(group->host + range->offset, size,
 			 writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_FIXED,
-			 client->memory, (off_t)range[i].offset) == MAP_FAILED)
-			return vmm_fail_errno(error, "cannot map group '%s' at offset 0x%" PRIx64,
-					      client->group, range[i].offset);
-		result = vmm_memory_add_slot(memory, group->base + range[i].offset, range[i].size,
-					     group->host + range[i].offset, !writable, error);
+			 client->memory, (off_t)range->offset) == MAP_FAILED)
+			result = vmm_fail_errno(error, "cannot map group '%s' at offset 0x%" PRIx64,
+						client->group, range->offset);
 	}
 	return result;
 }
 
+/* What a v2 device needs more: a way to write the state table, which the guest can only read. */
+static int open_v2(struct vmm_group *group, struct vmm_error *error)
+{
+	void *state = mmap(NULL, group->client.page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   group->client.memory, 0);
+
+	if (state == MAP_FAILED)
+		return vmm_fail_errno(error, "cannot map the state table of group '%s'",
+				      group->client.group);
+	group->state = state;
+	group->watch = epoll_create1(EPOLL_CLOEXEC);
+	if (group->watch < 0)
+		return vmm_fail_errno(error, "cannot watch the doorbells of group '%s'",
+				      group->client.group);
+	return 0;
+}
+
+/* ---- Places ---- */
+
+/* A slot that KVM does not let go of stays what it is, and keeps the group where it is not told. */
+static int displace(struct vmm_group *group, struct vmm_error *error)
+{
+	int result = 0;
+
+	vmm_bus_move(group->mmio, group->claim[IST_BAR_MEMORY], VMM_BUS_NOWHERE);
+	for (unsigned i = 0; i < group->ranges; i++) {
+		struct vmm_range *range = &group->range[i];
+		int one = 0;
+
+		if (range->mapped)
+			one = vmm_memory_set_slot(group->memory, group->slot + i, 0, 0, NULL, false,
+						  error);
+		range->mapped = range->mapped && one != 0;
+		result = result != 0 ? result : one;
+	}
+	group->base = VMM_BUS_NOWHERE;
+	if (result == 0)
+		vmm_memory_take(group->memory, group->index, 0, 0, error);
+	return result;
+}
+
+static int place(struct vmm_group *group, uint64_t base, struct vmm_error *error)
+{
+	int result = vmm_memory_take(group->memory, group->index, base, group->client.size, error);
+
+	for (unsigned i = 0; result == 0 && i < group->ranges; i++) {
+		struct vmm_range *range = &group->range[i];
+
+		result = vmm_memory_set_slot(group->memory, group->slot + i, base + range->offset,
+					     range->size, group->host + range->offset,
+					     range->right != IST_RIGHT_WRITE, error);
+		range->mapped = result == 0;
+	}
+	return result;
+}
+
+int vmm_group_place(struct vmm_group *group, uint64_t base, struct vmm_error *error)
+{
+	struct vmm_error why, ignored;
+	int result;
+
+	if (base == group->base)
+		return 0;
+	result = displace(group, &why);
+	if (result == 0 && base != VMM_BUS_NOWHERE)
+		result = place(group, base, &why);
+	if (result != 0) {
+		displace(group, &ignored);
+		return vmm_fail(error, -result, "group '%s' cannot be at 0x%" PRIx64 ": %s",
+				group->client.group, base, why.text);
+	}
+	group->base = base;
+	vmm_bus_move(group->mmio, group->claim[IST_BAR_MEMORY], base);
+	return 0;
+}
+
 /* ---- Life ---- */
+
+static int join(struct vmm_group *group, struct vmm_error *error)
+{
+	const struct vmm_options *options = group->options;
+	const struct vmm_group_option *option = &options->group[group->index];
+	int result = ivshm_client_join(&group->client, option->socket, options->name,
+				       options->kernel != NULL ? IST_KIND_LINUX : IST_KIND_APP,
+				       &vmm_doorbell_client_ops, group, error->text,
+				       sizeof(error->text));
+
+	group->joined = result == 0;
+	if (result == 0 && strcmp(group->client.group, option->name) != 0)
+		result = vmm_fail(error, EINVAL, "%s is the socket of group '%s', not of '%s'",
+				  option->socket, group->client.group, option->name);
+	return result;
+}
 
 int vmm_group_create(const struct vmm_options *options, unsigned index, struct vmm_memory *memory,
 		     struct vmm_bus *mmio, struct vmm_irqs *irqs, uint64_t *next,
 		     struct vmm_error *error, struct vmm_group **out)
 {
-	const struct vmm_group_option *option = &options->group[index];
 	struct vmm_group *group = calloc(1, sizeof(*group));
-	uint64_t size;
 	int result;
 
 	if (group == NULL)
 		return vmm_fail(error, ENOMEM, "out of memory");
 	group->options = options;
+	group->memory = memory;
+	group->mmio = mmio;
 	group->irqs = irqs;
 	group->index = index;
 	group->vm = memory->vm;
+	group->base = group->registers = VMM_BUS_NOWHERE;
+	group->watch = -1;
 	pthread_mutex_init(&group->lock, NULL);
-	result = ivshm_client_join(&group->client, option->socket, options->name, IST_KIND_APP,
-				   &vmm_doorbell_client_ops, group, error->text,
-				   sizeof(error->text));
-	if (result != 0)
-		goto fail;
-	group->joined = true;
-	if (strcmp(group->client.group, option->name) != 0) {
-		result = vmm_fail(error, EINVAL, "%s is the socket of group '%s', not of '%s'",
-				  option->socket, group->client.group, option->name);
-		goto fail;
+	result = join(group, error);
+	if (result == 0)
+		result = vmm_function_init(group, next, error);
+	if (result == 0)
+		result = map(group, error);
+	if (result == 0 && group->device.setup.personality == 2)
+		result = open_v2(group, error);
+	if (result == 0) {
+		group->claim[IST_BAR_MEMORY] = vmm_bus_claim(
+			mmio, VMM_BUS_NOWHERE, group->client.size, &memory_ops, group);
+		result = vmm_function_settle(group, error);
 	}
-	size = group->client.size;
-	if (size > VMM_ADDRESS_LIMIT / 2) {
-		result = vmm_fail(error, EFBIG, "group '%s' is larger than %llu GiB", option->name,
-				  VMM_ADDRESS_LIMIT >> 31);
-		goto fail;
-	}
-	group->base = (*next + size - 1) & ~(size - 1);
-	*next = group->base + size;
-	if (*next > VMM_ADDRESS_LIMIT) {
-		result = vmm_fail(error, ENOSPC, "group '%s' does not fit below %llu GiB",
-				  option->name, VMM_ADDRESS_LIMIT >> 30);
-		goto fail;
-	}
-	group->registers = VMM_REGISTERS_START + VMM_REGISTERS_SIZE * index;
-	group->device.id = group->client.id;
-	result = map(group, memory, error);
-	if (result != 0)
-		goto fail;
-	vmm_bus_claim(mmio, group->base, size, &memory_ops, group);
-	vmm_bus_claim(mmio, group->registers, VMM_REGISTERS_SIZE, &vmm_doorbell_ops, group);
-	*out = group;
-	return 0;
-fail:
-	vmm_group_destroy(group);
+	if (result == 0)
+		*out = group;
+	else
+		vmm_group_destroy(group);
+	return result;
+}
+
+int vmm_group_start(struct vmm_group *group, struct vmm_error *error)
+{
+	int result;
+
+	pthread_mutex_lock(&group->lock);
+	group->attached = true;
+	result = vmm_vectors_update(group, error);
+	vmm_doorbell_attach(group);
+	pthread_mutex_unlock(&group->lock);
 	return result;
 }
 
@@ -233,8 +324,14 @@ void vmm_group_destroy(struct vmm_group *group)
 {
 	if (group == NULL)
 		return;
+	if (group->state != NULL) {
+		__atomic_store_n(&group->state[group->client.id], 0, __ATOMIC_RELEASE);
+		munmap(group->state, group->client.page_size);
+	}
 	if (group->reserved != NULL)
 		munmap(group->reserved, group->reserved_size);
+	if (group->watch >= 0)
+		close(group->watch);
 	vmm_doorbell_close(group);
 	if (group->joined)
 		ivshm_client_leave(&group->client);

@@ -1,40 +1,62 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* irq.c: MSI routes and irqfds. */
+/* irq.c: interrupt routes and irqfds. */
 #include "irq.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 
-#define GSI_FIRST_MSI 24u /* after those of the I/O APIC */
-#define MSI_ADDRESS 0xfee00000u
+_Static_assert(offsetof(struct vmm_routes, entry) == sizeof(struct kvm_irq_routing),
+	       "the same layout");
 
-uint32_t vmm_irq_add_msi(struct vmm_irqs *irqs, uint32_t vector)
+/* KVM takes all routes or none: those of the pins are as they are without any. */
+void vmm_irq_init(struct vmm_irqs *irqs, int vm)
 {
-	uint32_t gsi = GSI_FIRST_MSI + irqs->count;
+	irqs->vm = vm;
+	irqs->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	for (uint32_t pin = 0; pin < VMM_IRQ_PINS; pin++)
+		irqs->routes.entry[pin] = (struct kvm_irq_routing_entry){
+			.gsi = pin,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = {.irqchip = KVM_IRQCHIP_IOAPIC, .pin = pin},
+		};
+	irqs->routes.count = VMM_IRQ_PINS;
+}
 
-	irqs->entry[irqs->count++] = (struct kvm_irq_routing_entry){
-		.gsi = gsi,
-		.type = KVM_IRQ_ROUTING_MSI,
-		.u.msi = {.address_lo = MSI_ADDRESS, .data = vector},
-	};
+uint32_t vmm_irq_add_msi(struct vmm_irqs *irqs)
+{
+	uint32_t gsi = irqs->routes.count++;
+
+	irqs->routes.entry[gsi] =
+		(struct kvm_irq_routing_entry){.gsi = gsi, .type = KVM_IRQ_ROUTING_MSI};
 	return gsi;
+}
+
+void vmm_irq_route(struct vmm_irqs *irqs, uint32_t gsi, uint64_t address, uint32_t data)
+{
+	struct kvm_irq_routing_msi *msi = &irqs->routes.entry[gsi].u.msi;
+	uint32_t low = (uint32_t)address, high = (uint32_t)(address >> 32);
+
+	pthread_mutex_lock(&irqs->lock);
+	if (msi->address_lo != low || msi->address_hi != high || msi->data != data) {
+		msi->address_lo = low;
+		msi->address_hi = high;
+		msi->data = data;
+		irqs->changed = true;
+	}
+	pthread_mutex_unlock(&irqs->lock);
 }
 
 int vmm_irq_commit(struct vmm_irqs *irqs, struct vmm_error *error)
 {
-	size_t size = irqs->count * sizeof(irqs->entry[0]);
-	struct kvm_irq_routing *table = calloc(1, sizeof(*table) + size);
 	int result = 0;
 
-	if (table == NULL)
-		return vmm_fail(error, ENOMEM, "out of memory");
-	table->nr = irqs->count;
-	memcpy(table->entries, irqs->entry, size);
-	if (ioctl(irqs->vm, KVM_SET_GSI_ROUTING, table) != 0)
-		result = vmm_fail_errno(error, "KVM refuses %u interrupt routes", irqs->count);
-	free(table);
+	pthread_mutex_lock(&irqs->lock);
+	if (irqs->changed && ioctl(irqs->vm, KVM_SET_GSI_ROUTING, &irqs->routes) != 0)
+		result = vmm_fail_errno(error, "KVM refuses %u interrupt routes",
+					irqs->routes.count);
+	else
+		irqs->changed = false;
+	pthread_mutex_unlock(&irqs->lock);
 	return result;
 }
 
@@ -45,4 +67,25 @@ int vmm_irq_attach(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, struct vmm_
 	if (ioctl(irqs->vm, KVM_IRQFD, &irqfd) != 0)
 		return vmm_fail_errno(error, "KVM refuses an irqfd");
 	return 0;
+}
+
+int vmm_irq_detach(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, struct vmm_error *error)
+{
+	struct kvm_irqfd irqfd = {
+		.fd = (uint32_t)eventfd, .gsi = gsi, .flags = KVM_IRQFD_FLAG_DEASSIGN};
+
+	if (ioctl(irqs->vm, KVM_IRQFD, &irqfd) != 0)
+		return vmm_fail_errno(error, "KVM keeps an irqfd");
+	return 0;
+}
+
+void vmm_irq_send(struct vmm_irqs *irqs, uint64_t address, uint32_t data)
+{
+	struct kvm_msi msi = {
+		.address_lo = (uint32_t)address,
+		.address_hi = (uint32_t)(address >> 32),
+		.data = data,
+	};
+
+	ioctl(irqs->vm, KVM_SIGNAL_MSI, &msi);
 }

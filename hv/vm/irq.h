@@ -4,24 +4,44 @@
 #define VMM_IRQ_H
 
 #include <linux/kvm.h>
+#include <pthread.h>
+#include <stdbool.h>
 
 #include "report.h"
 
-#define VMM_MSIS_MAX (IST_GROUPS_MAX * IST_VECTORS_MAX)
+#define VMM_IRQ_PINS 24u /* GSIs below are the I/O APIC's pins */
+#define VMM_IRQ_GSIS_MAX (VMM_IRQ_PINS + IST_GROUPS_MAX * IST_VECTORS_MAX)
 
 struct vmm_irqs {
 	int vm;
-	uint32_t count;
-	struct kvm_irq_routing_entry entry[VMM_MSIS_MAX];
+	pthread_mutex_t lock; /* of what is below; taken last */
+	bool changed;         /* since KVM was given the routes */
+	struct vmm_routes {   /* struct kvm_irq_routing; by GSI */
+		uint32_t count;
+		uint32_t flags;
+		struct kvm_irq_routing_entry entry[VMM_IRQ_GSIS_MAX];
+	} routes;
 };
 
-/* A GSI that raises interrupt `vector` on vCPU 0, once committed. At most VMM_MSIS_MAX. */
-uint32_t vmm_irq_add_msi(struct vmm_irqs *irqs, uint32_t vector);
+void vmm_irq_init(struct vmm_irqs *irqs, int vm);
 
-/* Gives the routes to KVM. */
+/* A GSI for an MSI. Before the first vCPU runs, at most VMM_IRQ_GSIS_MAX with the pins. */
+uint32_t vmm_irq_add_msi(struct vmm_irqs *irqs);
+
+/* What the GSI is, once committed. Any thread, like all that follows. */
+void vmm_irq_route(struct vmm_irqs *irqs, uint32_t gsi, uint64_t address, uint32_t data);
+
+/* Gives the routes to KVM, where they have changed. */
 int vmm_irq_commit(struct vmm_irqs *irqs, struct vmm_error *error);
 
-/* From now on a write to `eventfd` raises the GSI, with no user-space hop. */
+/*
+ * From now on a write to `eventfd` raises the GSI, with no user-space hop, and so does what had
+ * been written before; or no longer: then nothing is raised any more when this returns.
+ */
 int vmm_irq_attach(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, struct vmm_error *error);
+int vmm_irq_detach(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, struct vmm_error *error);
+
+/* Sends one message. */
+void vmm_irq_send(struct vmm_irqs *irqs, uint64_t address, uint32_t data);
 
 #endif

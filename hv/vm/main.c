@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* main.c: isthmus-vm: one process, one VM. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "vm.h"
 
@@ -22,6 +25,7 @@ int main(int argc, char **argv)
 	case VMM_OPTIONS_RUN:
 		break;
 	}
+	prctl(PR_SET_NAME, "isthmus-vm"); /* also after a reset */
 	if (options.die_with_parent)
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 	/* The console may close before its guest ends. */
@@ -37,5 +41,11 @@ int main(int argc, char **argv)
 	}
 	status = vmm_vm_run(&vm);
 	vmm_vm_fini(&vm);
+	if (status == VMM_STATUS_RESET) {
+		/* Everything is given back: another process in all but its ID. */
+		execv("/proc/self/exe", argv);
+		vmm_log(&options, VMM_ERROR, "cannot start again: %s", strerror(errno));
+		return VMM_STATUS_NOT_STARTED;
+	}
 	return status;
 }

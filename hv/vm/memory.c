@@ -9,6 +9,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#define INTERRUPT_CONTROLLERS 0xfec00000ull /* from here to 4 GiB nothing else can be */
+
 /* Nodes by libnuma, so that one that does not exist has a name in the error. */
 static int place(void *ram, size_t size, const struct vmm_options *options, struct vmm_error *error)
 {
@@ -32,21 +34,58 @@ static int place(void *ram, size_t size, const struct vmm_options *options, stru
 	return 0;
 }
 
-int vmm_memory_add_ram(struct vmm_memory *memory, const struct vmm_options *options,
-		       struct vmm_error *error)
+static int no_pages(const struct vmm_options *options, struct vmm_error *error)
 {
+	return vmm_fail_errno(error,
+			      "cannot get %llu MiB of guest RAM in pages of %llu MiB (see "
+			      "/sys/kernel/mm/hugepages)",
+			      (unsigned long long)options->memory >> 20,
+			      (unsigned long long)options->page_size >> 20);
+}
+
+/*
+ * Huge pages are there from the start: a node may have fewer than the whole machine, and one that
+ * is missing later would be a SIGBUS.
+ */
+static int map_ram(struct vmm_memory *memory, const struct vmm_options *options,
+		   struct vmm_error *error)
+{
+	bool huge = options->page_size > IST_PAGE;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 	size_t size = options->memory;
-	void *ram = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *ram;
 	int result;
 
+	if (huge)
+		flags |= MAP_HUGETLB | __builtin_ctzll(options->page_size) << MAP_HUGE_SHIFT;
+	else
+		flags |= MAP_NORESERVE;
+	ram = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	if (ram == MAP_FAILED && huge)
+		return no_pages(options, error);
 	if (ram == MAP_FAILED)
 		return vmm_fail_errno(error, "cannot map %zu MiB of guest RAM", size >> 20);
 	memory->ram = ram;
 	memory->ram_size = size;
+	memory->ram_low = size < VMM_RAM_LOW_MAX ? size : VMM_RAM_LOW_MAX;
 	result = place(ram, size, options, error);
+	if (result == 0 && huge && madvise(ram, size, MADV_POPULATE_WRITE) != 0)
+		result = no_pages(options, error);
+	return result;
+}
+
+int vmm_memory_add_ram(struct vmm_memory *memory, const struct vmm_options *options,
+		       struct vmm_error *error)
+{
+	int result = map_ram(memory, options, error);
+	uint64_t low = memory->ram_low, high = memory->ram_size - low;
+
 	if (result == 0)
-		result = vmm_memory_add_slot(memory, 0, size, ram, false, error);
+		result = vmm_memory_set_slot(memory, memory->slots++, 0, low, memory->ram, false,
+					     error);
+	if (result == 0 && high != 0)
+		result = vmm_memory_set_slot(memory, memory->slots++, VMM_RAM_HIGH, high,
+					     memory->ram + low, false, error);
 	if (result != 0)
 		vmm_memory_free_ram(memory);
 	return result;
@@ -57,30 +96,64 @@ void vmm_memory_free_ram(struct vmm_memory *memory)
 	if (memory->ram != NULL)
 		munmap(memory->ram, memory->ram_size);
 	memory->ram = NULL;
-	memory->ram_size = 0;
+	memory->ram_size = memory->ram_low = 0;
 }
 
 void *vmm_memory_ram(const struct vmm_memory *memory, uint64_t address, uint64_t size)
 {
-	if (address > memory->ram_size || size > memory->ram_size - address)
+	uint64_t low = memory->ram_low, high = memory->ram_size - low;
+
+	if (address <= low && size <= low - address)
+		return memory->ram + address;
+	if (address < VMM_RAM_HIGH)
 		return NULL;
-	return memory->ram + address;
+	address -= VMM_RAM_HIGH;
+	return address <= high && size <= high - address ? memory->ram + low + address : NULL;
 }
 
-int vmm_memory_add_slot(struct vmm_memory *memory, uint64_t address, uint64_t size, void *host,
-			bool read_only, struct vmm_error *error)
+static bool overlap(struct vmm_area area, uint64_t start, uint64_t size)
 {
-	struct kvm_userspace_memory_region slot = {
-		.slot = memory->slots,
+	return area.size != 0 && start < area.start + area.size && area.start < start + size;
+}
+
+int vmm_memory_take(struct vmm_memory *memory, unsigned group, uint64_t start, uint64_t size,
+		    struct vmm_error *error)
+{
+	const struct vmm_area fixed[] = {
+		{0, memory->ram_low},
+		{VMM_RAM_HIGH, memory->ram_size - memory->ram_low},
+		{INTERRUPT_CONTROLLERS, VMM_RAM_HIGH - INTERRUPT_CONTROLLERS},
+	};
+
+	memory->group[group].size = 0;
+	if (size == 0)
+		return 0;
+	if (start + size < start)
+		return vmm_fail(error, EINVAL, "beyond the last address");
+	for (unsigned i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (overlap(fixed[i], start, size))
+			return vmm_fail(error, EEXIST,
+					i < 2 ? "RAM is there" : "interrupt controllers are there");
+	for (unsigned i = 0; i < IST_GROUPS_MAX; i++)
+		if (overlap(memory->group[i], start, size))
+			return vmm_fail(error, EEXIST, "another group is there");
+	memory->group[group] = (struct vmm_area){start, size};
+	return 0;
+}
+
+int vmm_memory_set_slot(struct vmm_memory *memory, uint32_t slot, uint64_t address, uint64_t size,
+			void *host, bool read_only, struct vmm_error *error)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
 		.flags = read_only ? KVM_MEM_READONLY : 0,
 		.guest_phys_addr = address,
 		.memory_size = size,
 		.userspace_addr = (uintptr_t)host,
 	};
 
-	if (ioctl(memory->vm, KVM_SET_USER_MEMORY_REGION, &slot) != 0)
+	if (ioctl(memory->vm, KVM_SET_USER_MEMORY_REGION, &region) != 0)
 		return vmm_fail_errno(error, "KVM refuses memory at 0x%llx, size 0x%llx",
 				      (unsigned long long)address, (unsigned long long)size);
-	memory->slots++;
 	return 0;
 }

@@ -12,11 +12,17 @@
 
 static const char help_text[] =
 	"Usage: isthmus-vm --name NAME --image FILE [OPTION]... [--] [ARGUMENT]...\n"
-	"Runs one app VM on KVM. ARGUMENTs are the guest's.\n"
+	"       isthmus-vm --name NAME --kernel FILE [OPTION]...\n"
+	"Runs one VM on KVM: an app, whose arguments ARGUMENTs are, or a Linux.\n"
 	"\n"
 	"  --name NAME              name of the instance\n"
-	"  --image FILE             ELF image to boot\n"
-	"  --memory SIZE            guest RAM, 4M to 3G (64M)\n"
+	"  --image FILE             app to boot: an ELF image\n"
+	"  --kernel FILE            Linux to boot: bzImage, or ELF vmlinux (PVH)\n"
+	"  --initrd FILE            its initial RAM disk\n"
+	"  --cmdline TEXT           its command line\n"
+	"  --personality v1|v2      what its groups' PCI devices are (v1)\n"
+	"  --memory SIZE            guest RAM: app 4M to 3G (64M), Linux 64M to 252G (256M)\n"
+	"  --page-size 4K|2M|1G     host pages of guest RAM (4K)\n"
 	"  --vcpus N                virtual CPUs (1)\n"
 	"  --cpus N[,N]...          host CPU of each virtual CPU\n"
 	"  --numa POLICY:N[,N]...   bind, interleave or preferred: nodes of guest RAM\n"
@@ -31,33 +37,26 @@ static const char help_text[] =
 	"Exit status: the guest's own; 2 usage; 125 not started; 126 ended for a fault;\n"
 	"128+N ended by signal N.\n";
 
-enum {
-	OPT_NAME = 256,
-	OPT_IMAGE,
-	OPT_MEMORY,
-	OPT_VCPUS,
-	OPT_CPUS,
-	OPT_NUMA,
-	OPT_GROUP,
-	OPT_STATS,
-	OPT_DIE,
-	OPT_VERSION
-};
-
+/* The letters are names for the switch below: only v, q and h are options too. */
 static const struct option long_options[] = {
-	{"name", required_argument, NULL, OPT_NAME},
-	{"image", required_argument, NULL, OPT_IMAGE},
-	{"memory", required_argument, NULL, OPT_MEMORY},
-	{"vcpus", required_argument, NULL, OPT_VCPUS},
-	{"cpus", required_argument, NULL, OPT_CPUS},
-	{"numa", required_argument, NULL, OPT_NUMA},
-	{"group", required_argument, NULL, OPT_GROUP},
-	{"stats", required_argument, NULL, OPT_STATS},
-	{"die-with-parent", no_argument, NULL, OPT_DIE},
+	{"name", required_argument, NULL, 'n'},
+	{"image", required_argument, NULL, 'i'},
+	{"kernel", required_argument, NULL, 'k'},
+	{"initrd", required_argument, NULL, 'r'},
+	{"cmdline", required_argument, NULL, 'c'},
+	{"personality", required_argument, NULL, 'e'},
+	{"page-size", required_argument, NULL, 'z'},
+	{"memory", required_argument, NULL, 'm'},
+	{"vcpus", required_argument, NULL, 'u'},
+	{"cpus", required_argument, NULL, 'p'},
+	{"numa", required_argument, NULL, 'a'},
+	{"group", required_argument, NULL, 'g'},
+	{"stats", required_argument, NULL, 's'},
+	{"die-with-parent", no_argument, NULL, 'd'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"quiet", no_argument, NULL, 'q'},
 	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, OPT_VERSION},
+	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -91,14 +90,14 @@ static int parse_list(const char *text, unsigned long limit, unsigned *list, uns
 	}
 }
 
-static int parse_memory(const char *text, uint64_t *out)
+static int parse_size(const char *text, uint64_t *out)
 {
 	static const char units[] = "KMG";
 	unsigned long number;
 	const char *unit;
 	unsigned shift = 0;
 
-	if (parse_number(text, 1ul << 33, &number, &text) != 0)
+	if (parse_number(text, 1ul << 40, &number, &text) != 0)
 		return -EINVAL;
 	if (*text != '\0') {
 		unit = strchr(units, *text);
@@ -106,10 +105,18 @@ static int parse_memory(const char *text, uint64_t *out)
 			return -EINVAL;
 		shift = 10u * (unsigned)(unit - units + 1);
 	}
-	if (number > VMM_RAM_MAX >> shift)
+	if (number == 0 || number > VMM_RAM_MAX_LINUX >> shift)
 		return -EINVAL;
 	*out = (uint64_t)number << shift;
-	return *out < VMM_RAM_MIN || *out % IST_PAGE != 0 ? -EINVAL : 0;
+	return 0;
+}
+
+static int parse_page_size(const char *text, uint64_t *out)
+{
+	if (parse_size(text, out) != 0 || (*out != 4096 && *out != 2 << 20 && *out != 1 << 30))
+		return -EINVAL;
+	*out = *out == 4096 ? 0 : *out;
+	return 0;
 }
 
 static int parse_numa(const char *text, struct vmm_options *options)
@@ -148,47 +155,77 @@ static int parse_one(int option, struct vmm_options *options)
 	const char *end;
 
 	switch (option) {
-	case OPT_NAME:
+	case 'n':
 		options->name = optarg;
 		return *optarg == '\0' || strlen(optarg) >= IST_NAME_SIZE ? -EINVAL : 0;
-	case OPT_IMAGE:
-		options->image = optarg;
-		return 0;
-	case OPT_MEMORY:
-		return parse_memory(optarg, &options->memory);
-	case OPT_VCPUS:
+	case 'e':
+		options->personality = strcmp(optarg, "v1") == 0   ? 1
+				       : strcmp(optarg, "v2") == 0 ? 2
+								   : 0;
+		return options->personality == 0 ? -EINVAL : 0;
+	case 'z':
+		return parse_page_size(optarg, &options->page_size);
+	case 'm':
+		return parse_size(optarg, &options->memory);
+	case 'u':
 		if (parse_number(optarg, VMM_VCPUS_MAX + 1, &number, &end) != 0 || *end != '\0')
 			return -EINVAL;
 		options->vcpus = (unsigned)number;
 		return number == 0 ? -EINVAL : 0;
-	case OPT_CPUS:
+	case 'p':
 		return parse_list(optarg, CPU_SETSIZE, options->cpus, VMM_VCPUS_MAX,
 				  &options->cpus_count);
-	case OPT_NUMA:
+	case 'a':
 		return parse_numa(optarg, options);
-	case OPT_GROUP:
+	case 'g':
 		return parse_group(optarg, options);
-	case OPT_STATS:
-		options->stats = optarg;
-		return 0;
-	default: /* OPT_DIE */
+	case 'd':
 		options->die_with_parent = true;
+		return 0;
+	default:
+		*(option == 'i'   ? &options->image
+		  : option == 'k' ? &options->kernel
+		  : option == 'r' ? &options->initrd
+		  : option == 'c' ? &options->cmdline
+				  : &options->stats) = optarg;
 		return 0;
 	}
 }
 
-static enum vmm_options_result usage(const char *what, const char *value)
+/* What can only be told when all options are known; NULL: nothing. */
+static const char *inconsistency(const struct vmm_options *options)
 {
-	fprintf(stderr, "isthmus-vm: %s%s (try --help)\n", what, value);
-	return VMM_OPTIONS_USAGE;
+	bool app = options->kernel == NULL;
+	uint64_t min = app ? VMM_RAM_MIN : VMM_RAM_MIN_LINUX;
+	uint64_t max = app ? VMM_RAM_MAX : VMM_RAM_MAX_LINUX;
+
+	if (options->name == NULL)
+		return "--name is missing";
+	if (app && options->image == NULL)
+		return "neither --image nor --kernel is given";
+	if (!app && options->image != NULL)
+		return "--image and --kernel exclude each other";
+	if (app &&
+	    (options->initrd != NULL || options->cmdline != NULL || options->personality != 0))
+		return "--initrd, --cmdline and --personality are for a --kernel";
+	if (!app && options->args_count != 0)
+		return "arguments are for an --image; a --kernel takes --cmdline";
+	if (options->memory < min || options->memory > max)
+		return app ? "--memory: an app takes 4M to 3G"
+			   : "--memory: a Linux takes 64M to 252G";
+	if (options->memory % (options->page_size != 0 ? options->page_size : IST_PAGE) != 0)
+		return "--memory is not a number of whole pages";
+	if (options->cpus_count != 0 && options->cpus_count != options->vcpus)
+		return "--cpus names another number of CPUs than --vcpus";
+	return NULL;
 }
 
 enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_options *options)
 {
+	const char *wrong;
 	int option, index = 0;
 
-	*options =
-		(struct vmm_options){.memory = 64ull << 20, .vcpus = 1, .console = STDOUT_FILENO};
+	*options = (struct vmm_options){.vcpus = 1, .console = STDOUT_FILENO};
 	/* "+": the guest's arguments are its own, also those with dashes. */
 	while ((option = getopt_long(argc, argv, "+vqh", long_options, &index)) != -1) {
 		switch (option) {
@@ -201,7 +238,7 @@ enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_opti
 		case 'h':
 			fputs(help_text, stdout);
 			return VMM_OPTIONS_DONE;
-		case OPT_VERSION:
+		case 'V':
 			printf("isthmus-vm (isthmus) ABI %u.%u\n", IST_ABI_MAJOR, IST_ABI_MINOR);
 			return VMM_OPTIONS_DONE;
 		case '?':
@@ -214,13 +251,18 @@ enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_opti
 			return VMM_OPTIONS_USAGE;
 		}
 	}
-	if (options->name == NULL)
-		return usage("--name is missing", "");
-	if (options->image == NULL)
-		return usage("--image is missing", "");
-	if (options->cpus_count != 0 && options->cpus_count != options->vcpus)
-		return usage("--cpus names another number of CPUs than --vcpus", "");
 	options->args = argv + optind;
 	options->args_count = (unsigned)(argc - optind);
+	if (options->memory == 0)
+		options->memory = (options->kernel != NULL ? 256ull : 64ull) << 20;
+	wrong = inconsistency(options);
+	if (wrong != NULL) {
+		fprintf(stderr, "isthmus-vm: %s (try --help)\n", wrong);
+		return VMM_OPTIONS_USAGE;
+	}
+	if (options->personality == 0)
+		options->personality = 1;
+	if (options->cmdline == NULL)
+		options->cmdline = "";
 	return VMM_OPTIONS_RUN;
 }

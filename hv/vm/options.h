@@ -10,8 +10,11 @@
 
 #define VMM_VCPUS_MAX 16u
 #define VMM_NODES_MAX 64u
+/* Guest RAM: of an app, below the PCI hole; of a Linux, below the devices' 64-bit window. */
 #define VMM_RAM_MIN (4ull << 20)
 #define VMM_RAM_MAX (3ull << 30)
+#define VMM_RAM_MIN_LINUX (64ull << 20)
+#define VMM_RAM_MAX_LINUX (252ull << 30)
 
 enum vmm_numa_policy {
 	VMM_NUMA_DEFAULT,
@@ -27,9 +30,14 @@ struct vmm_group_option {
 
 struct vmm_options {
 	const char *name;
-	const char *image;
-	const char *stats; /* NULL: none */
+	const char *image;    /* an app, or NULL */
+	const char *kernel;   /* a Linux, or NULL: one of the two */
+	const char *initrd;   /* NULL: none */
+	const char *cmdline;  /* of the kernel */
+	const char *stats;    /* NULL: none */
+	unsigned personality; /* of the groups' devices: 1 or 2 */
 	uint64_t memory;
+	uint64_t page_size; /* of huge pages for guest RAM; 0: ordinary ones */
 	unsigned vcpus;
 	unsigned cpus[VMM_VCPUS_MAX]; /* host CPU of each vCPU */
 	unsigned cpus_count;          /* 0: not pinned */
@@ -38,7 +46,7 @@ struct vmm_options {
 	unsigned nodes_count;
 	struct vmm_group_option group[IST_GROUPS_MAX];
 	unsigned groups;
-	char **args; /* the guest's argv[1..] */
+	char **args; /* the app's argv[1..] */
 	unsigned args_count;
 	int verbosity; /* -1: errors, 0: and warnings, 1: and registers of a fault */
 	int console;   /* descriptor of the guest's console */

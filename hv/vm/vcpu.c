@@ -3,7 +3,6 @@
 #include "vcpu.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,10 +19,16 @@
 #define RFLAGS_FIXED 0x2ull
 #define RFLAGS_INTERRUPTS 0x200ull
 
-#define CR0 0x80010033ull /* PG, WP, NE, ET, MP, PE */
-#define CR4 0x00040620ull /* OSXSAVE, OSXMMEXCPT, OSFXSR, PAE */
-#define EFER 0xd00ull     /* NXE, LMA, LME */
+#define CR0 0x80010033ull     /* PG, WP, NE, ET, MP, PE */
+#define CR0_NO_PAGING 0x11ull /* ET, PE */
+#define CR4 0x00040620ull     /* OSXSAVE, OSXMMEXCPT, OSFXSR, PAE */
+#define EFER 0xd00ull         /* NXE, LMA, LME */
 #define APIC_X2APIC 0xc00ull
+
+#define MSR_MISC_ENABLE 0x1a0u
+#define MISC_FAST_STRINGS 1u
+#define MSR_MTRR_DEFAULT 0x2ffu
+#define MTRR_WRITE_BACK 0x806u /* enabled; no other ranges */
 
 static __thread struct kvm_run *current_run;
 
@@ -57,47 +62,66 @@ static int share_tsc(const struct vmm_vcpu *vcpu, struct vmm_error *error)
 	return 0;
 }
 
+/*
+ * What firmware leaves behind: all memory is cached unless page tables say otherwise (MTRRs that
+ * are off would turn those off too), string instructions are as fast as they can.
+ */
+static int set_msrs(const struct vmm_vcpu *vcpu, struct vmm_error *error)
+{
+	union {
+		struct kvm_msrs list;
+		uint8_t space[sizeof(struct kvm_msrs) + 2 * sizeof(struct kvm_msr_entry)];
+	} msrs = {.list.nmsrs = 2};
+
+	msrs.list.entries[0] =
+		(struct kvm_msr_entry){.index = MSR_MTRR_DEFAULT, .data = MTRR_WRITE_BACK};
+	msrs.list.entries[1] =
+		(struct kvm_msr_entry){.index = MSR_MISC_ENABLE, .data = MISC_FAST_STRINGS};
+	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msrs) != 2)
+		return vmm_fail_errno(error, "KVM refuses the registers of memory types");
+	return 0;
+}
+
+static int map_run(struct vmm_vcpu *vcpu, struct vmm_error *error)
+{
+	int size = ioctl(vcpu->vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	void *run;
+
+	if (size < (int)sizeof(*vcpu->run))
+		return vmm_fail_errno(error, "KVM does not tell the size of its vCPU mapping");
+	run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (run == MAP_FAILED)
+		return vmm_fail_errno(error, "cannot map vCPU %u", vcpu->index);
+	vcpu->run = run;
+	vcpu->run_size = (size_t)size;
+	return 0;
+}
+
 int vmm_vcpu_create(struct vmm_vcpu *vcpu, struct vmm_vm *vm, unsigned index,
 		    struct vmm_error *error)
 {
 	struct kvm_xcrs xcrs = {.nr_xcrs = 1};
 	struct sigaction action = {.sa_handler = on_kick};
-	int size, result;
+	int result;
 
-	*vcpu = (struct vmm_vcpu){.vm = vm, .index = index, .fd = -1, .stats = -1};
+	*vcpu = (struct vmm_vcpu){.vm = vm, .index = index, .stats = -1};
 	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, index);
 	if (vcpu->fd < 0)
 		return vmm_fail_errno(error, "KVM refuses vCPU %u", index);
-	size = ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	if (size < (int)sizeof(*vcpu->run)) {
-		result = vmm_fail_errno(error, "KVM does not tell the size of its vCPU mapping");
-		goto fail;
-	}
-	vcpu->run_size = (size_t)size;
-	vcpu->run = mmap(NULL, vcpu->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
-	if (vcpu->run == MAP_FAILED) {
-		vcpu->run = NULL;
-		result = vmm_fail_errno(error, "cannot map vCPU %u", index);
-		goto fail;
-	}
-	result = vmm_stats_open(vcpu, error);
+	result = map_run(vcpu, error);
+	if (result == 0)
+		result = vmm_stats_open(vcpu, error);
+	if (result == 0)
+		result = vmm_cpuid_set(vcpu, vm->kvm, vm->options->vcpus, &xcrs.xcrs[0].value,
+				       error);
+	if (result == 0 && ioctl(vcpu->fd, KVM_SET_XCRS, &xcrs) != 0)
+		result = vmm_fail_errno(error, "KVM refuses XCR0 0x%llx", xcrs.xcrs[0].value);
+	if (result == 0)
+		result = vm->options->kernel == NULL ? share_tsc(vcpu, error)
+						     : set_msrs(vcpu, error);
 	if (result != 0)
-		goto fail;
-	result = vmm_cpuid_set(vcpu, vm->kvm, vm->options->vcpus, &xcrs.xcrs[0].value, error);
-	if (result != 0)
-		goto fail;
-	if (ioctl(vcpu->fd, KVM_SET_XCRS, &xcrs) != 0) {
-		result = vmm_fail_errno(error, "KVM refuses XCR0 0x%" PRIx64,
-					(uint64_t)xcrs.xcrs[0].value);
-		goto fail;
-	}
-	result = share_tsc(vcpu, error);
-	if (result != 0)
-		goto fail;
+		vmm_vcpu_destroy(vcpu);
 	sigaction(KICK_SIGNAL, &action, NULL);
-	return 0;
-fail:
-	vmm_vcpu_destroy(vcpu);
 	return result;
 }
 
@@ -111,37 +135,41 @@ void vmm_vcpu_destroy(struct vmm_vcpu *vcpu)
 		close(vcpu->fd);
 }
 
-int vmm_vcpu_set_long_mode(struct vmm_vcpu *vcpu, uint64_t entry, uint64_t page_tables,
-			   uint64_t argument, struct vmm_error *error)
+int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry,
+		       struct vmm_error *error)
 {
-	struct kvm_regs regs = {.rip = entry, .rdi = argument, .rflags = RFLAGS_FIXED};
-	struct kvm_segment code = {.limit = UINT32_MAX,
-				   .selector = 0x08,
-				   .type = 0xb,
-				   .present = 1,
-				   .s = 1,
-				   .l = 1,
-				   .g = 1};
-	struct kvm_segment data = {.limit = UINT32_MAX,
-				   .selector = 0x10,
-				   .type = 0x3,
-				   .present = 1,
-				   .s = 1,
-				   .db = 1,
-				   .g = 1};
+	bool paging = entry->page_tables != 0;
+	struct kvm_regs regs = {
+		.rip = entry->rip,
+		.rbx = entry->rbx,
+		.rsi = entry->rsi,
+		.rdi = entry->rdi,
+		.rflags = RFLAGS_FIXED,
+	};
+	/* 4 GiB from 0, present, a code or data segment. */
+	struct kvm_segment code = {.limit = UINT32_MAX, .present = 1, .s = 1, .g = 1}, data = code;
 	struct kvm_sregs sregs;
 
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) != 0)
 		return vmm_fail_errno(error, "KVM does not tell the registers");
+	code.selector = 0x10;
+	code.type = 0xb;
+	code.l = paging;
+	code.db = !paging;
+	data.selector = 0x18;
+	data.type = 0x3;
+	data.db = 1;
 	sregs.cs = code;
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
-	sregs.gdt.limit = 0;
+	sregs.gdt.base = entry->gdt;
+	sregs.gdt.limit = (uint16_t)(entry->gdt != 0 ? VMM_ENTRY_GDT * sizeof(uint64_t) - 1 : 0);
 	sregs.idt.limit = 0;
-	sregs.cr0 = CR0;
-	sregs.cr3 = page_tables;
-	sregs.cr4 = CR4;
-	sregs.efer = EFER;
-	sregs.apic_base |= APIC_X2APIC;
+	sregs.cr0 = paging ? CR0 : CR0_NO_PAGING;
+	sregs.cr3 = entry->page_tables;
+	sregs.cr4 = paging ? CR4 : 0;
+	sregs.efer = paging ? EFER : 0;
+	if (vcpu->vm->options->kernel == NULL) /* Linux turns it on by itself */
+		sregs.apic_base |= APIC_X2APIC;
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) != 0 ||
 	    ioctl(vcpu->fd, KVM_SET_REGS, &regs) != 0)
 		return vmm_fail_errno(error, "KVM refuses the registers");

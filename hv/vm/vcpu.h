@@ -37,9 +37,16 @@ int vmm_vcpu_create(struct vmm_vcpu *vcpu, struct vmm_vm *vm, unsigned index,
 		    struct vmm_error *error);
 void vmm_vcpu_destroy(struct vmm_vcpu *vcpu);
 
-/* 64-bit mode, ring 0, interrupts off, flat segments, SSE and AVX on. */
-int vmm_vcpu_set_long_mode(struct vmm_vcpu *vcpu, uint64_t entry, uint64_t page_tables,
-			   uint64_t argument, struct vmm_error *error);
+/* Ring 0, interrupts off, flat segments: code in selector 0x10, data in 0x18. */
+struct vmm_entry {
+	uint64_t rip, rbx, rsi, rdi;
+	uint64_t page_tables; /* in 64-bit mode with SSE and AVX on; 0: in 32-bit mode, no paging */
+	uint64_t gdt;         /* of VMM_ENTRY_GDT entries, or 0 */
+};
+#define VMM_ENTRY_GDT 4u
+
+int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry,
+		       struct vmm_error *error);
 
 /* Starts the pinned thread, which waits for the VM's gate, then runs the vCPU until the VM ends. */
 int vmm_vcpu_start(struct vmm_vcpu *vcpu, struct vmm_error *error);

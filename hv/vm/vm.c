@@ -14,13 +14,10 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "linux.h"
 #include "stats.h"
 
 #define WATCH_MS 1000
-
-/* Events of the main thread; below: the broker of that group. */
-#define EVENT_ENDED IST_GROUPS_MAX
-#define EVENT_SIGNAL (IST_GROUPS_MAX + 1)
 
 static int open_kvm(struct vmm_vm *vm, struct vmm_error *error)
 {
@@ -49,30 +46,48 @@ static int open_kvm(struct vmm_vm *vm, struct vmm_error *error)
 	if (vm->fd < 0)
 		return vmm_fail_errno(error, "KVM refuses a VM");
 	vm->memory.vm = vm->fd;
-	vm->irqs.vm = vm->fd;
+	vmm_irq_init(&vm->irqs, vm->fd);
 	return 0;
+}
+
+static int watch_fd(struct vmm_vm *vm, int fd, uint32_t what)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = what};
+
+	return epoll_ctl(vm->events, EPOLL_CTL_ADD, fd, &event);
 }
 
 static int join_groups(struct vmm_vm *vm, struct vmm_error *error)
 {
-	uint64_t next = VMM_GROUPS_START;
+	bool pci = vm->options->kernel != NULL;
+	uint64_t next = pci ? VMM_PCI_WINDOW64_START : VMM_GROUPS_START;
 	int result = 0;
 
+	if (pci)
+		vmm_pci_init(&vm->pci, &vm->ports);
 	while (result == 0 && vm->groups < vm->options->groups) {
+		struct vmm_group **group = &vm->group[vm->groups];
+
 		result = vmm_group_create(vm->options, vm->groups, &vm->memory, &vm->mmio,
-					  &vm->irqs, &next, error, &vm->group[vm->groups]);
-		if (result == 0)
-			vmm_doorbell_route(vm->group[vm->groups++]);
+					  &vm->irqs, &next, error, group);
+		if (result != 0)
+			break;
+		vm->groups++;
+		if (pci)
+			vmm_pci_add(&vm->pci, *group);
+		if ((*group)->watch >= 0 &&
+		    watch_fd(vm, (*group)->watch, VMM_EVENT_VECTORS + (*group)->index) != 0)
+			result = vmm_fail_errno(error, "cannot watch for events");
 	}
 	return result;
 }
 
-static int attach_doorbells(struct vmm_vm *vm, struct vmm_error *error)
+static int start_groups(struct vmm_vm *vm, struct vmm_error *error)
 {
-	int result = vmm_irq_commit(&vm->irqs, error);
+	int result = 0;
 
 	for (unsigned i = 0; result == 0 && i < vm->groups; i++)
-		result = vmm_doorbell_attach(vm->group[i], error);
+		result = vmm_group_start(vm->group[i], error);
 	return result;
 }
 
@@ -88,13 +103,6 @@ static int create_vcpus(struct vmm_vm *vm, struct vmm_error *error)
 	return result;
 }
 
-static int watch_fd(struct vmm_vm *vm, int fd, uint32_t what)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.u32 = what};
-
-	return epoll_ctl(vm->events, EPOLL_CTL_ADD, fd, &event);
-}
-
 /* What the main thread waits for. */
 static int open_events(struct vmm_vm *vm, struct vmm_error *error)
 {
@@ -108,8 +116,8 @@ static int open_events(struct vmm_vm *vm, struct vmm_error *error)
 	vm->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	vm->events = epoll_create1(EPOLL_CLOEXEC);
 	if (vm->ended < 0 || vm->signals < 0 || vm->events < 0 ||
-	    watch_fd(vm, vm->ended, EVENT_ENDED) != 0 ||
-	    watch_fd(vm, vm->signals, EVENT_SIGNAL) != 0)
+	    watch_fd(vm, vm->ended, VMM_EVENT_ENDED) != 0 ||
+	    watch_fd(vm, vm->signals, VMM_EVENT_SIGNAL) != 0)
 		result = vmm_fail_errno(error, "cannot watch for events");
 	return result;
 }
@@ -175,6 +183,7 @@ static void release(struct vmm_vm *vm)
 	close_fd(vm->ended);
 	vmm_bus_fini(&vm->mmio);
 	vmm_bus_fini(&vm->ports);
+	vmm_platform_fini(&vm->platform);
 	pthread_mutex_destroy(&vm->gate);
 }
 
@@ -189,6 +198,7 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 	vm->kvm = vm->fd = vm->ended = vm->signals = vm->events = -1;
 	vmm_bus_init(&vm->mmio);
 	vmm_bus_init(&vm->ports);
+	vmm_platform_init(&vm->platform, vm);
 	pthread_mutex_init(&vm->gate, NULL);
 	pthread_mutex_lock(&vm->gate);
 	result = open_events(vm, error);
@@ -201,12 +211,15 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 		result = join_groups(vm, error);
 	if (result == 0 && ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) != 0)
 		result = vmm_fail_errno(error, "KVM refuses an interrupt controller");
+	if (result == 0 && options->kernel != NULL)
+		result = vmm_platform_start(&vm->platform, error);
 	if (result == 0)
 		result = create_vcpus(vm, error);
 	if (result == 0)
-		result = vmm_app_load(vm, error);
+		result = options->kernel != NULL ? vmm_linux_load(vm, error)
+						 : vmm_app_load(vm, error);
 	if (result == 0)
-		result = attach_doorbells(vm, error);
+		result = start_groups(vm, error);
 	if (result == 0)
 		result = start_threads(vm, error);
 	if (result == 0)
@@ -243,12 +256,18 @@ int vmm_vm_run(struct vmm_vm *vm)
 		struct epoll_event event;
 		int count = epoll_wait(vm->events, &event, 1, WATCH_MS);
 
-		if (count == 0 && vm->vcpus == 1)
+		if (count == 0 && vm->vcpus == 1 && vm->options->kernel == NULL)
 			vmm_vcpu_watch(&vm->vcpu[0]);
 		else if (count == 1 && event.data.u32 < vm->groups)
 			on_broker(vm, &vm->group[event.data.u32]->client);
-		else if (count == 1 && event.data.u32 == EVENT_SIGNAL)
+		else if (count == 1 && event.data.u32 == VMM_EVENT_SIGNAL)
 			on_signal(vm);
+		else if (count == 1 && event.data.u32 == VMM_EVENT_INPUT)
+			vmm_platform_input(&vm->platform);
+		else if (count == 1 && event.data.u32 == VMM_EVENT_OUTPUT)
+			vmm_platform_output(&vm->platform);
+		else if (count == 1 && event.data.u32 >= VMM_EVENT_VECTORS)
+			vmm_vectors_serve(vm->group[event.data.u32 - VMM_EVENT_VECTORS]);
 	}
 	return __atomic_load_n(&vm->status, __ATOMIC_ACQUIRE);
 }

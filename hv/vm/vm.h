@@ -3,12 +3,23 @@
 #ifndef VMM_VM_H
 #define VMM_VM_H
 
-#include "group.h"
+#include "pci.h"
+#include "platform.h"
 #include "vcpu.h"
 
 #define VMM_STATUS_NOT_STARTED 125
 #define VMM_STATUS_FAULT 126
 #define VMM_STATUS_RUNNING (-1)
+#define VMM_STATUS_RESET (-2) /* ended, to be started again */
+
+/* Events of the main thread; below: the broker of that group. */
+enum vmm_event {
+	VMM_EVENT_ENDED = IST_GROUPS_MAX,
+	VMM_EVENT_SIGNAL,
+	VMM_EVENT_INPUT,
+	VMM_EVENT_OUTPUT,
+	VMM_EVENT_VECTORS /* and on: one-shot interrupts of that group */
+};
 
 struct vmm_vm {
 	const struct vmm_options *options;
@@ -26,6 +37,8 @@ struct vmm_vm {
 	struct vmm_bus mmio;
 	struct vmm_bus ports;
 	struct vmm_irqs irqs;
+	struct vmm_pci pci;           /* of a Linux VM */
+	struct vmm_platform platform; /* of a Linux VM */
 	unsigned groups;
 	struct vmm_group *group[IST_GROUPS_MAX];
 	unsigned vcpus;

@@ -12,9 +12,10 @@
 
 #include "hv/vm/vm.h"
 #include "tests/broker_fixture.h"
-#include "tests/vm_guest.h"
+#include "tests/kernel_guest.h"
 
 GUEST(exit, "xor %eax, %eax\n" GUEST_EXIT);
+GUEST(off, KERNEL_OFF);
 
 enum kind { IOCTL, MMAP, OPEN, SOCKET, EVENTFD, EPOLL, ALLOCATION, KINDS };
 
@@ -230,10 +231,25 @@ static bool attempt(const struct vmm_options *options, enum kind kind, unsigned 
 	return fired;
 }
 
+static void attempt_all(const struct vmm_options *options)
+{
+	for (enum kind kind = 0; kind < KINDS; kind++) {
+		unsigned n = 1;
+
+		if (kind == ALLOCATION && !OWN_ALLOCATOR)
+			continue;
+		while (attempt(options, kind, n))
+			n++;
+		must(n > 1);
+		printf("# %s: %u times a failing %s\n", options->kernel ? "kernel" : "app", n - 1,
+		       kind_names[kind]);
+	}
+}
+
 int main(void)
 {
 	struct vmm_options options = {.name = "right",
-				      .memory = 19 << 20,
+				      .memory = (19 << 20) + 4096, /* no size an allocator maps */
 				      .vcpus = 2,
 				      .console = STDOUT_FILENO,
 				      .groups = 1};
@@ -246,22 +262,21 @@ int main(void)
 		return 77;
 	}
 	broker = start_broker(&control);
-	snprintf(image, sizeof(image), "%s/guest.app", f.dir);
-	must(guest_write(image, guest_exit, guest_exit_end, 0) == 0);
-	options.image = image;
+	snprintf(image, sizeof(image), "%s/guest", f.dir);
 	strcpy(options.group[0].name, "ping");
 	options.group[0].socket = f.path;
 
-	for (enum kind kind = 0; kind < KINDS; kind++) {
-		unsigned n = 1;
+	must(guest_write(image, guest_exit, guest_exit_end, 0) == 0);
+	options.image = image;
+	attempt_all(&options);
 
-		if (kind == ALLOCATION && !OWN_ALLOCATOR)
-			continue;
-		while (attempt(&options, kind, n))
-			n++;
-		must(n > 1);
-		printf("# %u times a failing %s\n", n - 1, kind_names[kind]);
-	}
+	must(guest_write_kernel(image, guest_off, guest_off_end) == 0);
+	options.image = NULL;
+	options.kernel = options.initrd = image;
+	options.cmdline = "";
+	options.personality = 2;
+	attempt_all(&options);
+
 	close(control);
 	must(waitpid(broker, NULL, 0) == broker);
 	must(unlink(image) == 0 && rmdir(f.dir) == 0);

@@ -58,6 +58,7 @@ static void add_group(const char *name)
 	roster->abi_major = IST_ABI_MAJOR;
 	roster->abi_minor = IST_ABI_MINOR + 1;
 	roster->features_optional = ~0ull;
+	roster->page_size = IST_PAGE;
 	roster->total_size = GROUP_SIZE;
 	roster->max_peers = 3;
 	roster->vectors = 4;

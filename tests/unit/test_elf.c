@@ -17,7 +17,8 @@ GUEST(nothing, "hlt\n");
 static uint8_t file[GUEST_FILE_MAX];
 static size_t size;
 static struct vmm_image image;
-static char error[128];
+static struct vmm_error found;
+#define error found.text
 static Elf64_Ehdr *header = (void *)file;
 static Elf64_Phdr *program = (void *)(file + sizeof(Elf64_Ehdr));
 
@@ -35,7 +36,8 @@ static int parse(void)
 	ck_assert_ptr_nonnull(copy);
 	memcpy(copy + 1, file, size); /* and not aligned */
 	error[0] = '\0';
-	result = vmm_elf_parse(copy + 1, size, LOW, RAM, &image, error, sizeof(error));
+	result = vmm_elf_parse(copy + 1, size, &(struct vmm_elf_limits){size, LOW, RAM, false},
+			       &image, &found);
 	free(copy);
 	return result;
 }

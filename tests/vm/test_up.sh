@@ -8,113 +8,9 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
-BUILD=${BUILD:-build}
-isthmus=$PWD/$BUILD/isthmus
+# shellcheck source=tests/vm/up_tests.sh
+. tests/vm/up_tests.sh
 apps=$PWD/$BUILD/tests/vm
-work=$(mktemp -d /tmp/ist-up.XXXXXX) || exit 1
-export ISTHMUS_RUNTIME_DIR=$work/run UP_TEST=${work##*/}
-trap 'rm -rf "$work"' EXIT
-n=0 bad=0
-
-# ---- What the tests are made of -----------------------------------------------------------------
-
-complain() {
-	echo "# $*"
-	wrong=1
-}
-
-config() { # name; instances on stdin
-	{
-		printf 'groups:\n  - name: ping\n    vectors: 4\n    max_peers: 4\n    regions:\n'
-		printf '      - {name: data, size: 64K, access: rw}\ninstances:\n'
-		cat
-	} >"$work/$1.yml"
-}
-
-# Runs it to its end; what it printed is in $work/out and $work/err, how it ended in $status.
-up() { # arguments...
-	timeout -k 5 60 "$isthmus" up "$@" >"$work/out" 2>"$work/err" </dev/null
-	status=$?
-}
-
-start() { # arguments...
-	"$isthmus" up "$@" >"$work/out" 2>"$work/err" </dev/null &
-	up=$!
-}
-
-ended() { ! [ -e "/proc/$1/exe" ]; }
-
-finish() {
-	eventually ended "$up" || kill -KILL "$up"
-	wait "$up"
-	status=$?
-}
-
-eventually() { # command...
-	local try
-	for try in {1..400}; do
-		"$@" && return 0
-		sleep 0.05
-	done
-	complain "never came true after $try tries: $*"
-	return 1
-}
-
-expect_status() {
-	[ "$status" = "$1" ] || complain "status $status, not $1"
-}
-
-expect() { # file, exact line
-	grep -qaxF -- "$2" "$work/$1" || complain "$1 has no line '$2'"
-}
-
-expect_like() { # file, regular expression
-	grep -qaE -- "$2" "$work/$1" || complain "$1 has nothing like '$2'"
-}
-
-printed() { grep -qaF -- "$2" "$work/$1"; }
-
-ours() { # pids of everything started here, but for this script
-	local f
-	for f in /proc/[0-9]*/environ; do
-		f=${f#/proc/} f=${f%/environ}
-		[ "$f" = $$ ] || [ "$f" = "$BASHPID" ] || ! grep -qsFz "UP_TEST=$UP_TEST" "/proc/$f/environ" ||
-			echo "$f"
-	done
-}
-
-nothing_runs() { [ -z "$(ours)" ]; }
-
-t() { # description, function
-	n=$((n + 1)) wrong=0
-	: >"$work/out"
-	: >"$work/err"
-	"$2"
-	if ! nothing_runs; then
-		sleep 0.3 # what was killed needs a moment to end
-		for pid in $(ours); do
-			complain "left: process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
-			kill -KILL "$pid"
-		done
-	fi
-	if [ -e "$work/run" ]; then
-		complain "left: $(find "$work/run")"
-		rm -rf "$work/run"
-	fi
-	if [ $wrong = 0 ]; then
-		echo "ok $n - $1"
-	else
-		bad=1
-		sed 's/^/# out: /' "$work/out" | cut -c1-200 | head -n 20
-		sed 's/^/# err: /' "$work/err" | cut -c1-200 | head -n 20
-		echo "not ok $n - $1"
-	fi
-}
-
-skip() { # description, reason
-	n=$((n + 1))
-	echo "ok $n - $1 # SKIP $2"
-}
 
 # ---- Consoles -----------------------------------------------------------------------------------
 
@@ -363,14 +259,15 @@ second_up() {
 }
 
 usage() {
-	for arguments in '' nonsense --nonsense up run check 'up --nonsense x' 'run x' 'up x y' 'check x y'; do
+	for arguments in '' nonsense --nonsense up run check 'up --nonsense x' 'run x' 'up x y' 'check x y' \
+		console 'console x y' 'console -e ab x' 'console --escape= x' 'console --no-kvm x' 'check -v x'; do
 		# shellcheck disable=SC2086 # words are meant
 		timeout 60 "$isthmus" $arguments >"$work/out" 2>"$work/err"
 		status=$?
 		[ "$status" = 2 ] || complain "isthmus $arguments: status $status, not 2"
 		[ -s "$work/err" ] || complain "isthmus $arguments: says nothing"
 	done
-	for arguments in --help --version 'up --help' 'run --help' 'check --help'; do
+	for arguments in --help --version 'up --help' 'run --help' 'check --help' 'console --help'; do
 		# shellcheck disable=SC2086
 		timeout 60 "$isthmus" $arguments >"$work/out" 2>"$work/err"
 		status=$?
@@ -387,14 +284,14 @@ check_shows() {
 	expect_like out '0x0+5000 .*data'
 	expect_like out '^ *a .*process'
 	# What later versions will do is valid: a note here, an error where it is to be used.
-	printf '  - {name: l, kind: linux, image: /bin/sh, groups: [ping]}\n' >>"$work/shown.yml"
+	printf '  - {name: q, kind: qemu, command: [x], groups: [ping]}\n' >>"$work/shown.yml"
 	timeout 60 "$isthmus" check "$work/shown.yml" >"$work/out" 2>"$work/err"
 	status=$?
 	expect_status 0
-	expect_like err "note: .*'linux' is not yet supported"
+	expect_like err "note: .*'qemu' is not yet supported"
 	up "$work/shown.yml"
 	expect_status 1
-	expect_like err "error: .*'linux' is not yet supported"
+	expect_like err "error: .*'qemu' is not yet supported"
 }
 
 # ---- Instances ----------------------------------------------------------------------------------
@@ -464,6 +361,10 @@ apps_as_processes() {
 	expect err 'isthmus: --no-kvm: app instances run as processes'
 	expect out "a | $work/program one two three"
 	expect out 'b | the command x'
+	printf '  - {name: tux, kind: linux, image: /bin/sh}\n' >>"$work/apps.yml"
+	up --no-kvm "$work/apps.yml"
+	expect_status 1
+	expect err 'isthmus: tux: could not start: --no-kvm: a Linux guest needs KVM'
 	rm "$work/program"
 	up --no-kvm "$work/apps.yml"
 	expect_status 1
@@ -487,6 +388,14 @@ no_kvm_device() {
 	expect out 'a | ran'
 	no_kvm timeout 60 "$isthmus" up -q "$work/nokvm.yml" >"$work/out" 2>"$work/err"
 	[ ! -s "$work/err" ] || complain "-q is not quiet"
+	config linux <<-'END'
+		  - {name: tux, kind: linux, image: /bin/sh, groups: [ping]}
+	END
+	no_kvm timeout 60 "$isthmus" up "$work/linux.yml" >"$work/out" 2>"$work/err"
+	status=$?
+	expect_status 1
+	expect err 'isthmus: tux: could not start: no /dev/kvm: a Linux guest needs KVM'
+	[ "$(wc -l <"$work/err")" = 1 ] || complain "stderr has not one line"
 }
 
 # ---- App VMs ------------------------------------------------------------------------------------
@@ -602,5 +511,4 @@ else
 	t "app VM: Ctrl-C" vm_interrupt
 	t "app VM: SIGKILL" vm_killed
 fi
-echo "1..$n"
-exit $bad
+finish_tests

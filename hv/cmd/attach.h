@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * attach.h: DIR/INSTANCE.console: who connects there has the console of a guest, with others.
+ *
+ * It gets what the guest has printed last and all that it prints from then on; what it sends goes
+ * to the guest. Nobody waits for it: who falls too far behind is hung up on.
+ */
+#ifndef HV_CMD_ATTACH_H
+#define HV_CMD_ATTACH_H
+
+#include <stddef.h>
+
+struct attach; /* NULL: of an instance without; nothing happens to it */
+
+/* 0 or -errno, with one line in `error`. */
+int attach_create(const char *dir, const char *name, char *error, size_t error_size,
+		  struct attach **out);
+
+/* The guest's stdin; -1: it has none. */
+int attach_input(const struct attach *attach);
+
+/* Nobody can connect any more. By the thread that created it, while another may serve it. */
+void attach_close(struct attach *attach);
+
+/* Only when no other thread uses it. */
+void attach_destroy(struct attach *attach);
+
+/* ---- For one other thread ---- */
+
+/* Readable when there is something to serve. */
+int attach_fd(const struct attach *attach);
+void attach_serve(struct attach *attach);
+
+/* The guest has printed. */
+void attach_output(struct attach *attach, const char *data, size_t size);
+
+/* It will print no more: whoever has got all is hung up on. */
+void attach_end(struct attach *attach);
+
+#endif
