@@ -31,28 +31,43 @@ int ist_name_valid(const char *name)
 	return i > 0;
 }
 
-int ist_arena_lock(struct ist_group *group, const struct ist_group_region *region)
+static int take_lock(struct ist_group *group, uint64_t *lock)
 {
-	struct ist_arena *arena = arena_of(group, region);
-	uint64_t me = ist_group_owner(group), holder, deadline = 0, magic;
-	uint32_t i;
+	uint64_t me = ist_group_owner(group), holder, deadline = 0;
 
-	if (region->size < IST_ARENA_SIZE + IST_OBJECT_ALIGN)
-		return -ENOSPC;
 	for (;;) {
 		holder = 0;
 		/* Acquire: pairs with the release in ist_arena_unlock(). */
-		if (ist_cas(&arena->lock, &holder, me))
-			break;
-		/* A dead holder's stores are visible: the roster's word was acquired. */
-		if (ist_group_fate(group, holder) != IST_FATE_HERE &&
-		    ist_cas(&arena->lock, &holder, me))
-			break;
+		if (ist_cas(lock, &holder, me))
+			return 0;
+		/* A dead holder's stores are visible: the word that tells of its death, its owner
+		   word or the roster's, was acquired. */
+		if (ist_group_fate(group, holder) != IST_FATE_HERE && ist_cas(lock, &holder, me))
+			return 0;
 		if (!deadline)
 			deadline = ist_time_ns() + LOCK_TIMEOUT_NS;
 		else if (ist_time_ns() > deadline)
 			return -ETIMEDOUT;
 		ist_sleep_ns(LOCK_NAP_NS);
+	}
+}
+
+int ist_arena_lock(struct ist_group *group, const struct ist_group_region *region)
+{
+	struct ist_arena *arena = arena_of(group, region);
+	uint64_t magic;
+	uint32_t i;
+	int error;
+
+	if (region->size < IST_ARENA_SIZE + IST_OBJECT_ALIGN)
+		return -ENOSPC;
+	error = ist_platform_hold(group, region->offset + offsetof(struct ist_arena, lock), 1);
+	if (error)
+		return error;
+	error = take_lock(group, &arena->lock);
+	if (error) {
+		ist_platform_hold(group, region->offset + offsetof(struct ist_arena, lock), 0);
+		return error;
 	}
 	magic = ist_load(&arena->magic);
 	if (magic == IST_ARENA_MAGIC)
@@ -73,6 +88,7 @@ void ist_arena_unlock(struct ist_group *group, const struct ist_group_region *re
 
 	/* Only what is still mine: another peer may have scribbled over the word. */
 	ist_cas(&arena_of(group, region)->lock, &me, 0);
+	ist_platform_hold(group, region->offset + offsetof(struct ist_arena, lock), 0);
 }
 
 /* One READY slot, read once and checked; -EPROTO when it cannot be. */

@@ -24,7 +24,7 @@ typedef void ist_arena_format(uint8_t *memory, const uint64_t parameters[4]);
 /*
  * Takes the directory's lock of a region this peer may write, formatting the arena when nobody has.
  * Blocks up to one second. Returns 0; -ETIMEDOUT; -ENOSPC the region is too small for an arena;
- * -EPROTO what is there is no arena.
+ * -EPROTO what is there is no arena; or as ist_platform_hold().
  */
 int ist_arena_lock(struct ist_group *group, const struct ist_group_region *region);
 void ist_arena_unlock(struct ist_group *group, const struct ist_group_region *region);

@@ -21,15 +21,16 @@ struct ist_channel {
 	uint64_t key;  /* of its header: the sender's generation, modulo 256 */
 	uint64_t
 		credit; /* sender: messages known to be released; receiver: published as released */
-	const uint64_t *changes;    /* the roster's word ... */
-	uint64_t changes_seen;      /* ... when the other end's fate was last looked up */
-	const uint64_t *other_wake; /* the other end's word ... */
-	uint64_t other_poll;        /* ... as it is while that end polls and is who it was */
+	const uint64_t *changes; /* the roster's word ... */
+	uint64_t changes_seen;   /* ... when the other end's fate was last looked up */
+	struct ist_end *other;   /* the other end ... */
+	uint64_t other_poll;     /* ... its wake word while it polls and is who it was ... */
+	uint64_t other_word;     /* ... and its owner word when last looked at */
 	uint64_t held;      /* sender: bytes reserved + 1; receiver: bytes peeked + 1; 0: nothing */
 	uint32_t held_long; /* they are in the ring, from position `start` */
 	uint32_t other_generation; /* the last one looked at */
-	int error;                 /* -EPROTO once the channel is broken, for good */
-	int gone;                  /* what became of the other end, until another attaches */
+	int error; /* for good: -EPROTO the channel is broken, -ENODEV the group is gone */
+	int gone;  /* what became of the other end, until another attaches */
 
 	/* Long messages. A sender counts ring positions from its own beginning; they never wrap. */
 	uint8_t *ring;
@@ -52,7 +53,6 @@ struct ist_channel {
 	struct ist_group *group;
 	struct ist_channel_memory *memory;
 	struct ist_end *own;
-	struct ist_end *other;
 };
 
 /* channel_wait.c */
@@ -72,8 +72,9 @@ void ist_channel_kick(struct ist_channel *channel);
 struct ist_channel_look {
 	uint64_t changes;
 	uint64_t owner;
+	uint64_t word; /* the owner word, whatever it is worth */
 	uint32_t generation;
-	int error; /* what the caller is to be told: 0, -EPIPE, -EOWNERDEAD, -EPROTO */
+	int error; /* what the caller is to be told: 0, -EPIPE, -EOWNERDEAD, -EPROTO, -ENODEV */
 };
 
 /* Looks at the other end: has it come, gone, died, been replaced? Changes nothing. */
@@ -82,15 +83,19 @@ struct ist_channel_look ist_channel_look(const struct ist_channel *channel);
 /* Takes over what a look has found. Returns its error. */
 int ist_channel_settle(struct ist_channel *channel, const struct ist_channel_look *look);
 
-/* Marks the channel broken for both ends. Returns -EPROTO. */
+/*
+ * The other end's words are impossible: marks the channel broken for both ends, -EPROTO. When the
+ * platform has lost the group that is why: -ENODEV. Returns which.
+ */
 int ist_channel_break(struct ist_channel *channel);
 
-/* Whether a look would find something new. Two loads, usually cached. */
+/* Whether a look would find something new. Three loads from two lines, usually cached. */
 static inline int ist_channel_other_changed(const struct ist_channel *channel)
 {
 	return __atomic_load_n(channel->changes, __ATOMIC_RELAXED) != channel->changes_seen ||
-	       IST_WAKE_GENERATION(__atomic_load_n(channel->other_wake, __ATOMIC_RELAXED)) !=
-		       channel->other_generation;
+	       IST_WAKE_GENERATION(__atomic_load_n(&channel->other->wake, __ATOMIC_RELAXED)) !=
+		       channel->other_generation ||
+	       __atomic_load_n(&channel->other->owner, __ATOMIC_RELAXED) != channel->other_word;
 }
 
 /* What the two ends share */

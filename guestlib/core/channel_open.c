@@ -91,6 +91,14 @@ static int recover(struct ist_channel *channel)
 	return 0;
 }
 
+/* Before this end's owner word names this client, and when it does so no longer. */
+static int hold_own(struct ist_channel *channel, int on)
+{
+	const uint8_t *word = (const uint8_t *)&channel->own->owner;
+
+	return ist_platform_hold(channel->group, (uint64_t)(word - channel->group->base), on);
+}
+
 /* Attaches, under the arena's lock. */
 static int attach(struct ist_channel *channel)
 {
@@ -110,8 +118,11 @@ static int attach(struct ist_channel *channel)
 	channel->other_generation = IST_WAKE_GENERATION(ist_load_acquire(&channel->other->wake));
 	channel->other_owner = other_here && (channel->other_generation & 1) ? other : 0;
 	channel->other_poll = IST_WAKE(IST_WAKE_POLL, 0, channel->other_generation);
+	channel->other_word = other;
 	channel->generation = IST_WAKE_GENERATION(ist_load(&channel->own->wake));
 	error = recover(channel);
+	if (!error)
+		error = hold_own(channel, 1);
 	if (error)
 		return error;
 
@@ -175,6 +186,8 @@ int ist_channel_open(struct ist_group *group, const char *name, enum ist_role ro
 	error = find_region(group, options->region, &region);
 	if (error)
 		return error;
+	if (ist_group_gone(group))
+		return -ENODEV;
 	channel = ist_platform_alloc(sizeof(*channel));
 	if (!channel)
 		return -ENOMEM;
@@ -211,7 +224,6 @@ int ist_channel_open(struct ist_group *group, const char *name, enum ist_role ro
 	channel->ring_size = bytes;
 	channel->own = role == IST_SENDER ? &channel->memory->sender : &channel->memory->receiver;
 	channel->other = role == IST_SENDER ? &channel->memory->receiver : &channel->memory->sender;
-	channel->other_wake = &channel->other->wake;
 	channel->changes = ist_group_changes(group);
 	channel->vector = IST_CHANNEL_VECTOR(object.slot, group->vectors);
 	channel->spin_ns = SPIN_START_NS;
@@ -239,6 +251,7 @@ void ist_channel_close(struct ist_channel *channel)
 			  IST_WAKE(IST_WAKE_POLL, 0, (channel->generation + 1) & ~1u));
 	ist_store_release(&channel->own->owner, 0);
 	ist_channel_kick(channel);
+	hold_own(channel, 0);
 	channel_free(channel);
 }
 
@@ -251,8 +264,9 @@ static int64_t ready_attached(struct ist_channel *channel)
 	if (channel->other_owner && !ist_channel_other_changed(channel))
 		return 0;
 	look = ist_channel_look(channel);
-	if (ist_channel_settle(channel, &look) == -EPROTO)
-		return -EPROTO;
+	ist_channel_settle(channel, &look);
+	if (channel->error)
+		return channel->error;
 	/* A newcomer's own fate is found by looking once more. */
 	return channel->other_owner && !ist_channel_other_changed(channel) ? 0 : -EAGAIN;
 }

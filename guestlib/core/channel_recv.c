@@ -13,7 +13,7 @@ static void publish_credit(struct ist_channel *channel)
 	ist_store_release(&channel->memory->credit, channel->next);
 	channel->credit = channel->next;
 	channel->ring_taken = 0;
-	if (ist_unlikely(ist_load(channel->other_wake) != channel->other_poll))
+	if (ist_unlikely(ist_load(&channel->other->wake) != channel->other_poll))
 		ist_channel_kick(channel);
 }
 
@@ -34,7 +34,7 @@ static int new_sender(struct ist_channel *channel, uint64_t header)
 	look = ist_channel_look(channel);
 	error = ist_channel_settle(channel, &look);
 	/* The first sender of all replaces nobody. */
-	return known || error == -EPROTO ? error : 0;
+	return known || channel->error ? error : 0;
 }
 
 /* No message behind this header, at first sight: 0 to look again, or the error to return. */

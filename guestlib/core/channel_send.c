@@ -103,7 +103,7 @@ static inline void publish(struct ist_channel *channel, uint64_t size)
 static inline void kick(struct ist_channel *channel)
 {
 	/* A receiver that polls needs neither fence nor doorbell. */
-	if (ist_unlikely(ist_load(channel->other_wake) != channel->other_poll))
+	if (ist_unlikely(ist_load(&channel->other->wake) != channel->other_poll))
 		ist_channel_kick(channel);
 }
 

@@ -110,6 +110,8 @@ int64_t ist_channel_wait(struct ist_channel *channel, int64_t (*ready)(struct is
 		result = channel_sleep(channel, ready, deadline);
 		if (result != -EAGAIN)
 			return result;
+		if (ist_group_gone(channel->group))
+			return ist_channel_break(channel);
 		now = ist_time_ns();
 		if (now >= deadline) {
 			result = ready(channel);

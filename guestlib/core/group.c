@@ -67,6 +67,11 @@ uint32_t ist_group_vectors(const struct ist_group *group)
 	return group->vectors;
 }
 
+int ist_group_interrupts(const struct ist_group *group)
+{
+	return !group->deaf;
+}
+
 /* ---- Peers ---- */
 
 static const struct ist_peer *roster_peer(const struct ist_group *group, uint32_t id)
@@ -87,7 +92,7 @@ const uint64_t *ist_group_changes(const struct ist_group *group)
 
 uint64_t ist_group_owner(const struct ist_group *group)
 {
-	return IST_OWNER(group->id, group->incarnation, 0);
+	return IST_OWNER(group->id, group->incarnation, group->client);
 }
 
 enum ist_fate ist_group_fate(const struct ist_group *group, uint64_t owner)
@@ -95,7 +100,10 @@ enum ist_fate ist_group_fate(const struct ist_group *group, uint64_t owner)
 	uint32_t incarnation = IST_OWNER_INCARNATION(owner);
 	uint64_t word = ist_group_peer_word(group, IST_OWNER_ID(owner));
 
-	if (incarnation == 0 || incarnation != IST_PEER_INCARNATION(word))
+	if (owner & IST_OWNER_DIED || incarnation == 0 || incarnation != IST_PEER_INCARNATION(word))
+		return IST_FATE_DIED;
+	if (group->alone && IST_OWNER_ID(owner) == group->id &&
+	    IST_OWNER_CLIENT(owner) != group->client)
 		return IST_FATE_DIED;
 	switch (IST_PEER_STATE(word)) {
 	case IST_PEER_JOINING:
@@ -195,6 +203,8 @@ int ist_peer_wait(struct ist_group *group, const char *name, uint64_t timeout_ns
 				*out = info;
 			return 0;
 		}
+		if (ist_group_gone(group))
+			return -ENODEV;
 		now = ist_time_ns();
 		if (now >= deadline)
 			return -ETIMEDOUT;
@@ -237,6 +247,8 @@ int ist_doorbell_ring(struct ist_group *group, uint32_t peer, uint32_t vector)
 
 	if (peer >= group->max_peers || vector >= group->vectors)
 		return -EINVAL;
+	if (ist_group_gone(group))
+		return -ENODEV;
 	if (IST_PEER_STATE(word) != IST_PEER_LIVE)
 		return -EPIPE;
 	ist_fence(); /* what was written before is seen by whoever the doorbell wakes */
@@ -251,10 +263,14 @@ int ist_doorbell_wait(struct ist_group *group, uint32_t vector, uint32_t *seen, 
 
 	if (vector >= group->vectors)
 		return -EINVAL;
+	if (group->deaf)
+		return -ENOSYS;
 	for (;;) {
 		/* All before the one: a doorbell in between changes `all` under the sleeper. */
 		all = ist_platform_count_all(group);
 		count = ist_platform_count(group, vector);
+		if (ist_group_gone(group))
+			return -ENODEV;
 		if (count != *seen) {
 			*seen = count;
 			return 0;

@@ -25,8 +25,19 @@ struct ist_group {
 	uint32_t max_peers;
 	uint32_t regions;
 	struct ist_group_region region[IST_REGIONS_MAX];
-	void *platform; /* the platform's own */
+	uint32_t client; /* tells the users of this peer apart; 0 where there is but one */
+	uint32_t alone;  /* 1: another client of this peer is one that has ended */
+	uint32_t deaf;   /* 1: doorbells do not reach this instance */
+	uint32_t gone;   /* atomic; 1: the platform has lost the group, its memory reads as zeros */
+	void *platform;  /* the platform's own */
+	const struct ist_backend *backend; /* the same, where a platform is several */
 };
+
+/* Whether the platform has lost the group: -ENODEV from now on. */
+static inline int ist_group_gone(const struct ist_group *group)
+{
+	return __atomic_load_n(&group->gone, __ATOMIC_ACQUIRE) != 0;
+}
 
 /* The roster's word of a peer, acquired; 0 when there is no such ID. */
 uint64_t ist_group_peer_word(const struct ist_group *group, uint32_t id);
@@ -43,7 +54,7 @@ enum ist_fate {
 	IST_FATE_DIED, /* it is dead, or its ID is somebody else's by now */
 };
 
-/* What has become of an owner word's peer, by the roster. */
+/* What has become of whom an owner word names, by the word itself and the roster. */
 enum ist_fate ist_group_fate(const struct ist_group *group, uint64_t owner);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * platform.h: what the core of libisthmus needs from where it runs: map, doorbell, wait, time.
- * Implemented once per platform: platform/host (processes), platform/bare (app VMs),
- * platform/linux (Linux guests). The core is freestanding and calls nothing else.
+ * Implemented twice: platform/bare (app VMs) and platform/process, which finds out at run time
+ * whether the process is on a host (platform/host) or in a Linux guest (platform/linux). The core
+ * is freestanding and calls nothing else.
  */
 #ifndef IST_CORE_PLATFORM_H
 #define IST_CORE_PLATFORM_H
@@ -34,6 +35,14 @@ uint32_t ist_platform_count_all(struct ist_group *group);
  * missed.
  */
 void ist_platform_wait(struct ist_group *group, uint32_t seen, uint64_t deadline);
+
+/*
+ * Declares that the word at `offset` in the group may come to hold ist_group_owner() (on), or no
+ * longer (off): as often off as on. Where one peer has several clients, who can die alone, somebody
+ * then sets IST_OWNER_DIED in what a dead one held. Returns 0; -ENOSPC; -ENODEV; -ENOMEM. Off
+ * always works.
+ */
+int ist_platform_hold(struct ist_group *group, uint64_t offset, int on);
 
 /* Zeroed memory, or NULL. */
 void *ist_platform_alloc(size_t size);

@@ -619,7 +619,7 @@ int main(void)
 	tcase_add_test(test, sender_replaced_unseen);
 	tcase_add_test(test, receiver_dies);
 	tcase_add_test(test, peer_leaves_the_group);
-	tcase_set_timeout(test, 60);
+	tcase_set_timeout(test, 240); /* TSan on a busy machine */
 	suite_add_tcase(suite, test);
 	tcase_add_checked_fixture(threads, setup, teardown);
 	tcase_add_test(threads, threads_poll);

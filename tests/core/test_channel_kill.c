@@ -6,6 +6,9 @@
  * After each one that changed the shared memory, the memory is saved: the states a death can leave
  * behind, all of them. In each, the survivor must get what was committed, whole and once, learn of
  * the death, and go on with the next incarnation.
+ *
+ * All of it three times: the whole peer dies; a client of a peer dies, a process in a Linux guest,
+ * and the roster says nothing; the same, and the survivor is a process in that guest, too.
  */
 #include <check.h>
 #include <signal.h>
@@ -30,10 +33,43 @@ struct scene {
 	uint32_t victim;
 };
 
+enum death { OF_A_PEER, OF_A_CLIENT, OF_A_NEIGHBOUR, DEATHS };
+static enum death death;
+static uint32_t clients;
+
 static struct ist_group *alice, *bob;
 static struct ist_channel *s, *r;
 static const struct ist_channel_options options = {"main", 8, IST_CHANNEL_POLL, 1024};
 static unsigned committed; /* messages before the operation */
+
+/* Peer 0 is Alice's. Bob is one of his own, or a neighbour of hers. */
+static struct ist_group *join(uint32_t id)
+{
+	uint32_t peer = death == OF_A_NEIGHBOUR ? 0 : id;
+
+	if (death == OF_A_PEER)
+		return mem_join(id);
+	return mem_join_client(peer, ++clients);
+}
+
+static void start(void)
+{
+	s = r = NULL;
+	clients = 0;
+	mem_create(REGION);
+	mem_forget(mem_join(0));
+	mem_forget(mem_join(1));
+	alice = join(0);
+	bob = join(1);
+}
+
+static void die(uint32_t id)
+{
+	if (death == OF_A_PEER)
+		mem_die(id);
+	else
+		mem_die_client(id ? bob : alice);
+}
 
 static size_t size_of(unsigned number)
 {
@@ -136,15 +172,15 @@ static void prepare_many(void)
 static void prepare_dead_sender(void)
 {
 	prepare_pending();
-	mem_die(0);
-	alice = mem_join(0);
+	die(0);
+	alice = join(0);
 }
 
 static void prepare_dead_receiver(void)
 {
 	prepare_pending();
-	mem_die(1);
-	bob = mem_join(1);
+	die(1);
+	bob = join(1);
 }
 
 static void prepare_nothing(void)
@@ -183,13 +219,18 @@ static void do_recv_all(void)
 		;
 }
 
+static int gone(int result)
+{
+	return result == -EOWNERDEAD || result == -EPIPE;
+}
+
 /* Bob survives Alice. */
 static int survive_sender(void)
 {
 	unsigned next, number;
 	int n;
 
-	mem_die(0);
+	die(0);
 	for (next = committed;; next++) {
 		n = recv_message(committed >= 3 ? committed - 3 : 0, committed);
 		if (n < 0)
@@ -198,9 +239,9 @@ static int survive_sender(void)
 			next = (unsigned)n;
 		must((unsigned)n == next);
 	}
-	must(n == -EOWNERDEAD || n == -EPIPE);
+	must(gone(n));
 	must(recv_message(0, 0) == n);
-	alice = mem_join(0);
+	alice = join(0);
 	must(open_sender() == 0);
 	must(ist_channel_wait_peer(r, SECOND) == 0);
 	for (number = 100; number < 120; number++) {
@@ -217,7 +258,7 @@ static int survive_send(void)
 	unsigned next = 0;
 	int n, count = 0;
 
-	mem_die(0);
+	die(0);
 	while ((n = recv_message(committed - 2, committed)) >= 0) {
 		must(!count++ || (unsigned)n == next);
 		next = (unsigned)n + 1;
@@ -234,10 +275,10 @@ static int survive_receiver(void)
 	unsigned next = 0, number, first = committed > 8 ? committed - 8 : 0;
 	int n, count = 0;
 
-	mem_die(1);
+	die(1);
 	n = ist_channel_try_send(s, "x", 1);
-	must(n == -EOWNERDEAD || n == -EPIPE);
-	bob = mem_join(1);
+	must(gone(n));
+	bob = join(1);
 	must(open_receiver() == 0);
 	must(ist_channel_wait_peer(s, SECOND) == 0);
 	while ((n = recv_message(first, committed)) >= 0) {
@@ -258,15 +299,15 @@ static int survive_open_sender(void)
 {
 	unsigned number;
 
-	mem_die(0);
-	alice = mem_join(0);
+	die(0);
+	alice = join(0);
 	must(open_sender() == 0);
 	if (!r)
 		must(open_receiver() == 0);
 	for (number = committed >= 2 ? committed - 2 : 0; number < committed; number++)
 		must(recv_message(number, number) == (int)number);
-	/* Of one or two deaths he is told once each at the most. */
-	for (number = 0; number < 3 && recv_message(0, 0) == -EOWNERDEAD; number++)
+	/* Of one or two ends he is told once each at the most. */
+	for (number = 0; number < 3 && gone(recv_message(0, 0)); number++)
 		;
 	must(ist_channel_wait_peer(r, SECOND) == 0);
 	for (number = 100; number < 120; number++) {
@@ -324,14 +365,12 @@ static unsigned collect(const struct scene *scene, uint8_t **states)
 
 START_TEST(death_at_every_instruction)
 {
-	const struct scene *scene = &scenes[_i];
+	const struct scene *scene = &scenes[_i / DEATHS];
 	static uint8_t *states[STATES_MAX];
 	unsigned i, count;
 
-	s = r = NULL;
-	mem_create(REGION);
-	alice = mem_join(0);
-	bob = mem_join(1);
+	death = (enum death)(_i % DEATHS);
+	start();
 	scene->prepare();
 	count = collect(scene, states);
 	ck_assert_uint_gt(count, 2); /* or nothing was done */
@@ -345,8 +384,8 @@ START_TEST(death_at_every_instruction)
 			int line = scene->survive();
 
 			if (line)
-				fprintf(stderr, "%s: state %u of %u: line %d\n", scene->name, i,
-					count, line);
+				fprintf(stderr, "%s: death %d: state %u of %u: line %d\n",
+					scene->name, death, i, count, line);
 			_exit(line != 0);
 		}
 		ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -399,7 +438,7 @@ static int send_and_die_after(unsigned steps)
 		return -1;
 	}
 	send_message(committed);
-	mem_die(0);
+	die(0);
 	return child;
 }
 
@@ -421,10 +460,8 @@ START_TEST(commit_and_death_between_any_two_looks)
 	unsigned steps;
 	int status;
 
-	s = r = NULL;
-	mem_create(REGION);
-	alice = mem_join(0);
-	bob = mem_join(1);
+	death = (enum death)_i;
+	start();
 	prepare_both();
 	memcpy(before, mem_base(), sizeof(before));
 	for (steps = 1;; steps++) {
@@ -462,8 +499,8 @@ int main(void)
 	return 77;
 #endif
 	tcase_add_loop_test(test, death_at_every_instruction, 0,
-			    (int)(sizeof(scenes) / sizeof(scenes[0])));
-	tcase_add_test(test, commit_and_death_between_any_two_looks);
+			    (int)(DEATHS * sizeof(scenes) / sizeof(scenes[0])));
+	tcase_add_loop_test(test, commit_and_death_between_any_two_looks, 0, DEATHS);
 	tcase_set_timeout(test, 240);
 	suite_add_tcase(suite, test);
 	runner = srunner_create(suite);

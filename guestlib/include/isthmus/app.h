@@ -11,7 +11,8 @@ IST_BEGIN_DECLS
  * ist_time_ns - the host's monotonic clock, in nanoseconds
  *
  * In an app VM from the TSC, calibrated by the hypervisor to CLOCK_MONOTONIC; no exit. Times of
- * different instances on one host compare. Any thread.
+ * different instances on one host compare; but a process of a Linux guest gets its guest's
+ * CLOCK_MONOTONIC, which counts from the guest's boot. Any thread.
  */
 IST_API uint64_t ist_time_ns(void);
 
@@ -30,7 +31,7 @@ IST_API int ist_print(const char *format, ...) __attribute__((format(printf, 1, 
  * ist_exits - VM exits of the calling vCPU so far
  * @out: the count, modulo 2^32
  *
- * Costs one exit itself. Returns 0; -ENODEV in a process, which has none.
+ * Costs one exit itself. Returns 0; -ENODEV in a process: it has none, or, in a guest, cannot tell.
  */
 IST_API int ist_exits(uint32_t *out);
 

@@ -23,6 +23,10 @@ IST_BEGIN_DECLS
  * incarnation receives those again, and first of all.
  *   -EPROTO      the other end wrote what no correct end writes. The channel is broken for both:
  *                close it; once neither end is attached, the next open starts it afresh, empty.
+ * In a Linux guest every call may return
+ *   -ENODEV      the device was taken away; close everything.
+ * Processes of one Linux guest are ends of their own: the two ends of a channel may both be there,
+ * and one that dies does so alone.
  */
 
 enum ist_role {
@@ -47,9 +51,9 @@ struct ist_channel_options {
  *
  * Both ends must be able to write the region. Does not wait for the other end.
  * Returns 0; -EBUSY a live peer has this end; -ENOENT no such region; -EACCES no right to write
- * it; -EEXIST the name belongs to an object of another kind; -ENOSPC the region is full;
- * -EINVAL bad name or sizes; -ETIMEDOUT another peer keeps the directory locked; -EPROTO the
- * directory or the channel is corrupt; -ENOMEM.
+ * it; -EEXIST the name belongs to an object of another kind; -ENOSPC the region is full, or this
+ * process of a Linux guest has 4096 ends already; -EINVAL bad name or sizes; -ETIMEDOUT another
+ * peer keeps the directory locked; -EPROTO the directory or the channel is corrupt; -ENOMEM.
  */
 IST_API int ist_channel_open(struct ist_group *group, const char *name, enum ist_role role,
 			     const struct ist_channel_options *options, struct ist_channel **out);

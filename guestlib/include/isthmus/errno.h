@@ -20,6 +20,7 @@
 #define EINVAL 22
 #define ENOSPC 28
 #define EPIPE 32
+#define ENOSYS 38
 #define EPROTO 71
 #define EMSGSIZE 90
 #define ETIMEDOUT 110

@@ -13,18 +13,21 @@ IST_BEGIN_DECLS
  * @out: the group, valid until ist_group_close()
  *
  * Maps the group's memory with this instance's rights and makes this instance a live peer. A
- * process says who it is by the environment: ISTHMUS_INSTANCE is the instance's name in the
- * configuration, ISTHMUS_RUNTIME_DIR the broker's directory (default: $XDG_RUNTIME_DIR/isthmus,
- * or /run/isthmus); `isthmus up` and `isthmus run` set both.
+ * process of a host says who it is by the environment: ISTHMUS_INSTANCE is the instance's name in
+ * the configuration, ISTHMUS_RUNTIME_DIR the broker's directory (default: $XDG_RUNTIME_DIR/isthmus,
+ * or /run/isthmus); `isthmus up` and `isthmus run` set both. In a Linux guest the instance is the
+ * guest, and its processes find the group as /dev/isthmusN or, without the driver, as a PCI device;
+ * see isthmus(3).
  *
- * An instance joins a group once; a second open in the same process is -EBUSY. May block for the
- * time of the admission. Safe from any thread. A child process that is forked while the group is
- * open must not use it.
+ * An instance joins a group once; a second open in the same process is -EBUSY. With the driver of
+ * Linux guests any number of processes may, and each open is a holder of its own: of locks, of
+ * channel ends. May block for the time of the admission. Safe from any thread. A child process that
+ * is forked while the group is open must not use it.
  *
  * Returns 0; -ENOENT no such group or broker; -EINVAL several groups and no name; -EACCES this
  * instance may not join; -EBUSY it already has; -EPROTO the group speaks another ABI version;
- * -ETIMEDOUT the broker does not answer; -ENOMEM; in a process also what its system refuses
- * (-EMFILE).
+ * -ETIMEDOUT the broker does not answer; -ENODEV the device has gone; -ENOMEM; in a process also
+ * what its system refuses (-EMFILE).
  */
 IST_API int ist_group_open(const char *name, struct ist_group **out);
 
@@ -47,6 +50,14 @@ IST_API uint32_t ist_group_max_peers(const struct ist_group *group);
 
 /** ist_group_vectors - doorbell vectors of every peer, with vector 0. */
 IST_API uint32_t ist_group_vectors(const struct ist_group *group);
+
+/**
+ * ist_group_interrupts - whether doorbells reach this instance
+ *
+ * 1; or 0 in a Linux guest whose device has no interrupts, or no driver. Everything works there but
+ * ist_doorbell_wait(): whoever waits looks every half millisecond instead.
+ */
+IST_API int ist_group_interrupts(const struct ist_group *group);
 
 enum ist_peer_state {
 	IST_STATE_ABSENT,  /* never there, or left in good order */
@@ -83,7 +94,7 @@ IST_API int ist_peer_find(struct ist_group *group, const char *name, struct ist_
  * ist_peer_wait - wait until the peer of this name is live
  * @out: may be NULL
  *
- * Blocks without burning CPU. Any thread. Returns 0; -ETIMEDOUT.
+ * Blocks without burning CPU. Any thread. Returns 0; -ETIMEDOUT; -ENODEV the device has gone.
  */
 IST_API int ist_peer_wait(struct ist_group *group, const char *name, uint64_t timeout_ns,
 			  struct ist_peer_info *out);
@@ -119,7 +130,8 @@ IST_API int ist_region_find(struct ist_group *group, const char *name, struct is
  *
  * A full barrier: what was written before is visible to the peer when the doorbell arrives. In a
  * VM a register write and no exit to user space; in a process one system call. Doorbells coalesce.
- * Never blocks, any thread. Returns 0; -EINVAL no such peer or vector; -EPIPE the peer is not live.
+ * Never blocks, any thread. Returns 0; -EINVAL no such peer or vector; -EPIPE the peer is not live;
+ * -ENODEV the device has gone.
  */
 IST_API int ist_doorbell_ring(struct ist_group *group, uint32_t peer, uint32_t vector);
 
@@ -129,7 +141,8 @@ IST_API int ist_doorbell_ring(struct ist_group *group, uint32_t peer, uint32_t v
  *
  * Returns at once when the count is no longer *seen. Doorbells coalesce, so the count says "at
  * least once since", no more. Blocks without burning CPU. Any thread.
- * Returns 0; -EINVAL no such vector; -ETIMEDOUT (then *seen is unchanged).
+ * Returns 0; -EINVAL no such vector; -ETIMEDOUT (then *seen is unchanged); -ENOSYS doorbells do not
+ * reach this instance, see ist_group_interrupts(); -ENODEV the device has gone.
  */
 IST_API int ist_doorbell_wait(struct ist_group *group, uint32_t vector, uint32_t *seen,
 			      uint64_t timeout_ns);

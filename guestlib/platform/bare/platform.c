@@ -4,10 +4,9 @@
 
 #include "bare.h"
 #include "heap.h"
+#include "roster.h"
 
 #include <isthmus/app.h>
-
-#include <stdbool.h>
 
 struct place {
 	const struct ist_boot_group *boot; /* NULL: not open */
@@ -16,18 +15,6 @@ struct place {
 
 static struct place places[IST_GROUPS_MAX];
 static struct ist_heap heap;
-
-/* The roster is shared: whatever is used is loaded once. */
-#define LOAD(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
-
-static bool name_is_sound(const char name[IST_NAME_SIZE])
-{
-	for (uint32_t i = 0; i < IST_NAME_SIZE; i++) {
-		if (!name[i])
-			return i > 0;
-	}
-	return false;
-}
 
 /* The index of a boot group, or -errno. */
 static int find_group(const char *name)
@@ -46,41 +33,17 @@ static int find_group(const char *name)
 	return -ENOENT;
 }
 
-static int read_region(struct ist_group *group, uint32_t index, uint32_t right)
-{
-	const struct ist_region *table = (const void *)(group->base + IST_REGION_TABLE_OFFSET);
-	const struct ist_region *shared = &table[index];
-	struct ist_group_region *region = &group->region[index];
-
-	for (uint32_t i = 0; i < IST_NAME_SIZE; i++)
-		region->name[i] = LOAD(shared->name[i]);
-	region->offset = LOAD(shared->offset);
-	region->size = LOAD(shared->size);
-	region->coherence = LOAD(shared->coherence);
-	region->right = right;
-	if (!name_is_sound(region->name) || region->offset % IST_PAGE || region->size % IST_PAGE ||
-	    region->offset < IST_REGIONS_OFFSET || region->offset > group->size ||
-	    region->size > group->size - region->offset ||
-	    region->coherence > IST_COHERENCE_INCOHERENT || right > IST_RIGHT_WRITE)
-		return -EPROTO;
-	return 0;
-}
-
 static int read_roster(const struct ist_boot_group *boot, struct ist_group *group)
 {
-	const struct ist_roster *roster = (const void *)(group->base + IST_ROSTER_OFFSET);
-	int error = 0;
+	struct ist_roster_head head;
+	int error = ist_roster_head(group->base, &head);
 
-	group->regions = LOAD(roster->regions);
-	if (LOAD(roster->magic) != IST_ROSTER_MAGIC || LOAD(roster->abi_major) != IST_ABI_MAJOR ||
-	    LOAD(roster->features_required) & ~IST_FEATURES_KNOWN ||
-	    LOAD(roster->total_size) != group->size ||
-	    LOAD(roster->max_peers) != group->max_peers ||
-	    LOAD(roster->vectors) != group->vectors || group->regions > IST_REGIONS_MAX)
+	if (error)
+		return error;
+	if (head.total_size != group->size || head.max_peers != group->max_peers ||
+	    head.vectors != group->vectors)
 		return -EPROTO;
-	for (uint32_t i = 0; i < group->regions && !error; i++)
-		error = read_region(group, i, boot->rights[i]);
-	return error;
+	return ist_roster_regions(&head, boot->rights, group);
 }
 
 int ist_platform_open(const char *name, struct ist_group *group)
@@ -93,7 +56,7 @@ int ist_platform_open(const char *name, struct ist_group *group)
 	if (places[index].boot)
 		return -EBUSY;
 	boot = &ist_bare_boot->group[index];
-	if (!name_is_sound(boot->name) || boot->memory_size < IST_REGIONS_OFFSET ||
+	if (!ist_name_is_sound(boot->name) || boot->memory_size < IST_REGIONS_OFFSET ||
 	    boot->max_peers > IST_PEERS_MAX || boot->id >= boot->max_peers ||
 	    boot->vectors > IST_VECTORS_MAX)
 		return -EPROTO;
@@ -150,6 +113,15 @@ void ist_platform_wait(struct ist_group *group, uint32_t seen, uint64_t deadline
 	const struct place *place = group->platform;
 
 	ist_bare_wait_until(&ist_bare_totals[place->index], seen, deadline);
+}
+
+/* One application, one client: it dies with its peer. */
+int ist_platform_hold(struct ist_group *group, uint64_t offset, int on)
+{
+	(void)group;
+	(void)offset;
+	(void)on;
+	return 0;
 }
 
 void ist_bare_heap_init(const struct ist_boot *boot)

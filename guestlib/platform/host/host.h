@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * host.h: a joined group in a process: the broker's socket, the peers' eventfds, who waits.
+ * host.h: a joined group in a process of a host: the broker's socket, the peers' eventfds, who
+ * waits.
  *
  * The library has no thread of its own. What the broker sends is taken from the socket by whoever
  * waits for a doorbell, and by whoever rings a peer that is not in the table yet.
@@ -8,7 +9,7 @@
 #ifndef IST_HOST_H
 #define IST_HOST_H
 
-#include "platform.h"
+#include "../process/process.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -114,27 +115,15 @@ void ist_host_bells_wait(struct ist_host *host, uint32_t seen, uint64_t deadline
 
 /* ---- join.c: the admission ---- */
 
-struct ist_host_offer {
-	uint64_t page_size;
-	uint64_t output_offset; /* 0: none */
-	uint64_t output_size;
-};
-
 /*
- * Everything up to the broker's READY: fills in group, host->peers and the offer, all checked.
- * Returns 0, with host's socket, memfd and table of peers to give back; or -errno with nothing.
+ * Everything up to the broker's READY: fills in group, host->peers and what the roster must say,
+ * all checked. Returns 0, with host's socket, memfd and table of peers to give back; or -errno with
+ * nothing.
  */
 int ist_host_join(struct ist_host *host, const char *path, struct ist_group *group,
-		  struct ist_host_offer *offer);
+		  struct ist_roster_head *offer);
 
 /* Gives them back and tells the broker so. Nothing is mapped any more. */
 void ist_host_leave(struct ist_host *host);
-
-/* ---- map.c: the group's memory ---- */
-
-/* Maps all of the offer with our rights at group->base. Returns 0; -EPROTO the roster is not one.
- */
-int ist_host_map(struct ist_group *group, int memory, const struct ist_host_offer *offer);
-void ist_host_unmap(struct ist_group *group);
 
 #endif

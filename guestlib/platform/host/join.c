@@ -16,7 +16,6 @@
 #define ANSWER_S 10          /* a broker that says nothing for so long is none */
 #define BYE_NS 1000000000ull /* and this is its time to take a good-bye */
 #define NS_PER_MS 1000000ull
-#define SIZE_MAX_LOG2 46
 
 static int connect_to(const char *path)
 {
@@ -79,25 +78,8 @@ static int answer(int sock, struct ist_host_packet *packet)
 	return err;
 }
 
-static bool is_name(const char name[IST_NAME_SIZE])
-{
-	return name[0] && memchr(name, 0, IST_NAME_SIZE);
-}
-
-static bool is_power_of_two(uint64_t value)
-{
-	return value && !(value & (value - 1));
-}
-
-/* Whether `count` pieces of `size` bytes, in whole pages, lie between `from` and `to`. */
-static bool fits(const struct ist_wire *piece, uint64_t size, uint64_t count, uint64_t page_size,
-		 uint64_t from, uint64_t to)
-{
-	return piece->offset % page_size == 0 && size % page_size == 0 && size > 0 &&
-	       piece->offset >= from && piece->offset < to && size <= (to - piece->offset) / count;
-}
-
-static int check_welcome(const struct ist_host_packet *packet)
+static int take_welcome(const struct ist_host_packet *packet, struct ist_group *group,
+			struct ist_roster_head *offer)
 {
 	const struct ist_wire *wire = &packet->wire;
 	struct stat status;
@@ -105,16 +87,14 @@ static int check_welcome(const struct ist_host_packet *packet)
 
 	if (wire->type != IST_WIRE_WELCOME || wire->abi >> 16 != IST_ABI_MAJOR || packet->fds != 1)
 		return -EPROTO;
-	if (wire->count == 0 || wire->count > IST_PEERS_MAX || wire->id >= wire->count ||
-	    wire->incarnation == 0 || wire->vectors == 0 || wire->vectors > IST_VECTORS_MAX ||
-	    !is_name(wire->name))
-		return -EPROTO;
-	if (!is_power_of_two(wire->page_size) || !is_power_of_two(wire->size) ||
-	    wire->page_size < IST_PAGE || wire->page_size > wire->size ||
-	    wire->size < IST_REGIONS_OFFSET || wire->size >> SIZE_MAX_LOG2 > 1)
-		return -EPROTO;
-	if (wire->offset &&
-	    !fits(wire, wire->length, wire->count, wire->page_size, IST_REGIONS_OFFSET, wire->size))
+	*offer = (struct ist_roster_head){.page_size = wire->page_size,
+					  .total_size = wire->size,
+					  .output_offset = wire->offset,
+					  .output_size = wire->length,
+					  .max_peers = wire->count,
+					  .vectors = wire->vectors};
+	if (!ist_roster_head_is_sound(offer) || wire->id >= wire->count || wire->incarnation == 0 ||
+	    !ist_name_is_sound(wire->name))
 		return -EPROTO;
 	/* Sealed, the memory cannot shrink under us: no SIGBUS. */
 	seals = fcntl(packet->fd[0], F_GET_SEALS);
@@ -123,36 +103,33 @@ static int check_welcome(const struct ist_host_packet *packet)
 	if ((seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW) ||
 	    (uint64_t)status.st_size != wire->size)
 		return -EPROTO;
+	group->size = wire->size;
+	memcpy(group->name, wire->name, IST_NAME_SIZE);
+	group->id = wire->id;
+	group->incarnation = wire->incarnation;
+	group->vectors = wire->vectors;
+	group->max_peers = wire->count;
 	return 0;
 }
 
-static int take_region(struct ist_group *group, const struct ist_host_offer *offer,
+static int take_region(struct ist_group *group, struct ist_roster_head *offer,
 		       const struct ist_host_packet *packet)
 {
 	const struct ist_wire *wire = &packet->wire;
-	struct ist_group_region *region = &group->region[group->regions];
-	uint64_t end = offer->output_offset ? offer->output_offset : group->size;
-	uint64_t start = IST_REGIONS_OFFSET;
+	struct ist_group_region region = {.offset = wire->offset,
+					  .size = wire->size,
+					  .right = wire->right,
+					  .coherence = wire->coherence};
 
-	if (group->regions == IST_REGIONS_MAX || wire->id != group->regions || packet->fds)
+	if (wire->id != group->regions || packet->fds)
 		return -EPROTO;
-	if (group->regions)
-		start = region[-1].offset + region[-1].size;
-	if (wire->right > IST_RIGHT_WRITE || !is_name(wire->name) ||
-	    !fits(wire, wire->size, 1, offer->page_size, start, end))
-		return -EPROTO;
-	memcpy(region->name, wire->name, IST_NAME_SIZE);
-	region->offset = wire->offset;
-	region->size = wire->size;
-	region->right = wire->right;
-	region->coherence = wire->coherence;
-	group->regions++;
-	return 0;
+	memcpy(region.name, wire->name, IST_NAME_SIZE);
+	offer->regions++;
+	return ist_roster_add_region(offer, &region, group);
 }
 
 /* Regions, then peers, this one first, until READY. */
-static int take_rest(struct ist_host *host, struct ist_group *group,
-		     const struct ist_host_offer *offer)
+static int take_rest(struct ist_host *host, struct ist_group *group, struct ist_roster_head *offer)
 {
 	const struct ist_host_peer *self = &host->peers.current->peer[group->id];
 	struct ist_host_packet packet;
@@ -209,13 +186,12 @@ static void say_bye(int sock)
 }
 
 int ist_host_join(struct ist_host *host, const char *path, struct ist_group *group,
-		  struct ist_host_offer *offer)
+		  struct ist_roster_head *offer)
 {
 	struct ist_wire hello = {.type = IST_WIRE_HELLO,
 				 .abi = IST_ABI_MAJOR << 16 | IST_ABI_MINOR,
 				 .kind = IST_KIND_PROCESS};
 	struct ist_host_packet packet;
-	const struct ist_wire *welcome = &packet.wire;
 	int err;
 
 	err = ist_host_instance(hello.name);
@@ -231,21 +207,11 @@ int ist_host_join(struct ist_host *host, const char *path, struct ist_group *gro
 	err = answer(host->sock, &packet);
 	if (err)
 		goto bye;
-	err = check_welcome(&packet);
+	err = take_welcome(&packet, group, offer);
 	if (err)
 		goto close_memory;
 
 	host->memory = packet.fd[0];
-	group->size = welcome->size;
-	memcpy(group->name, welcome->name, IST_NAME_SIZE);
-	group->id = welcome->id;
-	group->incarnation = welcome->incarnation;
-	group->vectors = welcome->vectors;
-	group->max_peers = welcome->count;
-	offer->page_size = welcome->page_size;
-	offer->output_offset = welcome->offset;
-	offer->output_size = welcome->length;
-
 	err = ist_host_peers_init(&host->peers, host->sock, host->memory, group);
 	if (err)
 		goto close_memory;

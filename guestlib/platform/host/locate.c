@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SUFFIX ".sock"
 
@@ -17,6 +18,14 @@ int ist_host_instance(char out[IST_NAME_SIZE])
 		return -EACCES;
 	strcpy(out, instance);
 	return 0;
+}
+
+int ist_host_is_meant(void)
+{
+	const char *instance = getenv("ISTHMUS_INSTANCE");
+	const char *directory = getenv("ISTHMUS_RUNTIME_DIR");
+
+	return (instance && instance[0]) || (directory && directory[0]);
 }
 
 static int runtime_dir(char *out, size_t size)
@@ -101,5 +110,7 @@ int ist_host_socket_path(const char *name, char *out, size_t size)
 	length = strlen(out);
 	if ((size_t)snprintf(out + length, size - length, "/%s" SUFFIX, name) >= size - length)
 		return -ENAMETOOLONG;
+	if (access(out, F_OK))
+		return errno == ENOTDIR ? -ENOENT : -errno;
 	return 0;
 }

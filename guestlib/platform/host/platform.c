@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* platform.c: what the core asks of a process (core/platform.h). */
+/* platform.c: what the core asks of a process of a host (core/platform.h). */
 #include "host.h"
 #include "words.h"
 
@@ -34,9 +34,26 @@ static int go_live(struct ist_host *host, struct ist_group *group)
 	return 0;
 }
 
-int ist_platform_open(const char *name, struct ist_group *group)
+/* The roster must say what the broker said. Nobody else writes it. */
+static int check_roster(const struct ist_group *group, const struct ist_roster_head *offer)
 {
-	struct ist_host_offer offer;
+	struct ist_roster_head head;
+	int err = ist_roster_head(group->base, &head);
+
+	if (err)
+		return err;
+	return head.page_size == offer->page_size && head.total_size == offer->total_size &&
+			       head.output_offset == offer->output_offset &&
+			       head.output_size == offer->output_size &&
+			       head.max_peers == offer->max_peers &&
+			       head.vectors == offer->vectors && head.regions == offer->regions
+		       ? 0
+		       : -EPROTO;
+}
+
+static int host_open(const char *name, struct ist_group *group)
+{
+	struct ist_roster_head offer;
 	struct ist_host *host;
 	char path[PATH_MAX];
 	int err;
@@ -54,16 +71,21 @@ int ist_platform_open(const char *name, struct ist_group *group)
 	err = ist_host_bells_init(&host->bells, &host->peers.current->peer[group->id]);
 	if (err)
 		goto leave;
-	err = ist_host_map(group, host->memory, &offer);
+	/* Huge pages map whole. */
+	err = ist_process_map(group, &offer, host->memory,
+			      offer.page_size > IST_REGIONS_OFFSET ? offer.page_size
+								   : IST_REGIONS_OFFSET);
 	if (err)
 		goto bells_fini;
-	err = go_live(host, group);
+	err = check_roster(group, &offer);
+	if (!err)
+		err = go_live(host, group);
 	if (err)
 		goto unmap;
 	return 0;
 
 unmap:
-	ist_host_unmap(group);
+	ist_process_unmap(group);
 bells_fini:
 	ist_host_bells_fini(&host->bells);
 leave:
@@ -73,24 +95,21 @@ free_host:
 	return err;
 }
 
-void ist_platform_close(struct ist_group *group)
+static void host_close(struct ist_group *group)
 {
 	struct ist_host *host = group->platform;
 
-	ist_host_unmap(group);
+	ist_process_unmap(group);
 	ist_host_bells_fini(&host->bells);
 	ist_host_leave(host);
 	free(host);
 }
 
-int ist_platform_ring(struct ist_group *group, uint32_t peer, uint32_t incarnation, uint32_t vector)
+static int host_ring(struct ist_group *group, uint32_t peer, uint32_t incarnation, uint32_t vector)
 {
 	struct ist_host *host = group->platform;
-	int err;
+	int err = ist_host_peers_ring(&host->peers, peer, incarnation, vector);
 
-	if (peer >= group->max_peers)
-		return -EPIPE;
-	err = ist_host_peers_ring(&host->peers, peer, incarnation, vector);
 	if (err == -EPIPE) {
 		/* A newcomer, perhaps: nobody has taken the broker's word of it yet. */
 		ist_host_peers_drain(&host->peers);
@@ -99,31 +118,28 @@ int ist_platform_ring(struct ist_group *group, uint32_t peer, uint32_t incarnati
 	return err;
 }
 
-uint32_t ist_platform_count(struct ist_group *group, uint32_t vector)
+static uint32_t host_count(struct ist_group *group, uint32_t vector)
 {
 	struct ist_host *host = group->platform;
 
 	return ist_load32(&host->bells.count[vector]);
 }
 
-uint32_t ist_platform_count_all(struct ist_group *group)
+static uint32_t host_count_all(struct ist_group *group)
 {
 	struct ist_host *host = group->platform;
 
 	return ist_load32(&host->bells.total);
 }
 
-void ist_platform_wait(struct ist_group *group, uint32_t seen, uint64_t deadline)
+static void host_wait(struct ist_group *group, uint32_t seen, uint64_t deadline)
 {
 	ist_host_bells_wait(group->platform, seen, deadline);
 }
 
-void *ist_platform_alloc(size_t size)
-{
-	return calloc(1, size);
-}
-
-void ist_platform_free(void *memory)
-{
-	free(memory);
-}
+const struct ist_backend ist_host_backend = {.open = host_open,
+					     .close = host_close,
+					     .ring = host_ring,
+					     .count = host_count,
+					     .count_all = host_count_all,
+					     .wait = host_wait};

@@ -18,10 +18,25 @@
 
 static uint8_t *base;
 static uint64_t total, main_bytes;
-static uint32_t joining;
+static uint32_t joining, joining_client;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t rung = PTHREAD_COND_INITIALIZER;
 static uint32_t counts[MEM_PEERS][MEM_VECTORS];
+
+/*
+ * Which word whose client may hold. In the page that the core does not look at, so that a test that
+ * saves the group's memory saves this too.
+ */
+struct hold {
+	uint64_t offset; /* 0: free */
+	uint64_t owner;
+};
+#define HOLDS (IST_STATE_TABLE_SIZE / sizeof(struct hold))
+
+static struct hold *holds(void)
+{
+	return (struct hold *)(void *)(base + IST_STATE_TABLE_OFFSET);
+}
 
 static struct ist_peer *peer(uint32_t id)
 {
@@ -95,14 +110,58 @@ static void set_state(uint32_t id, uint32_t state, uint32_t incarnation)
 
 struct ist_group *mem_join(uint32_t id)
 {
-	struct ist_group *group = NULL;
-
 	snprintf(peer(id)->name, IST_NAME_SIZE, "peer%u", id);
 	set_state(id, IST_PEER_LIVE, IST_PEER_INCARNATION(peer(id)->word) + 1);
+	return mem_join_client(id, 0);
+}
+
+struct ist_group *mem_join_client(uint32_t id, uint32_t client)
+{
+	struct ist_group *group = NULL;
+
 	joining = id;
+	joining_client = client;
 	if (ist_group_open("test", &group))
 		abort();
 	return group;
+}
+
+void mem_die_client(const struct ist_group *group)
+{
+	uint64_t owner = ist_group_owner(group), expected;
+	struct hold *hold;
+	uint32_t i;
+
+	for (hold = holds(); hold < holds() + HOLDS; hold++) {
+		if (!hold->offset || hold->owner != owner)
+			continue;
+		expected = owner;
+		__atomic_compare_exchange_n((uint64_t *)(void *)(base + hold->offset), &expected,
+					    owner | IST_OWNER_DIED, 0, __ATOMIC_ACQ_REL,
+					    __ATOMIC_RELAXED);
+		hold->offset = 0;
+	}
+	for (i = 0; i < MEM_PEERS; i++)
+		ring(i, IST_VECTOR_ROSTER);
+}
+
+unsigned mem_holds(void)
+{
+	unsigned count = 0;
+	const struct hold *hold;
+
+	for (hold = holds(); hold < holds() + HOLDS; hold++)
+		count += hold->offset != 0;
+	return count;
+}
+
+void mem_lose(struct ist_group *group)
+{
+	__atomic_store_n(&group->gone, 1, __ATOMIC_RELEASE);
+	if (mmap(base, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		abort();
+	ring(group->id, IST_VECTOR_ROSTER); /* a waiter wakes and sees */
 }
 
 void mem_die(uint32_t id)
@@ -156,6 +215,7 @@ int ist_platform_open(const char *name, struct ist_group *group)
 	group->incarnation = IST_PEER_INCARNATION(peer(joining)->word);
 	group->vectors = MEM_VECTORS;
 	group->max_peers = MEM_PEERS;
+	group->client = joining_client;
 	group->regions = 2;
 	group->region[0] = (struct ist_group_region){"main", MAIN_OFFSET, main_bytes,
 						     IST_RIGHT_WRITE, IST_COHERENCE_HARDWARE};
@@ -167,6 +227,26 @@ int ist_platform_open(const char *name, struct ist_group *group)
 void ist_platform_close(struct ist_group *group)
 {
 	(void)group;
+}
+
+int ist_platform_hold(struct ist_group *group, uint64_t offset, int on)
+{
+	uint64_t owner = ist_group_owner(group);
+	struct hold *hold = holds();
+	int error = 0;
+
+	if (!group->client)
+		return 0;
+	pthread_mutex_lock(&lock);
+	while (hold < holds() + HOLDS &&
+	       (on ? hold->offset != 0 : hold->offset != offset || hold->owner != owner))
+		hold++;
+	if (hold == holds() + HOLDS)
+		error = -ENOSPC;
+	else
+		*hold = (struct hold){on ? offset : 0, owner};
+	pthread_mutex_unlock(&lock);
+	return error;
 }
 
 int ist_platform_ring(struct ist_group *group, uint32_t id, uint32_t incarnation, uint32_t vector)

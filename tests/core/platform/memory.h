@@ -18,6 +18,17 @@ void mem_destroy(void);
 
 /* Makes peer `id` live, with a new incarnation, and opens the group as that peer. */
 struct ist_group *mem_join(uint32_t id);
+/*
+ * Opens the group as one more client of a peer that is live, as a process of a Linux guest is. What
+ * its guest's kernel does when it dies: the peer lives on.
+ */
+struct ist_group *mem_join_client(uint32_t id, uint32_t client);
+void mem_die_client(const struct ist_group *group);
+/* Words that clients have declared they may hold. */
+unsigned mem_holds(void);
+/* What a platform does that has lost the group. */
+void mem_lose(struct ist_group *group);
+
 /* What the broker does when a peer dies or leaves. The group handle of the peer stays usable, as
  * the memory of a dead process is not: do not use it but to free it with mem_forget(). */
 void mem_die(uint32_t id);

@@ -48,6 +48,7 @@ int ist_print(const char *format, ...)
 	return length;
 }
 
+/* In a guest there are exits, but its kernel cannot count them. */
 int ist_exits(uint32_t *out)
 {
 	(void)out;
