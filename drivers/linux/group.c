@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* group.c: reads the roster out of shared memory, each word once. */
+#include <linux/slab.h>
+
+#include "isthmus.h"
+
+#define PEER_TRIES 4 /* a peer's fields change on joining alone: who finds more sees garbage */
+
+static struct ist_roster *header_of(struct isthmus *isthmus)
+{
+	return isthmus->memory + IST_ROSTER_OFFSET;
+}
+
+static struct ist_peer *peer_of(struct isthmus *isthmus, u32 id)
+{
+	return (struct ist_peer *)(isthmus->memory + IST_PEER_TABLE_OFFSET) + id;
+}
+
+/* Checks the roster and this device's place in it; one line says what is wrong. */
+int isthmus_group_read(struct isthmus *isthmus, u64 memory_size)
+{
+	struct device *dev = &isthmus->pdev->dev;
+	struct isthmus_tables *tables;
+	char why[ISTHMUS_WHY_SIZE];
+	u64 word = 0;
+	int error;
+
+	tables = kmalloc(sizeof(*tables), GFP_KERNEL);
+	if (!tables)
+		return -ENOMEM;
+	memcpy(&tables->header, header_of(isthmus), sizeof(tables->header));
+	memcpy(tables->region, isthmus->memory + IST_REGION_TABLE_OFFSET, sizeof(tables->region));
+	barrier(); /* the copies are what is checked and used, not the memory again */
+	error = isthmus_roster_check(tables, memory_size, &isthmus->roster, why);
+	kfree(tables);
+	if (!error) {
+		if (isthmus->id < isthmus->roster.max_peers)
+			word = isthmus_group_word(isthmus, isthmus->id);
+		error = isthmus_roster_self(&isthmus->roster, isthmus->id, word, why);
+		isthmus->incarnation = IST_PEER_INCARNATION(word);
+	}
+	if (error)
+		dev_err(dev, "not bound: %s\n", why);
+	return error ? -ENODEV : 0; /* with any other error the driver core says so once more */
+}
+
+u64 isthmus_group_changes(struct isthmus *isthmus)
+{
+	/* Pairs with the broker's release after it changed the tables. */
+	return smp_load_acquire(&header_of(isthmus)->changes);
+}
+
+u64 isthmus_group_word(struct isthmus *isthmus, u32 id)
+{
+	/* Pairs with the broker's release after it wrote the peer's fields. */
+	return smp_load_acquire(&peer_of(isthmus, id)->word);
+}
+
+/* A consistent copy of a peer's fields; false: they do not hold still, the broker is at it. */
+bool isthmus_group_peer(struct isthmus *isthmus, u32 id, struct ist_peer *out)
+{
+	struct ist_peer *peer = peer_of(isthmus, id);
+	u64 *from = (u64 *)peer->name, *to = (u64 *)out->name;
+
+	for (int i = 0; i < PEER_TRIES; i++) {
+		out->word = isthmus_group_word(isthmus, id);
+		for (unsigned int j = 0; j < IST_NAME_SIZE / sizeof(u64); j++)
+			to[j] = READ_ONCE(from[j]);
+		out->vectors = READ_ONCE(peer->vectors);
+		out->kind = READ_ONCE(peer->kind);
+		smp_rmb(); /* pairs with the broker's exchange of `word` before it writes fields */
+		if (READ_ONCE(peer->word) != out->word)
+			continue;
+		if (!isthmus_name_ok(out->name))
+			strscpy(out->name, "?", sizeof(out->name));
+		return true;
+	}
+	return false;
+}
