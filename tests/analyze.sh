@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 BUILD=${BUILD:-build}
 ONLY=${ONLY:-}
-"${MAKE:-make}" --no-print-directory -s BUILD="$BUILD" "$BUILD/include/.made" || exit 1
+"${MAKE:-make}" --no-print-directory -s BUILD="$BUILD" "$BUILD"/{include/.made,generated/dsdt.inc} || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 bad=0
@@ -52,7 +52,7 @@ done
 echo "  CPPCHECK"
 cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	--suppress=missingIncludeSystem --suppress=unusedStructMember --suppress=checkersReport \
-	-D__x86_64__ -D_GNU_SOURCE -I"$BUILD/include/ivshmem" -I"$BUILD/include/abi" -I"$BUILD/include/coherence" \
+	-D__x86_64__ -D_GNU_SOURCE -I"$BUILD/include/ivshmem" -I"$BUILD/include/abi" -I"$BUILD/generated" -I"$BUILD/include/coherence" \
 	-Iguestlib/include -Iguestlib/core "${sources[@]}" || bad=1
 [ $bad = 0 ] && echo "analyze: nothing found in ${#sources[@]} files"
 exit $bad

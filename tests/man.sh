@@ -41,7 +41,7 @@ compile() { # source
 			-I"$BUILD/include/abi" -c -o "$work/program.o" "$1"
 }
 
-for page in docs/man/*.[135]; do
+for page in docs/man/*.[1345]; do
 	if command -v mandoc >/dev/null; then
 		mandoc -T lint -W warning "$page" >"$work/log" 2>&1
 		result $? "$page is sound" "$work/log"
@@ -69,12 +69,12 @@ result $? "every function is in libisthmus.map" "$work/log"
 # No page refers to one of ours that is not there.
 {
 	cat "$work/manual"
-	for page in docs/man/*.[135]; do
+	for page in docs/man/*.[1345]; do
 		page=${page##*/}
 		echo "${page%.?}"
 	done
 } | sort -u >"$work/known"
-sed -n 's/^\.Xr \(ist[^ ]*\) [135].*/\1/p' docs/man/*.[135] | sort -u | comm -23 - "$work/known" >"$work/log"
+sed -n 's/^\.Xr \(ist[^ ]*\) [1345].*/\1/p' docs/man/*.[1345] | sort -u | comm -23 - "$work/known" >"$work/log"
 [ ! -s "$work/log" ]
 result $? "no reference leads nowhere" "$work/log"
 

@@ -16,7 +16,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 BUILD=${BUILD:-build}
-KINDS=${KINDS:-unit core fault vm fuzz model static sanitizers}
+KINDS=${KINDS:-unit core fault vm linux fuzz model static sanitizers}
 ONLY=${ONLY:-}
 SANITIZER=${SANITIZER:-}
 MAKE=${MAKE:-make}
@@ -183,6 +183,9 @@ kind_fault() { kind_programs fault 600; }
 kind_vm() { scripts vm 600; }
 kind_model() { scripts model 600; }
 
+# Linux guests: one run of the test bed, which reports each of its scenarios.
+kind_linux() { ! wanted linux/bed || run linux/bed 900 tests/linux/run.py; }
+
 # Every input that a fuzzer once found worth keeping, again, under ASan and UBSan.
 kind_fuzz() {
 	local source name any=
@@ -215,7 +218,7 @@ kind_fuzz() {
 
 kind_static() {
 	local f
-	for f in headers.sh abi_doc.py man.sh; do
+	for f in headers.sh abi_doc.py man.sh modules.sh; do
 		[ -e "tests/$f" ] || continue
 		wanted "static/${f%.*}" && run "static/${f%.*}" 300 "tests/$f"
 	done

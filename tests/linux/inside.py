@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""inside.py: runs a job (a folder with job.json in it) where KVM runs Linux guests. See run.py."""
+import fnmatch
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+
+import machines  # noqa: E402
+from bed import Bed  # noqa: E402
+from machines import Failed  # noqa: E402
+
+MODULES = ("boot", "sharing", "driver", "death", "hostile", "memory", "logs")
+
+
+class TimeLimit(Failed):
+    """A scenario took longer than it may."""
+
+
+def alarm(*_):
+    raise TimeLimit("out of time")
+
+
+def load_scenarios():
+    found = []
+    for name in MODULES:
+        module = importlib.import_module(f"scenarios.{name}")
+        found += [(f"{name}: {text}", limit, function) for text, limit, function in module.SCENARIOS]
+    return found
+
+
+def run_one(bed, limit, function):
+    """None, or what was wrong."""
+    signal.alarm(int(limit * machines.patience))
+    try:
+        note = function(bed)
+        signal.alarm(0)
+        return None, note
+    except Failed as failure:
+        return str(failure), None
+    except Exception:  # a scenario that is wrong itself must not end the others
+        return traceback.format_exc(), None
+    finally:
+        signal.alarm(0)
+
+
+def diagnose(lines):
+    for line in lines:
+        print(f"# {line}")
+
+
+def run_tests(bed, only):
+    scenarios = [s for s in load_scenarios() if fnmatch.fnmatch(s[0], f"*{only}*")]
+    print(f"1..{len(scenarios)}")
+    bad = 0
+    for number, (name, limit, function) in enumerate(scenarios, 1):
+        since = time.monotonic()
+        bed.begin()
+        wrong, note = run_one(bed, limit, function)
+        took = f"{time.monotonic() - since:.1f} s"
+        if wrong is None and note is not None and note.startswith("skip "):
+            print(f"ok {number} - {name} # SKIP {note[5:]}")
+            continue
+        if wrong is not None:
+            bad += 1
+            diagnose(wrong.splitlines())
+            diagnose(bed.report())
+        elif note:
+            diagnose([note])
+        print(f"{'ok' if wrong is None else 'not ok'} {number} - {name} ({took})")
+        bed.finish()
+    return bad
+
+
+def prompt(bed):
+    """For --keep: GUEST COMMAND runs it in the guest; ! COMMAND runs it here."""
+    print("# guests:", *(name for name, guest in bed.guests.items() if guest.alive()))
+    print("# GUEST COMMAND, ! COMMAND for this level, log GUEST, or end")
+    for line in sys.stdin:
+        name, _, command = line.strip().partition(" ")
+        try:
+            if name == "end":
+                return
+            if name == "!":
+                os.system(command)
+            elif name == "log":
+                print("\n".join(bed.guest(command).report()))
+            elif name in bed.guests:
+                print("\n".join(bed.guest(name).run(command, 60, None)))
+            elif name:
+                print(f"no guest {name}")
+        except Failed as failure:
+            print(failure)
+
+
+def main():
+    with open(os.path.join(sys.argv[1], "job.json")) as text:
+        job = json.load(text)
+    signal.signal(signal.SIGALRM, alarm)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    machines.patience = job["patience"]
+    bed = Bed(job)
+    status = 1
+    try:
+        if job["job"] == "tests":
+            status = 1 if run_tests(bed, job["only"]) else 0
+            if job["keep"]:
+                prompt(bed)
+        else:
+            sys.path.insert(0, os.path.join(job["tree"], "bench"))
+            name = {"boot": "boot", "demo": "demo_linux"}[job["job"]]
+            status = importlib.import_module(name).run(bed)
+    finally:
+        bed.end()
+    print(f"status {status}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""sharing.py: Linux guests share a group: with each other, with app VMs and host processes."""
+import time
+
+from machines import check
+from scenarios import suite
+
+SCENARIOS, scenario = suite()
+LAPS = 300
+
+
+def ring(bed, members, laps=LAPS, group="main", prefix="ring", timeout=90):
+    """A token goes round; `members` start a member each, given the arguments of app_ring."""
+    jobs = [start(f"{i} {len(members)} {laps} {group} {prefix}") for i, start in enumerate(members)]
+    for job in jobs:
+        lines = job.wait(timeout)
+        check(any("ring ok" in line for line in lines), f"{job}: {lines}")
+
+
+def in_guest(guest, prefix=""):
+    return lambda args: guest.spawn(f"{prefix}ring {args}")
+
+
+class OnHost:
+    """A process of this level, or an app VM, with the face of a Job."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def __str__(self):
+        return self.process.name
+
+    def wait(self, timeout):
+        status = self.process.status(timeout)
+        check(status == 0, f"{self}: status {status}: {self.process.out.lines} {self.process.err.lines}")
+        return self.process.out.lines
+
+
+def host(bed):
+    program = f"{bed.job['build']}/tests/linux/ring"
+    return lambda args: OnHost(bed.process("host", [program, *args.split()], {"ISTHMUS_INSTANCE": "host"}))
+
+
+def app(bed):
+    def start(args):
+        check(args.split() == ["1", "3", "100", "main", "trio"], "its arguments are in the configuration")
+        return OnHost(bed.process("bare", [bed.job["isthmus"], "run", bed.config, "bare"]))
+    return start
+
+
+@scenario("two Linux guests pass messages by channels", 150)
+def pair(bed):
+    a, c = bed.boot("ping", "pong")
+    ring(bed, [in_guest(a), in_guest(c)])
+
+
+@scenario("v1 guest and v2 guest")
+def personalities(bed):
+    a, b = bed.boot("ping", "b")
+    for guest, personality in ((a, "1"), (b, "2")):
+        told = bed.info(guest)[0]["personality"]
+        check(told == personality, f"{guest.name} has personality {told}")
+    ring(bed, [in_guest(a), in_guest(b)])
+
+
+@scenario("Linux guest, app VM and host process in one group", 120)
+def trio(bed):
+    ring(bed, [in_guest(bed.guest("ping")), app(bed), host(bed)], 100, "main", "trio")
+
+
+@scenario("two groups in one guest, both at once", 120)
+def two_groups(bed):
+    b, d = bed.boot("b", "d")
+    sides = [in_guest(guest)(f"{i} 2 {LAPS} side left") for i, guest in enumerate((b, d))]
+    ring(bed, [in_guest(b), in_guest(d)], prefix="right")
+    for job in sides:
+        job.wait(60)
+
+
+@scenario("8 guests in one group", 300)
+def eight(bed):
+    guests = bed.boot("ping", "b", "pong", "d", "quad", "f", "g", "h")
+    peers = bed.info(guests[0])[1]
+    live = [name for name, peer in peers.items() if peer["state"] == "2"]
+    check(len(live) == 8, f"live peers: {live}")
+    ring(bed, [in_guest(guest) for guest in guests], 20, "main", "eight", 180)
+
+
+@scenario("4-vCPU guest, a process on each vCPU", 120)
+def four_processes(bed):
+    quad, a = bed.boot("quad", "ping")
+    members = [in_guest(quad, f"taskset {1 << cpu:x} ") for cpu in range(4)]
+    ring(bed, [in_guest(a), *members], 50, "main", "cores")
+
+
+# ---- Exits --------------------------------------------------------------------------------------
+
+SECONDS = 6
+
+
+def exits_while(bed, guests, seconds=SECONDS):
+    before = [bed.kvm_count(guest) for guest in guests]
+    check(min(before) > 0, "KVM's counts are not to be read")
+    time.sleep(seconds)
+    return sum(bed.kvm_count(guest) for guest in guests) - sum(before)
+
+
+@scenario("zero VM exits a message in the steady state (timer ticks told apart)", 180)
+def exits(bed):
+    """A spinning program has the same ticks as one that plays: what is more is the messages'."""
+    guests = bed.boot("ping", "pong")
+    spins = [guest.spawn("while :; do :; done") for guest in guests]
+    time.sleep(1)
+    idle = exits_while(bed, guests)
+    for spin in spins:
+        spin.kill()
+        spin.wait(10, None)
+    jobs = [guest.spawn(f"pingpong {role} rounds=1000000 cases=million")
+            for guest, role in zip(guests, ("ping", "pong"))]
+    jobs[0].expect(r"joined group main", 30)
+    time.sleep(6)  # channels open, bracket run
+    start = len(jobs[0].out.lines)
+    playing = exits_while(bed, guests)
+    match = jobs[0].expect(r"run case=million unit=ns n=(\d+) min=\S+ p50=([0-9.]+)", 90, start)
+    messages = SECONDS * 2e9 / float(match[2])
+    check(messages > 10 * idle, f"only {messages:.0f} messages to count over")
+    more = (playing - idle) / messages
+    check(more < 0.01, f"{playing} exits while {messages:.0f} messages went, {idle} in the same time without")
+    return (f"{messages:.0f} messages in {SECONDS} s, {playing} exits with their ticks; spinning in the same time: "
+            f"{idle}: {max(more, 0):.5f} a message")
+
+
+# ---- Doorbells ----------------------------------------------------------------------------------
+
+def bells(bed, left, right, count, run):
+    ids = [bed.info(guest)[0]["id"] for guest in (left, right)]
+    jobs = [guest.spawn(f"guest_bells {bed.device(guest)} {other} {count} {run}")
+            for guest, other in zip((left, right), reversed(ids))]
+    return "; ".join(job.wait(170)[-1] for job in jobs)
+
+
+@scenario("100,000 doorbells each way on every vector, masked and sleeping: none lost, v1", 200)
+def doorbells_v1(bed):
+    return bells(bed, *bed.boot("ping", "pong"), 100000, 1)
+
+
+@scenario("doorbells the same between v2 and v1", 200)
+def doorbells_v2(bed):
+    return bells(bed, *bed.boot("b", "ping"), 20000, 2)
