@@ -345,10 +345,18 @@ install-driver:
 	$(Q)sed 's|@VERSION@|$(VERSION)|g' drivers/linux/dkms.conf.in > $(DESTDIR)$(PREFIX)/src/isthmus-$(VERSION)/dkms.conf
 	$(Q)install -m 644 drivers/linux/60-isthmus.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/
 
-#: make loc            lines of code by folder
+#: make loc            lines by folder: of code (neither blank nor comment), and all
 loc:
-	@for d in ivshmem coherence guestlib hv drivers bench tests; do \
-		printf '%-10s %6d\n' $$d $$(git ls-files $$d | grep -E '\.(c|h|S)$$' | xargs -r cat | wc -l); done
+	@printf '%-10s %6s %6s\n' folder code all; for d in ivshmem coherence guestlib hv drivers bench tests; do \
+		git ls-files -co --exclude-standard $$d | grep -E '\.(c|h|S)$$' | xargs -r cat | awk -v d=$$d '\
+		{ all++; line = $$0; \
+		  while (in_comment || match(line, /\/\*/)) { \
+			if (!in_comment) { before = before substr(line, 1, RSTART - 1); line = substr(line, RSTART + 2) } \
+			in_comment = !match(line, /\*\//); \
+			if (in_comment) { line = ""; break } \
+			line = substr(line, RSTART + 2) } \
+		  line = before line; before = ""; sub(/\/\/.*/, "", line); if (line ~ /[^ \t]/) code++ } \
+		END { printf "%-10s %6d %6d\n", d, code, all }'; done
 
 #: make clean          remove $(BUILD)
 clean:

@@ -182,6 +182,25 @@ static int start_64(struct vmm_vm *vm, const struct vmm_linux *kernel, const uin
 	return vmm_vcpu_set_entry(&vm->vcpu[0], &entry, error);
 }
 
+/*
+ * Where a PC's reset goes. Linux on reduced hardware leaves the reset register to EFI; where there
+ * is none, it jumps here in real mode.
+ */
+static void write_reset(uint8_t *ram)
+{
+	static const uint8_t code[] = {
+		0xba,
+		VMM_PORT_RESET & 0xff,
+		VMM_PORT_RESET >> 8, /* mov dx, port */
+		0xb0,
+		VMM_RESET_VALUE, /* mov al, value */
+		0xee,
+		0xf4, /* out dx, al; hlt */
+	};
+
+	memcpy(ram + VMM_LINUX_RESET, code, sizeof(code));
+}
+
 int vmm_linux_load(struct vmm_vm *vm, struct vmm_error *error)
 {
 	struct vmm_linux kernel;
@@ -196,9 +215,11 @@ int vmm_linux_load(struct vmm_vm *vm, struct vmm_error *error)
 	if (result == 0)
 		result = write_cmdline(vm, &kernel, error);
 	if (result == 0 &&
-	    vmm_acpi_build(vm->memory.ram + VMM_LINUX_ACPI, VMM_LINUX_IMAGE - VMM_LINUX_ACPI,
+	    vmm_acpi_build(vm->memory.ram + VMM_LINUX_ACPI, VMM_LINUX_RESET - VMM_LINUX_ACPI,
 			   VMM_LINUX_ACPI, vm->vcpus) != 0)
 		result = vmm_fail(error, ENOSPC, "ACPI tables do not fit");
+	if (result == 0)
+		write_reset(vm->memory.ram);
 	if (result == 0)
 		result = kernel.pvh ? start_pvh(vm, &kernel, error)
 				    : start_64(vm, &kernel, file.head, error);

@@ -18,6 +18,7 @@
 #define VMM_LINUX_CMDLINE_SIZE 0x10000ull
 #define VMM_LINUX_HOLE 0xa0000ull
 #define VMM_LINUX_ACPI 0xe0000ull
+#define VMM_LINUX_RESET 0xffff0ull /* F000:FFF0, where a PC resets to */
 #define VMM_LINUX_IMAGE 0x100000ull
 
 /* A kernel, as its image asks to be loaded and started. */
