@@ -184,7 +184,7 @@ kind_vm() { scripts vm 600; }
 kind_model() { scripts model 600; }
 
 # Linux guests: one run of the test bed, which reports each of its scenarios.
-kind_linux() { ! wanted linux/bed || run linux/bed 900 tests/linux/run.py; }
+kind_linux() { ! wanted linux/bed || run linux/bed 900 tests/linux/run.py --quick; }
 
 # Every input that a fuzzer once found worth keeping, again, under ASan and UBSan.
 kind_fuzz() {

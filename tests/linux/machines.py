@@ -12,6 +12,10 @@ import time
 patience = 1.0
 
 
+# A line that says that the first level lives.
+BEAT = "beat"
+
+
 class Failed(Exception):
     """What a scenario found wrong."""
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """run.py: the test bed for Linux guests: prepares what is booted, finds a machine, runs the job in it.
 
-  tests/linux/run.py [--only GLOB] [--keep] [--level direct|nested] [--job tests|boot|demo]
+  tests/linux/run.py [--only GLOB] [--quick] [--keep] [--level direct|nested] [--job tests|boot|demo]
 
 Prints TAP (the jobs boot and demo: their figures); exit status 77 with the reason when it cannot run
 here. The machine is this one where its KVM runs Linux guests, else the first level: QEMU's emulation
@@ -86,40 +86,54 @@ def first_level(known, folder):
             "-numa", "node,nodeid=0,memdev=n0,cpus=0-1", "-numa", "node,nodeid=1,memdev=n1",
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", known.bzimage, "-initrd", known.first(INSIDE),
-            "-append", f"console=ttyS0 quiet panic=-1 mitigations=off job={folder}",
+            "-append", f"console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable job={folder}",
             "-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap",
             "-virtfs", f"local,path={folder},mount_tag=job,security_model=none",
             "-serial", f"file:{folder}/first-level.log", "-serial", "stdio"]
 
 
-CRASHES = 3 # of the first level, in one run
+class Watchdog:
+    """Calls `act` when alive() has not been called for so long."""
+
+    def __init__(self, seconds, act):
+        self.seconds, self.act = seconds, act
+        self.timer = None
+        self.alive()
+
+    def cancel(self):
+        self.timer.cancel()
+
+    def alive(self):
+        if self.timer:
+            self.timer.cancel()
+        self.timer = threading.Timer(self.seconds, self.act)
+        self.timer.daemon = True
+        self.timer.start()
 
 
-def crashed(folder):
-    """The line in which the first level's kernel says that it crashed, or None."""
-    with open(f"{folder}/first-level.log", errors="replace") as log:
-        found = [line for line in log if "Kernel panic" in line or "Oops" in line]
-    return found[-1].strip() if found else None
+CRASHES = 4 # of the first level, in one run
+STALL = 60  # seconds without a sign of life from it, on an idle machine
 
 
 def run_nested(known, folder, limit, keep):
-    """Emulation of nested paging is rarely used and has its faults: where the first level's own
-    kernel crashes, the scenarios go on in a new one, from the one that ran. Not twice in the same."""
-    last = None
+    """Emulation of nested paging is rarely used and has its faults: where the first level itself
+    crashes or stands still, the scenarios go on in a new one, from the one that ran. Not a third
+    time in the same."""
+    reached = []
     for _ in range(CRASHES):
         ended, done = run_level(known, folder, limit, keep)
-        done = max(done, last or 0)
         if ended is not None:
             return ended
-        line = crashed(folder)
-        if line is None or done == last:
+        reached.append(max([done, *reached]))
+        if reached.count(reached[-1]) == 3:
             break
-        last = done
-        say(f"# the first level crashed, not what is tested: {line}; going on in a new one")
+        with open(f"{folder}/first-level.log", errors="replace") as log:
+            panic = [line.strip() for line in log if "Kernel panic" in line]
+        say(f"# the first level {panic[-1] if panic else 'stood still'}: going on in a new one")
         with open(f"{folder}/job.json") as text:
             job = json.load(text)
         with open(f"{folder}/job.json", "w") as out:
-            json.dump(dict(job, done=done), out)
+            json.dump(dict(job, done=reached[-1]), out)
     with open(f"{folder}/first-level.log", errors="replace") as log:
         for line in log.read().splitlines()[-60:]:
             say(f"# first level: {line}")
@@ -133,12 +147,14 @@ def run_level(known, folder, limit, keep):
                              stderr=subprocess.DEVNULL, # what TCG lacks of this processor
                              stdin=None if keep else subprocess.DEVNULL)
     timer = threading.Timer(limit, level.kill)
+    stall = Watchdog(STALL * machines.patience, level.kill)
     try:
         if not keep:
             timer.start()
-        return relay(level.stdout)
+        return relay(level.stdout, stall.alive)
     finally:
         timer.cancel()
+        stall.cancel()
         level.kill()
         level.wait()
         shutil.copy(f"{folder}/first-level.log", known.folder)
@@ -160,18 +176,19 @@ def run_direct(folder, limit, keep):
     return 1 if ended is None else ended
 
 
-def relay(stream):
+def relay(stream, alive=lambda: None):
     """Passes on what the job says. Its last line is its status, for this script; None: there was none.
     And the number of the last scenario that has been reported."""
     status, done = None, 0
     for line in iter(stream.readline, b""):
         text = line.decode(errors="replace").rstrip("\r\n")
+        alive()
         report = re.match(r"(?:not )?ok (\d+)", text)
         if report:
             done = int(report.group(1))
         if text.startswith("status "):
             status = int(text.split()[1])
-        else:
+        elif text != machines.BEAT:
             say(text)
     return status, done
 
@@ -180,6 +197,7 @@ def main():
     parser = argparse.ArgumentParser(description="Runs Linux guests under isthmus-vm.")
     parser.add_argument("--only", default="", help="scenarios whose name has this in it (a glob)")
     parser.add_argument("--keep", action="store_true", help="do not end: take commands for the guests")
+    parser.add_argument("--quick", action="store_true", help="leave out what takes long")
     parser.add_argument("--level", choices=("direct", "nested"), help="default: tried")
     parser.add_argument("--job", choices=tuple(LIMIT), default="tests")
     options = parser.parse_args()
@@ -192,7 +210,8 @@ def main():
         return 77
     direct = options.level == "direct" or (not options.level and runs_linux_here(job))
     patience = max(1.5, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
-    job.update(only=options.only, keep=options.keep, job=options.job, direct=direct, patience=patience,
+    machines.patience = patience
+    job.update(only=options.only, keep=options.keep, quick=options.quick, job=options.job, direct=direct, patience=patience,
                done=0)
     limit = LIMIT[options.job] * patience
     with tempfile.TemporaryDirectory(prefix="ist-linux.") as folder:

@@ -4,12 +4,13 @@ reader, or "skip REASON"), or raises Failed."""
 
 
 def suite():
-    """A module's list of scenarios, and the decorator that adds to it: scenario(text, limit in s)."""
+    """A module's list of scenarios, and the decorator that adds to it: scenario(text, limit in s, why
+    `make check` leaves it to `make linux-test`)."""
     found = []
 
-    def scenario(text, limit=60):
+    def scenario(text, limit=60, later=None):
         def add(function):
-            found.append((text, limit, function))
+            found.append((text, limit, later, function))
             return function
         return add
 

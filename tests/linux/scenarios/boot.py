@@ -112,6 +112,7 @@ def attach(bed):
         console = bed.launch("console", [bed.job["isthmus"], "console", "--runtime-dir", runtime, "lone"])
         console.count = 10 * number
         console.err.expect("connected to lone", 20)
+        console.wait_up(20)  # among what came before
         check(console.run("echo $((6 * 7))") == ["42"], "no answer")
         console.popen.stdin.write(b"\x1d")
         console.popen.stdin.flush()
