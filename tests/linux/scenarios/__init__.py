@@ -3,6 +3,10 @@
 reader, or "skip REASON"), or raises Failed."""
 
 
+SMP = "guests of several processors often fall over in QEMU's emulation of SVM"
+LONG = "takes minutes in the emulated machine"
+
+
 def suite():
     """A module's list of scenarios, and the decorator that adds to it: scenario(text, limit in s, why
     `make check` leaves it to `make linux-test`)."""

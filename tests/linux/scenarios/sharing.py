@@ -3,7 +3,7 @@
 import time
 
 from machines import check
-from scenarios import suite
+from scenarios import LONG, SMP, suite
 
 SCENARIOS, scenario = suite()
 LAPS = 300
@@ -77,7 +77,7 @@ def two_groups(bed):
         job.wait(60)
 
 
-@scenario("8 guests in one group", 300)
+@scenario("8 guests in one group", 300, LONG)
 def eight(bed):
     guests = bed.boot("ping", "b", "pong", "d", "quad", "f", "g", "h")
     peers = bed.info(guests[0])[1]
@@ -86,7 +86,7 @@ def eight(bed):
     ring(bed, [in_guest(guest) for guest in guests], 20, "main", "eight", 180)
 
 
-@scenario("4-vCPU guest, a process on each vCPU", 120)
+@scenario("4-vCPU guest, a process on each vCPU", 120, SMP)
 def four_processes(bed):
     quad, a = bed.boot("quad", "ping")
     members = [in_guest(quad, f"taskset {1 << cpu:x} ") for cpu in range(4)]
