@@ -5,7 +5,7 @@ import os
 import re
 
 from machines import CMDLINE, check
-from scenarios import SMP, suite
+from scenarios import NEW, SMP, suite
 
 SCENARIOS, scenario = suite()
 
@@ -100,7 +100,7 @@ instances:
 """
 
 
-@scenario("isthmus up starts a guest; isthmus console attaches, leaves, and attaches again", 120)
+@scenario("isthmus up starts a guest; isthmus console attaches, leaves, and attaches again", 120, later=NEW)
 def attach(bed):
     path = os.path.join(bed.work, "lone.yaml")
     with open(path, "w") as out:

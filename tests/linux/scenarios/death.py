@@ -4,7 +4,7 @@ import os
 import time
 
 from machines import check
-from scenarios import suite
+from scenarios import NEW, suite
 
 SCENARIOS, scenario = suite()
 
@@ -17,7 +17,7 @@ def exchange(bed, source, sink):
     return jobs
 
 
-@scenario("kill -9 of a process that holds channel ends: the peer hears of it, the next goes on", 150)
+@scenario("kill -9 of a process that holds channel ends: the peer hears of it, the next goes on", 150, later=NEW)
 def process(bed):
     a, c = bed.boot("ping", "pong")
     sink, source = exchange(bed, a, c)
@@ -38,7 +38,7 @@ def process(bed):
     return " | ".join(line for line in sink.out.lines + source.out.lines if "gone" in line)
 
 
-@scenario("SIGKILL of a virtual machine: the peers hear of it, the next of that name goes on", 200)
+@scenario("SIGKILL of a virtual machine: the peers hear of it, the next of that name goes on", 200, later=NEW)
 def machine(bed):
     a, f = bed.boot("ping", "f")
     sink, _ = exchange(bed, f, a)[0], None
@@ -56,7 +56,7 @@ def machine(bed):
     return f"heard of it {(int(gone[1]) - killed) / 1e6:.0f} ms after (this bed's time)"
 
 
-@scenario("a guest that resets in the middle of everything", 150)
+@scenario("a guest that resets in the middle of everything", 150, later=NEW)
 def resets(bed):
     a, f = bed.boot("ping", "f")
     sink = exchange(bed, f, a)[0]
@@ -69,7 +69,7 @@ def resets(bed):
     sink.expect("^back ", 60)
 
 
-@scenario("a guest that powers off leaves in good order: nothing of it stays", 90)
+@scenario("a guest that powers off leaves in good order: nothing of it stays", 90, later=NEW)
 def powers_off(bed):
     a, f = bed.boot("ping", "f")
     pid = f.pid

@@ -9,7 +9,7 @@ import time
 import machines
 from bed import MEMORY
 from machines import check
-from scenarios import suite
+from scenarios import NEW, suite
 from scenarios.sharing import in_guest
 
 SCENARIOS, scenario = suite()
@@ -87,7 +87,7 @@ def images(bed):
     return "\n# ".join(said)
 
 
-@scenario("an initrd of noise: the kernel goes its way, the machine ends or reboots with it", 120)
+@scenario("an initrd of noise: the kernel goes its way, the machine ends or reboots with it", 120, later=NEW)
 def noise(bed):
     path = os.path.join(bed.work, "noise")
     with open(path, "wb") as out:
@@ -132,7 +132,7 @@ ROSTERS = [
 ]
 
 
-@scenario("devices whose rosters are garbage, or of another version: a clear line each, none is bound", 150)
+@scenario("devices whose rosters are garbage, or of another version: a clear line each, none is bound", 150, later=NEW)
 def rosters(bed):
     more = []
     for i, (_, content) in enumerate(ROSTERS):
@@ -207,11 +207,11 @@ def fuzz(bed, name, seed):
     return f"{count} messages between the peers meanwhile; {told}"
 
 
-@scenario("a guest that writes everywhere at random disturbs nobody, v1", 240)
+@scenario("a guest that writes everywhere at random disturbs nobody, v1", 240, later=NEW)
 def fuzz_v1(bed):
     return fuzz(bed, "h", 10)
 
 
-@scenario("a guest that writes everywhere at random disturbs nobody, v2", 240)
+@scenario("a guest that writes everywhere at random disturbs nobody, v2", 240, later=NEW)
 def fuzz_v2(bed):
     return fuzz(bed, "g", 20)

@@ -4,7 +4,7 @@ import os
 import re
 
 from machines import CMDLINE, check
-from scenarios import suite
+from scenarios import NEW, suite
 from scenarios.sharing import in_guest, ring
 
 SCENARIOS, scenario = suite()
@@ -21,7 +21,7 @@ instances:
 """
 
 
-@scenario("64 MiB of memory", 90)
+@scenario("64 MiB of memory", 90, later=NEW)
 def least(bed):
     guest = bed.launch("least", bed.vm("least", memory="64M", initrd=bed.job["small_initrd"]))
     guest.wait_up(60)
@@ -30,7 +30,7 @@ def least(bed):
     return f"the guest has {total} KiB"
 
 
-@scenario("memory beyond the 3 GiB hole", 120)
+@scenario("memory beyond the 3 GiB hole", 120, later=NEW)
 def beyond(bed):
     with open("/proc/meminfo") as text:
         if int(text.readline().split()[1]) < 5 << 20:
@@ -61,7 +61,7 @@ def pages_by_node(pid, size):
     return found
 
 
-@scenario("a group of 4 GiB, one in huge pages; memory bound to a node", 200)
+@scenario("a group of 4 GiB, one in huge pages; memory bound to a node", 200, later=NEW)
 def configured(bed):
     pages = "/proc/sys/vm/nr_hugepages"
     with open(pages, "r+") as text:

@@ -3,7 +3,7 @@
 import time
 
 from machines import check
-from scenarios import LONG, SMP, suite
+from scenarios import LONG, NEW, SMP, suite
 
 SCENARIOS, scenario = suite()
 LAPS = 300
@@ -68,7 +68,7 @@ def trio(bed):
     ring(bed, [in_guest(bed.guest("ping")), app(bed), host(bed)], 100, "main", "trio")
 
 
-@scenario("two groups in one guest, both at once", 120)
+@scenario("two groups in one guest, both at once", 120, later=NEW)
 def two_groups(bed):
     b, d = bed.boot("b", "d")
     sides = [in_guest(guest)(f"{i} 2 {LAPS} side left") for i, guest in enumerate((b, d))]
@@ -105,7 +105,7 @@ def exits_while(bed, guests, seconds=SECONDS):
     return sum(bed.kvm_count(guest) for guest in guests) - sum(before)
 
 
-@scenario("zero VM exits a message in the steady state (timer ticks told apart)", 180)
+@scenario("zero VM exits a message in the steady state (timer ticks told apart)", 180, later=NEW)
 def exits(bed):
     """A spinning program has the same ticks as one that plays: what is more is the messages'."""
     guests = bed.boot("ping", "pong")
@@ -139,11 +139,11 @@ def bells(bed, left, right, count, run):
     return "; ".join(job.wait(170)[-1] for job in jobs)
 
 
-@scenario("100,000 doorbells each way on every vector, masked and sleeping: none lost, v1", 200)
+@scenario("100,000 doorbells each way on every vector, masked and sleeping: none lost, v1", 200, later=NEW)
 def doorbells_v1(bed):
     return bells(bed, *bed.boot("ping", "pong"), 100000, 1)
 
 
-@scenario("doorbells the same between v2 and v1", 200)
+@scenario("doorbells the same between v2 and v1", 200, later=NEW)
 def doorbells_v2(bed):
     return bells(bed, *bed.boot("b", "ping"), 20000, 2)
