@@ -116,9 +116,9 @@ STALL = 60  # seconds without a sign of life from it, on an idle machine
 
 
 def run_nested(known, folder, limit, keep):
-    """Emulation of nested paging is rarely used and has its faults: where the first level itself
-    crashes or stands still, the scenarios go on in a new one, from the one that ran. Not a third
-    time in the same."""
+    """Where the first level itself crashes or stands still, the scenarios go on in a new one, from
+    the one that ran; not a third time in the same. Whose fault that is, is not known yet: the
+    emulation's is likely."""
     reached, planned = [], Plan()
     for _ in range(CRASHES):
         ended, done = run_level(known, folder, limit, keep, planned)
@@ -141,7 +141,7 @@ def run_nested(known, folder, limit, keep):
         say("Bail out! the first level did not come up")
         return 1
     for number in range(reached[-1] + 1, planned.count + 1):
-        say(f"ok {number} - one more # SKIP the emulated machine fell over too often (QEMU's, not ours)")
+        say(f"ok {number} - one more # SKIP the emulated machine fell over too often")
     return 0
 
 

@@ -3,7 +3,7 @@
 reader, or "skip REASON"), or raises Failed."""
 
 
-SMP = "guests of several processors often fall over in QEMU's emulation of SVM"
+SMP = "guests of several processors often fall over in the emulated machine"
 NEW = "not yet seen to pass in a whole run on this emulator"
 LONG = "takes minutes in the emulated machine"
 
