@@ -58,15 +58,22 @@ GUEST(ring_on, "mov 176(%rdi), %rbx\n mov 160(%rdi), %rcx\n mov $'R', %al\n out 
 GUEST(wait_memory, "mov 160(%rdi), %rcx\n mov $'R', %al\n out %al, $0xe9\n"
 		   "1: cmpl $0, 0x5000(%rcx)\n je 1b\n mov $5, %eax\n" GUEST_EXIT);
 
-/* Sleeps until vector 1 of its first group arrives (interrupt 0x41); status 7. Never: 8. */
+/*
+ * Sleeps until vector 1 of its first group arrives (interrupt 0x41); status 7. Never: 8. Vector 0
+ * may come before it, with the news that this peer is live itself, and is sent back to sleep.
+ */
 GUEST(sleep, "lea 3f(%rip), %rax\n mov %ax, 0x210410\n movw $8, 0x210412\n"
 	     "movw $0x8e00, 0x210414\n shr $16, %rax\n mov %ax, 0x210416\n"
+	     "lea 2f(%rip), %rax\n mov %ax, 0x210400\n movw $8, 0x210402\n"
+	     "movw $0x8e00, 0x210404\n shr $16, %rax\n mov %ax, 0x210406\n"
 	     "lea 4f(%rip), %rax\n movw $23, 0x211000\n mov %rax, 0x211002\n lgdt 0x211000\n"
 	     "movw $0x41f, 0x211010\n movq $0x210000, 0x211012\n lidt 0x211010\n"
 	     "mov $0x212000, %esp\n"
 	     "mov $0x80f, %ecx\n mov $0x1ff, %eax\n xor %edx, %edx\n wrmsr\n"
 	     "mov $'R', %al\n out %al, $0xe9\n"
-	     "sti\n hlt\n cli\n mov $8, %eax\n jmp 5f\n"
+	     "1: sti\n hlt\n cli\n mov $8, %eax\n jmp 5f\n"
+	     "2: mov $0x212000, %esp\n"
+	     "mov $0x80b, %ecx\n xor %eax, %eax\n xor %edx, %edx\n wrmsr\n jmp 1b\n"
 	     "3: mov $7, %eax\n"
 	     "5:\n" GUEST_EXIT ".balign 8\n"
 	     "4: .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff\n");
@@ -221,6 +228,7 @@ START_TEST(doorbell_wakes_the_guest)
 	packet = raw_expect(&f, raw.socket, IST_WIRE_PEER);
 	raw_keep_peer(&raw, &packet);
 	ck_assert_uint_eq(state_of(&raw, RIGHT), IST_PEER_LIVE);
+	eventfd_write(raw.peer[RIGHT][IST_VECTOR_ROSTER], 1);
 	eventfd_write(raw.peer[RIGHT][1], 1);
 	run(&vm, 7);
 	raw_leave(&f, &raw);

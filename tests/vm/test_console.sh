@@ -53,6 +53,7 @@ attach() { # number, arguments...
 	shift
 	rm -f "$work/keys$number"
 	mkfifo "$work/keys$number"
+	: >"$work/seen$number" >"$work/said$number" # of the test before
 	"$isthmus" console "$@" tux <"$work/keys$number" >"$work/seen$number" 2>"$work/said$number" &
 	client=$!
 	eval "exec $((10 + number))>'$work/keys$number'"
