@@ -300,12 +300,12 @@ static void machine_configure(unsigned personality, unsigned groups)
 {
 	memset(&m, 0, sizeof(m));
 	memset(&kvm, 0, sizeof(kvm));
+	ivshm_log_level = IVSHM_LOG_ERROR;
 	m.options = (struct vmm_options){.name = "right",
 					 .kernel = "none",
 					 .personality = personality,
 					 .memory = RAM_SIZE,
 					 .vcpus = 1,
-					 .verbosity = -1,
 					 .groups = groups};
 	for (unsigned i = 0; i < groups; i++) {
 		fixture[i] = calloc(1, sizeof(*fixture[i]));

@@ -156,7 +156,7 @@ static int write_boot_block(struct vmm_vm *vm, const struct vmm_image *image,
 	int result;
 
 	if (khz <= 0)
-		return vmm_fail_errno(error, "KVM does not tell the TSC's frequency");
+		return vmm_fail(error, errno, "KVM does not tell the TSC's frequency: %m");
 	boot.tsc_hz = (uint64_t)khz * 1000;
 	strncpy(boot.instance, vm->options->name, sizeof(boot.instance) - 1);
 	for (unsigned i = 0; i < vm->groups; i++)

@@ -140,7 +140,7 @@ void vmm_exit_handle(struct vmm_vcpu *vcpu)
 		if (vcpu->vm->options->kernel == NULL)
 			vmm_fault_exit(vcpu);
 		else if (vmm_vm_end(vcpu->vm, VMM_STATUS_RESET))
-			vmm_log(vcpu->vm->options, VMM_WARNING, "triple fault: reset");
+			ivshm_log(IVSHM_LOG_WARN, "triple fault: reset");
 		break;
 	default:
 		vmm_fault_exit(vcpu);

@@ -51,10 +51,11 @@ static void deny(struct vmm_group *group, uint64_t offset, bool write)
 	count = write ? ++group->denied[index].writes : ++group->denied[index].reads;
 	pthread_mutex_unlock(&group->lock);
 	if ((count & (count - 1)) == 0)
-		vmm_log(group->options, VMM_WARNING,
-			"%s %s '%s' of group '%s' at offset 0x%" PRIx64 " %s (%" PRIu64 " so far)",
-			write ? "write to" : "read from", kind, name, group->client.group, offset,
-			write ? "dropped" : "gives all ones", count);
+		ivshm_log(IVSHM_LOG_WARN,
+			  "%s %s '%s' of group '%s' at offset 0x%" PRIx64 " %s (%" PRIu64
+			  " so far)",
+			  write ? "write to" : "read from", kind, name, group->client.group, offset,
+			  write ? "dropped" : "gives all ones", count);
 }
 
 static void memory_read(void *context, uint64_t offset, unsigned size, uint8_t *data)
@@ -78,7 +79,7 @@ void vmm_group_complain(struct vmm_group *group, const char *text)
 	uint64_t count = __atomic_add_fetch(&group->complaints, 1, __ATOMIC_RELAXED);
 
 	if ((count & (count - 1)) == 0)
-		vmm_log(group->options, VMM_WARNING, "%s (%" PRIu64 " so far)", text, count);
+		ivshm_log(IVSHM_LOG_WARN, "%s (%" PRIu64 " so far)", text, count);
 }
 
 struct vmm_denied vmm_group_denied(struct vmm_group *group)
@@ -148,8 +149,8 @@ static int reserve(struct vmm_group *group, struct vmm_error *error)
 	reserved = mmap(NULL, group->reserved_size, PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (reserved == MAP_FAILED)
-		return vmm_fail_errno(error, "cannot reserve %" PRIu64 " MiB for group '%s'",
-				      group->client.size >> 20, group->client.group);
+		return vmm_fail(error, errno, "cannot reserve %" PRIu64 " MiB for group '%s': %m",
+				group->client.size >> 20, group->client.group);
 	group->reserved = reserved;
 	group->host = (uint8_t *)reserved + (page - (uintptr_t)reserved % page) % page;
 	return 0;
@@ -171,8 +172,9 @@ static int map(struct vmm_group *group, struct vmm_error *error)
 		if (mmap(group->host + range->offset, size,
 			 writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_FIXED,
 			 client->memory, (off_t)range->offset) == MAP_FAILED)
-			result = vmm_fail_errno(error, "cannot map group '%s' at offset 0x%" PRIx64,
-						client->group, range->offset);
+			result =
+				vmm_fail(error, errno, "cannot map group '%s' at offset 0x%" PRIx64,
+					 client->group, range->offset);
 	}
 	return result;
 }
@@ -184,13 +186,13 @@ static int open_v2(struct vmm_group *group, struct vmm_error *error)
 			   group->client.memory, 0);
 
 	if (state == MAP_FAILED)
-		return vmm_fail_errno(error, "cannot map the state table of group '%s'",
-				      group->client.group);
+		return vmm_fail(error, errno, "cannot map the state table of group '%s': %m",
+				group->client.group);
 	group->state = state;
 	group->watch = epoll_create1(EPOLL_CLOEXEC);
 	if (group->watch < 0)
-		return vmm_fail_errno(error, "cannot watch the doorbells of group '%s'",
-				      group->client.group);
+		return vmm_fail(error, errno, "cannot watch the doorbells of group '%s': %m",
+				group->client.group);
 	return 0;
 }
 

@@ -52,8 +52,8 @@ int vmm_irq_commit(struct vmm_irqs *irqs, struct vmm_error *error)
 
 	pthread_mutex_lock(&irqs->lock);
 	if (irqs->changed && ioctl(irqs->vm, KVM_SET_GSI_ROUTING, &irqs->routes) != 0)
-		result = vmm_fail_errno(error, "KVM refuses %u interrupt routes",
-					irqs->routes.count);
+		result = vmm_fail(error, errno, "KVM refuses %u interrupt routes: %m",
+				  irqs->routes.count);
 	else
 		irqs->changed = false;
 	pthread_mutex_unlock(&irqs->lock);
@@ -65,7 +65,7 @@ int vmm_irq_attach(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, struct vmm_
 	struct kvm_irqfd irqfd = {.fd = (uint32_t)eventfd, .gsi = gsi};
 
 	if (ioctl(irqs->vm, KVM_IRQFD, &irqfd) != 0)
-		return vmm_fail_errno(error, "KVM refuses an irqfd");
+		return vmm_fail(error, errno, "KVM refuses an irqfd: %m");
 	return 0;
 }
 
@@ -75,7 +75,7 @@ int vmm_irq_detach(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, struct vmm_
 		.fd = (uint32_t)eventfd, .gsi = gsi, .flags = KVM_IRQFD_FLAG_DEASSIGN};
 
 	if (ioctl(irqs->vm, KVM_IRQFD, &irqfd) != 0)
-		return vmm_fail_errno(error, "KVM keeps an irqfd");
+		return vmm_fail(error, errno, "KVM keeps an irqfd: %m");
 	return 0;
 }
 

@@ -36,7 +36,7 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 
 	if (vmm_vm_init(&vm, &options, &error) != 0) {
-		vmm_log(&options, VMM_ERROR, "%s", error.text);
+		ivshm_log(IVSHM_LOG_ERROR, "%s", error.text);
 		return VMM_STATUS_NOT_STARTED;
 	}
 	status = vmm_vm_run(&vm);
@@ -44,7 +44,7 @@ int main(int argc, char **argv)
 	if (status == VMM_STATUS_RESET) {
 		/* Everything is given back: another process in all but its ID. */
 		execv("/proc/self/exe", argv);
-		vmm_log(&options, VMM_ERROR, "cannot start again: %s", strerror(errno));
+		ivshm_log(IVSHM_LOG_ERROR, "cannot start again: %s", strerror(errno));
 		return VMM_STATUS_NOT_STARTED;
 	}
 	return status;

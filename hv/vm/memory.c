@@ -30,17 +30,17 @@ static int place(void *ram, size_t size, const struct vmm_options *options, stru
 	}
 	/* One more than the bits: the kernel takes the count less one. */
 	if (mbind(ram, size, modes[options->numa], &mask, VMM_NODES_MAX + 1, 0) != 0)
-		return vmm_fail_errno(error, "--numa: cannot bind guest RAM");
+		return vmm_fail(error, errno, "--numa: cannot bind guest RAM: %m");
 	return 0;
 }
 
 static int no_pages(const struct vmm_options *options, struct vmm_error *error)
 {
-	return vmm_fail_errno(error,
-			      "cannot get %llu MiB of guest RAM in pages of %llu MiB (see "
-			      "/sys/kernel/mm/hugepages)",
-			      (unsigned long long)options->memory >> 20,
-			      (unsigned long long)options->page_size >> 20);
+	return vmm_fail(error, errno,
+			"cannot get %llu MiB of guest RAM in pages of %llu MiB (see "
+			"/sys/kernel/mm/hugepages): %m",
+			(unsigned long long)options->memory >> 20,
+			(unsigned long long)options->page_size >> 20);
 }
 
 /*
@@ -64,7 +64,7 @@ static int map_ram(struct vmm_memory *memory, const struct vmm_options *options,
 	if (ram == MAP_FAILED && huge)
 		return no_pages(options, error);
 	if (ram == MAP_FAILED)
-		return vmm_fail_errno(error, "cannot map %zu MiB of guest RAM", size >> 20);
+		return vmm_fail(error, errno, "cannot map %zu MiB of guest RAM: %m", size >> 20);
 	memory->ram = ram;
 	memory->ram_size = size;
 	memory->ram_low = size < VMM_RAM_LOW_MAX ? size : VMM_RAM_LOW_MAX;
@@ -153,7 +153,7 @@ int vmm_memory_set_slot(struct vmm_memory *memory, uint32_t slot, uint64_t addre
 	};
 
 	if (ioctl(memory->vm, KVM_SET_USER_MEMORY_REGION, &region) != 0)
-		return vmm_fail_errno(error, "KVM refuses memory at 0x%llx, size 0x%llx",
-				      (unsigned long long)address, (unsigned long long)size);
+		return vmm_fail(error, errno, "KVM refuses memory at 0x%llx, size 0x%llx: %m",
+				(unsigned long long)address, (unsigned long long)size);
 	return 0;
 }

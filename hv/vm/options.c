@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ivshmem/log.h"
+
 static const char help_text[] =
 	"Usage: isthmus-vm --name NAME --image FILE [OPTION]... [--] [ARGUMENT]...\n"
 	"       isthmus-vm --name NAME --kernel FILE [OPTION]...\n"
@@ -222,6 +224,7 @@ static const char *inconsistency(const struct vmm_options *options)
 
 enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_options *options)
 {
+	static char log_name[sizeof("isthmus-vm: ") + IST_NAME_SIZE];
 	const char *wrong;
 	int option, index = 0;
 
@@ -230,10 +233,10 @@ enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_opti
 	while ((option = getopt_long(argc, argv, "+vqh", long_options, &index)) != -1) {
 		switch (option) {
 		case 'v':
-			options->verbosity = 1;
+			ivshm_log_level = IVSHM_LOG_DEBUG;
 			break;
 		case 'q':
-			options->verbosity = -1;
+			ivshm_log_level = IVSHM_LOG_ERROR;
 			break;
 		case 'h':
 			fputs(help_text, stdout);
@@ -264,5 +267,7 @@ enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_opti
 		options->personality = 1;
 	if (options->cmdline == NULL)
 		options->cmdline = "";
+	snprintf(log_name, sizeof(log_name), "isthmus-vm: %s", options->name);
+	ivshm_log_name = log_name;
 	return VMM_OPTIONS_RUN;
 }

@@ -48,8 +48,7 @@ struct vmm_options {
 	unsigned groups;
 	char **args; /* the app's argv[1..] */
 	unsigned args_count;
-	int verbosity; /* -1: errors, 0: and warnings, 1: and registers of a fault */
-	int console;   /* descriptor of the guest's console */
+	int console; /* descriptor of the guest's console */
 	bool die_with_parent;
 };
 
@@ -59,7 +58,7 @@ enum vmm_options_result {
 	VMM_OPTIONS_USAGE, /* wrong, and said so on stderr */
 };
 
-/* Strings in *options point into argv. */
+/* Strings in *options point into argv. What is logged from now on is so under the VM's name. */
 enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_options *options);
 
 #endif

@@ -198,9 +198,9 @@ static int prepare_kvm(const struct vmm_vm *vm, struct vmm_error *error)
 	/* For code without paging on processors that cannot run it. */
 	if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) != 0 ||
 	    ioctl(vm->fd, KVM_SET_TSS_ADDR, KVM_PAGES_AT + IST_PAGE) != 0)
-		return vmm_fail_errno(error, "KVM refuses its own pages");
+		return vmm_fail(error, errno, "KVM refuses its own pages: %m");
 	if (ioctl(vm->fd, KVM_ENABLE_CAP, &quirks) != 0)
-		return vmm_fail_errno(error, "KVM cannot keep LINT0 masked");
+		return vmm_fail(error, errno, "KVM cannot keep LINT0 masked: %m");
 	return 0;
 }
 
@@ -231,7 +231,7 @@ int vmm_platform_start(struct vmm_platform *platform, struct vmm_error *error)
 	    epoll_ctl(vm->events, EPOLL_CTL_ADD, platform->timer, &output) != 0 ||
 	    (epoll_ctl(vm->events, EPOLL_CTL_ADD, STDIN_FILENO, &input) != 0 && errno != EPERM &&
 	     errno != EBADF))
-		return vmm_fail_errno(error, "cannot watch for events");
+		return vmm_fail(error, errno, "cannot watch for events: %m");
 	return vmm_irq_attach(&vm->irqs, platform->interrupt, COM1_PIN, error);
 }
 

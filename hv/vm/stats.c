@@ -64,7 +64,7 @@ int vmm_stats_open(struct vmm_vcpu *vcpu, struct vmm_error *error)
 
 	vcpu->stats = ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
 	if (vcpu->stats < 0)
-		return vmm_fail_errno(error, "KVM has no statistics");
+		return vmm_fail(error, errno, "KVM has no statistics: %m");
 	if (read_header(vcpu, &header) != 0)
 		return vmm_fail(error, EIO, "cannot read KVM's statistics");
 	for (uint32_t i = 0; i < header.num_desc; i++) {
@@ -183,6 +183,6 @@ void vmm_stats_write(const struct vmm_options *options, const char *text)
 	if (file != NULL && fclose(file) != 0)
 		good = false;
 	if (!good)
-		vmm_log(options, VMM_ERROR, "cannot write statistics to %s: %s", options->stats,
-			strerror(errno));
+		ivshm_log(IVSHM_LOG_ERROR, "cannot write statistics to %s: %s", options->stats,
+			  strerror(errno));
 }

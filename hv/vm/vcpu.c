@@ -53,10 +53,10 @@ static int share_tsc(const struct vmm_vcpu *vcpu, struct vmm_error *error)
 	};
 
 	if (ioctl(vcpu->fd, KVM_SET_DEVICE_ATTR, &attribute) != 0)
-		return vmm_fail_errno(error, "KVM cannot share the host's TSC");
+		return vmm_fail(error, errno, "KVM cannot share the host's TSC: %m");
 	offset = 1;
 	if (ioctl(vcpu->fd, KVM_GET_DEVICE_ATTR, &attribute) != 0)
-		return vmm_fail_errno(error, "KVM does not tell the TSC offset");
+		return vmm_fail(error, errno, "KVM does not tell the TSC offset: %m");
 	if (offset != 0)
 		return vmm_fail(error, EIO, "KVM does not share the host's TSC");
 	return 0;
@@ -78,7 +78,7 @@ static int set_msrs(const struct vmm_vcpu *vcpu, struct vmm_error *error)
 	msrs.list.entries[1] =
 		(struct kvm_msr_entry){.index = MSR_MISC_ENABLE, .data = MISC_FAST_STRINGS};
 	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msrs) != 2)
-		return vmm_fail_errno(error, "KVM refuses the registers of memory types");
+		return vmm_fail(error, errno, "KVM refuses the registers of memory types: %m");
 	return 0;
 }
 
@@ -88,10 +88,10 @@ static int map_run(struct vmm_vcpu *vcpu, struct vmm_error *error)
 	void *run;
 
 	if (size < (int)sizeof(*vcpu->run))
-		return vmm_fail_errno(error, "KVM does not tell the size of its vCPU mapping");
+		return vmm_fail(error, EIO, "KVM does not tell the size of its vCPU mapping");
 	run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	if (run == MAP_FAILED)
-		return vmm_fail_errno(error, "cannot map vCPU %u", vcpu->index);
+		return vmm_fail(error, errno, "cannot map vCPU %u: %m", vcpu->index);
 	vcpu->run = run;
 	vcpu->run_size = (size_t)size;
 	return 0;
@@ -107,7 +107,7 @@ int vmm_vcpu_create(struct vmm_vcpu *vcpu, struct vmm_vm *vm, unsigned index,
 	*vcpu = (struct vmm_vcpu){.vm = vm, .index = index, .stats = -1};
 	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, index);
 	if (vcpu->fd < 0)
-		return vmm_fail_errno(error, "KVM refuses vCPU %u", index);
+		return vmm_fail(error, errno, "KVM refuses vCPU %u: %m", index);
 	result = map_run(vcpu, error);
 	if (result == 0)
 		result = vmm_stats_open(vcpu, error);
@@ -115,7 +115,7 @@ int vmm_vcpu_create(struct vmm_vcpu *vcpu, struct vmm_vm *vm, unsigned index,
 		result = vmm_cpuid_set(vcpu, vm->kvm, vm->options->vcpus, &xcrs.xcrs[0].value,
 				       error);
 	if (result == 0 && ioctl(vcpu->fd, KVM_SET_XCRS, &xcrs) != 0)
-		result = vmm_fail_errno(error, "KVM refuses XCR0 0x%llx", xcrs.xcrs[0].value);
+		result = vmm_fail(error, errno, "KVM refuses XCR0 0x%llx: %m", xcrs.xcrs[0].value);
 	if (result == 0)
 		result = vm->options->kernel == NULL ? share_tsc(vcpu, error)
 						     : set_msrs(vcpu, error);
@@ -151,7 +151,7 @@ int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry,
 	struct kvm_sregs sregs;
 
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) != 0)
-		return vmm_fail_errno(error, "KVM does not tell the registers");
+		return vmm_fail(error, errno, "KVM does not tell the registers: %m");
 	code.selector = 0x10;
 	code.type = 0xb;
 	code.l = paging;
@@ -172,7 +172,7 @@ int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry,
 		sregs.apic_base |= APIC_X2APIC;
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) != 0 ||
 	    ioctl(vcpu->fd, KVM_SET_REGS, &regs) != 0)
-		return vmm_fail_errno(error, "KVM refuses the registers");
+		return vmm_fail(error, errno, "KVM refuses the registers: %m");
 	return 0;
 }
 

@@ -53,7 +53,7 @@ static int set_way(struct vmm_group *group, uint32_t vector, enum vmm_way way,
 	if (way == VMM_WAY_KERNEL)
 		result = vmm_irq_attach(group->irqs, fd, own->gsi, error);
 	else if (way == VMM_WAY_WATCH && epoll_ctl(group->watch, EPOLL_CTL_ADD, fd, &event) != 0)
-		result = vmm_fail_errno(error, "cannot watch a doorbell");
+		result = vmm_fail(error, errno, "cannot watch a doorbell: %m");
 	if (result == 0)
 		own->way = way;
 	return result;

@@ -34,7 +34,7 @@ static int open_kvm(struct vmm_vm *vm, struct vmm_error *error)
 
 	vm->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (vm->kvm < 0)
-		return vmm_fail_errno(error, "/dev/kvm");
+		return vmm_fail(error, errno, "/dev/kvm: %m");
 	if (ioctl(vm->kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
 		return vmm_fail(error, ENOTSUP, "/dev/kvm: not KVM's stable interface");
 	for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
@@ -44,7 +44,7 @@ static int open_kvm(struct vmm_vm *vm, struct vmm_error *error)
 		vm->fd = ioctl(vm->kvm, KVM_CREATE_VM, 0);
 	} while (vm->fd < 0 && errno == EINTR);
 	if (vm->fd < 0)
-		return vmm_fail_errno(error, "KVM refuses a VM");
+		return vmm_fail(error, errno, "KVM refuses a VM: %m");
 	vm->memory.vm = vm->fd;
 	vmm_irq_init(&vm->irqs, vm->fd);
 	return 0;
@@ -77,7 +77,7 @@ static int join_groups(struct vmm_vm *vm, struct vmm_error *error)
 			vmm_pci_add(&vm->pci, *group);
 		if ((*group)->watch >= 0 &&
 		    watch_fd(vm, (*group)->watch, VMM_EVENT_VECTORS + (*group)->index) != 0)
-			result = vmm_fail_errno(error, "cannot watch for events");
+			result = vmm_fail(error, errno, "cannot watch for events: %m");
 	}
 	return result;
 }
@@ -118,7 +118,7 @@ static int open_events(struct vmm_vm *vm, struct vmm_error *error)
 	if (vm->ended < 0 || vm->signals < 0 || vm->events < 0 ||
 	    watch_fd(vm, vm->ended, VMM_EVENT_ENDED) != 0 ||
 	    watch_fd(vm, vm->signals, VMM_EVENT_SIGNAL) != 0)
-		result = vmm_fail_errno(error, "cannot watch for events");
+		result = vmm_fail(error, errno, "cannot watch for events: %m");
 	return result;
 }
 
@@ -210,7 +210,7 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 	if (result == 0)
 		result = join_groups(vm, error);
 	if (result == 0 && ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) != 0)
-		result = vmm_fail_errno(error, "KVM refuses an interrupt controller");
+		result = vmm_fail(error, errno, "KVM refuses an interrupt controller: %m");
 	if (result == 0 && options->kernel != NULL)
 		result = vmm_platform_start(&vm->platform, error);
 	if (result == 0)
@@ -236,9 +236,9 @@ static void on_broker(struct vmm_vm *vm, struct ivshm_client *client)
 	if (ivshm_client_dispatch(client) == 0)
 		return;
 	epoll_ctl(vm->events, EPOLL_CTL_DEL, client->socket, NULL);
-	vmm_log(vm->options, VMM_WARNING,
-		"the broker of group '%s' is gone: going on with the peers there are",
-		client->group);
+	ivshm_log(IVSHM_LOG_WARN,
+		  "the broker of group '%s' is gone: going on with the peers there are",
+		  client->group);
 }
 
 static void on_signal(struct vmm_vm *vm)

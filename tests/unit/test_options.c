@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "hv/vm/options.h"
+#include "ivshmem/log.h"
 
 #define WORDS_MAX 40
 
@@ -80,7 +81,8 @@ START_TEST(app)
 	ck_assert_str_eq(options.group[1].socket, "/t");
 	ck_assert_str_eq(options.stats, "s");
 	ck_assert(options.die_with_parent);
-	ck_assert_int_eq(options.verbosity, 1);
+	ck_assert_int_eq(ivshm_log_level, IVSHM_LOG_DEBUG);
+	ck_assert_str_eq(ivshm_log_name, "isthmus-vm: a");
 	ck_assert_uint_eq(options.args_count, 2);
 	ck_assert_str_eq(options.args[0], "-x");
 	ck_assert_int_eq(parse("--name a --image b --memory 4M"), VMM_OPTIONS_RUN);
