@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* group.c: a group's memory: what this peer may read and write is what KVM maps. */
-#include "group.h"
-
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "vm.h"
 
 /* ---- Accesses that no slot takes ---- */
 
@@ -40,17 +39,20 @@ static unsigned locate(const struct vmm_group *group, uint64_t *offset, const ch
 	return IST_REGIONS_MAX;
 }
 
-/* Counts, and tells the first time and at every power of two. */
-static void deny(struct vmm_group *group, uint64_t offset, bool write)
+/* The first time and at every power of two. */
+static bool worth_telling(uint64_t count)
+{
+	return (count & (count - 1)) == 0;
+}
+
+void vmm_group_deny(struct vmm_group *group, uint64_t offset, bool write)
 {
 	const char *kind, *name;
 	unsigned index = locate(group, &offset, &kind, &name);
-	uint64_t count;
+	struct vmm_denied *denied = &group->denied[index];
+	uint64_t count = write ? ++denied->writes : ++denied->reads;
 
-	pthread_mutex_lock(&group->lock);
-	count = write ? ++group->denied[index].writes : ++group->denied[index].reads;
-	pthread_mutex_unlock(&group->lock);
-	if ((count & (count - 1)) == 0)
+	if (worth_telling(count))
 		ivshm_log(IVSHM_LOG_WARN,
 			  "%s %s '%s' of group '%s' at offset 0x%" PRIx64 " %s (%" PRIu64
 			  " so far)",
@@ -58,40 +60,20 @@ static void deny(struct vmm_group *group, uint64_t offset, bool write)
 			  write ? "dropped" : "gives all ones", count);
 }
 
-static void memory_read(void *context, uint64_t offset, unsigned size, uint8_t *data)
-{
-	(void)size;
-	(void)data; /* all ones, as it came */
-	deny(context, offset, false);
-}
-
-static void memory_write(void *context, uint64_t offset, unsigned size, const uint8_t *data)
-{
-	(void)size;
-	(void)data;
-	deny(context, offset, true);
-}
-
-static const struct vmm_claim_ops memory_ops = {memory_read, memory_write};
-
 void vmm_group_complain(struct vmm_group *group, const char *text)
 {
-	uint64_t count = __atomic_add_fetch(&group->complaints, 1, __ATOMIC_RELAXED);
-
-	if ((count & (count - 1)) == 0)
-		ivshm_log(IVSHM_LOG_WARN, "%s (%" PRIu64 " so far)", text, count);
+	if (worth_telling(++group->complaints))
+		ivshm_log(IVSHM_LOG_WARN, "%s (%" PRIu64 " so far)", text, group->complaints);
 }
 
-struct vmm_denied vmm_group_denied(struct vmm_group *group)
+struct vmm_denied vmm_group_denied(const struct vmm_group *group)
 {
 	struct vmm_denied sum = {0};
 
-	pthread_mutex_lock(&group->lock);
 	for (unsigned i = 0; i <= IST_REGIONS_MAX; i++) {
 		sum.reads += group->denied[i].reads;
 		sum.writes += group->denied[i].writes;
 	}
-	pthread_mutex_unlock(&group->lock);
 	return sum;
 }
 
@@ -135,8 +117,8 @@ static void collect(struct vmm_group *group)
 			range[++merged] = range[i];
 	}
 	group->ranges = merged + 1;
-	group->slot = group->memory->slots;
-	group->memory->slots += group->ranges;
+	group->slot = group->vm->memory.slots;
+	group->vm->memory.slots += group->ranges;
 }
 
 /* Reserves the whole, aligned to the group's pages, with no access. */
@@ -203,33 +185,33 @@ static int displace(struct vmm_group *group, struct vmm_error *error)
 {
 	int result = 0;
 
-	vmm_bus_move(group->mmio, group->claim[IST_BAR_MEMORY], VMM_BUS_NOWHERE);
 	for (unsigned i = 0; i < group->ranges; i++) {
 		struct vmm_range *range = &group->range[i];
 		int one = 0;
 
 		if (range->mapped)
-			one = vmm_memory_set_slot(group->memory, group->slot + i, 0, 0, NULL, false,
-						  error);
+			one = vmm_memory_set_slot(&group->vm->memory, group->slot + i, 0, 0, NULL,
+						  false, error);
 		range->mapped = range->mapped && one != 0;
 		result = result != 0 ? result : one;
 	}
-	group->base = VMM_BUS_NOWHERE;
+	group->base = VMM_NOWHERE;
 	if (result == 0)
-		vmm_memory_take(group->memory, group->index, 0, 0, error);
+		vmm_memory_take(&group->vm->memory, group->index, 0, 0, error);
 	return result;
 }
 
 static int place(struct vmm_group *group, uint64_t base, struct vmm_error *error)
 {
-	int result = vmm_memory_take(group->memory, group->index, base, group->client.size, error);
+	int result =
+		vmm_memory_take(&group->vm->memory, group->index, base, group->client.size, error);
 
 	for (unsigned i = 0; result == 0 && i < group->ranges; i++) {
 		struct vmm_range *range = &group->range[i];
 
-		result = vmm_memory_set_slot(group->memory, group->slot + i, base + range->offset,
-					     range->size, group->host + range->offset,
-					     range->right != IST_RIGHT_WRITE, error);
+		result = vmm_memory_set_slot(
+			&group->vm->memory, group->slot + i, base + range->offset, range->size,
+			group->host + range->offset, range->right != IST_RIGHT_WRITE, error);
 		range->mapped = result == 0;
 	}
 	return result;
@@ -243,7 +225,7 @@ int vmm_group_place(struct vmm_group *group, uint64_t base, struct vmm_error *er
 	if (base == group->base)
 		return 0;
 	result = displace(group, &why);
-	if (result == 0 && base != VMM_BUS_NOWHERE)
+	if (result == 0 && base != VMM_NOWHERE)
 		result = place(group, base, &why);
 	if (result != 0) {
 		displace(group, &ignored);
@@ -251,7 +233,6 @@ int vmm_group_place(struct vmm_group *group, uint64_t base, struct vmm_error *er
 				group->client.group, base, why.text);
 	}
 	group->base = base;
-	vmm_bus_move(group->mmio, group->claim[IST_BAR_MEMORY], base);
 	return 0;
 }
 
@@ -259,38 +240,31 @@ int vmm_group_place(struct vmm_group *group, uint64_t base, struct vmm_error *er
 
 static int join(struct vmm_group *group, struct vmm_error *error)
 {
-	const struct vmm_options *options = group->options;
+	const struct vmm_options *options = group->vm->options;
 	const struct vmm_group_option *option = &options->group[group->index];
 	int result = ivshm_client_join(&group->client, option->socket, options->name,
 				       options->kernel != NULL ? IST_KIND_LINUX : IST_KIND_APP,
 				       &vmm_doorbell_client_ops, group, error->text,
 				       sizeof(error->text));
 
-	group->joined = result == 0;
 	if (result == 0 && strcmp(group->client.group, option->name) != 0)
 		result = vmm_fail(error, EINVAL, "%s is the socket of group '%s', not of '%s'",
 				  option->socket, group->client.group, option->name);
 	return result;
 }
 
-int vmm_group_create(const struct vmm_options *options, unsigned index, struct vmm_memory *memory,
-		     struct vmm_bus *mmio, struct vmm_irqs *irqs, uint64_t *next,
-		     struct vmm_error *error, struct vmm_group **out)
+int vmm_group_create(struct vmm_vm *vm, unsigned index, uint64_t *next, struct vmm_error *error,
+		     struct vmm_group **out)
 {
 	struct vmm_group *group = calloc(1, sizeof(*group));
 	int result;
 
 	if (group == NULL)
 		return vmm_fail(error, ENOMEM, "out of memory");
-	group->options = options;
-	group->memory = memory;
-	group->mmio = mmio;
-	group->irqs = irqs;
+	group->vm = vm;
 	group->index = index;
-	group->vm = memory->vm;
-	group->base = group->registers = VMM_BUS_NOWHERE;
+	group->base = group->registers = VMM_NOWHERE;
 	group->watch = -1;
-	pthread_mutex_init(&group->lock, NULL);
 	result = join(group, error);
 	if (result == 0)
 		result = vmm_function_init(group, next, error);
@@ -298,11 +272,8 @@ int vmm_group_create(const struct vmm_options *options, unsigned index, struct v
 		result = map(group, error);
 	if (result == 0 && group->device.setup.personality == 2)
 		result = open_v2(group, error);
-	if (result == 0) {
-		group->claim[IST_BAR_MEMORY] = vmm_bus_claim(
-			mmio, VMM_BUS_NOWHERE, group->client.size, &memory_ops, group);
+	if (result == 0)
 		result = vmm_function_settle(group, error);
-	}
 	if (result == 0)
 		*out = group;
 	else
@@ -312,14 +283,9 @@ int vmm_group_create(const struct vmm_options *options, unsigned index, struct v
 
 int vmm_group_start(struct vmm_group *group, struct vmm_error *error)
 {
-	int result;
-
-	pthread_mutex_lock(&group->lock);
 	group->attached = true;
-	result = vmm_vectors_update(group, error);
 	vmm_doorbell_attach(group);
-	pthread_mutex_unlock(&group->lock);
-	return result;
+	return vmm_vectors_update(group, error);
 }
 
 void vmm_group_destroy(struct vmm_group *group)
@@ -335,8 +301,7 @@ void vmm_group_destroy(struct vmm_group *group)
 	if (group->watch >= 0)
 		close(group->watch);
 	vmm_doorbell_close(group);
-	if (group->joined)
+	if (group->client.socket >= 0)
 		ivshm_client_leave(&group->client);
-	pthread_mutex_destroy(&group->lock);
 	free(group);
 }

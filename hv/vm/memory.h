@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* memory.h: guest-physical memory: RAM and memory slots. Who answers elsewhere: bus.h. */
+/* memory.h: guest-physical memory: RAM and memory slots. Who answers elsewhere: vmm_exit_memory().
+ */
 #ifndef VMM_MEMORY_H
 #define VMM_MEMORY_H
 

@@ -6,25 +6,19 @@
 #ifndef VMM_PCI_H
 #define VMM_PCI_H
 
-#include "group.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 /* Where BARs are assigned. An app's are there too, its groups' memory from VMM_GROUPS_START on. */
 #define VMM_PCI_WINDOW_START 0xd0000000u
-#define VMM_PCI_WINDOW_END 0xe0000000u
 #define VMM_PCI_WINDOW64_START (256ull << 30)
-#define VMM_PCI_WINDOW64_END (512ull << 30)
 
-struct vmm_pci {
-	pthread_mutex_t lock; /* held while BARs move */
-	uint32_t address;     /* the register at port 0xcf8 */
-	unsigned groups;
-	struct vmm_group *group[IST_GROUPS_MAX];
-};
+#define VMM_PORT_PCI 0xcf8u
+#define VMM_PORT_PCI_COUNT 8u
 
-/* Answers at its ports from now on. */
-void vmm_pci_init(struct vmm_pci *pci, struct vmm_bus *ports);
+struct vmm_vm;
 
-/* The next device. Before the first vCPU runs. */
-void vmm_pci_add(struct vmm_pci *pci, struct vmm_group *group);
+/* An access to a port, counted from VMM_PORT_PCI; see struct vmm_port. */
+void vmm_pci_access(struct vmm_vm *vm, unsigned offset, unsigned size, uint8_t *data, bool write);
 
 #endif

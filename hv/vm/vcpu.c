@@ -204,10 +204,10 @@ static void *run(void *argument)
 	sigemptyset(&kick);
 	sigaddset(&kick, KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
-	pthread_mutex_lock(&vm->gate);
+	pthread_mutex_lock(&vm->lock);
 	if (vcpu->index == 0)
 		vm->first_run_ns = vmm_stats_now();
-	pthread_mutex_unlock(&vm->gate);
+	pthread_mutex_unlock(&vm->lock);
 	while (!vmm_vm_ended(vm)) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 			vmm_exit_handle(vcpu);

@@ -48,7 +48,8 @@ struct vmm_entry {
 int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry,
 		       struct vmm_error *error);
 
-/* Starts the pinned thread, which waits for the VM's gate, then runs the vCPU until the VM ends. */
+/* Starts the pinned thread, which takes the VM's lock once, then runs the vCPU until the VM ends.
+ */
 int vmm_vcpu_start(struct vmm_vcpu *vcpu, struct vmm_error *error);
 
 /* Makes the thread leave and waits for it. The VM has ended. */
@@ -67,6 +68,13 @@ int vmm_cpuid_set(const struct vmm_vcpu *vcpu, int kvm, unsigned vcpus, __u64 *x
 		  struct vmm_error *error);
 
 /* ---- exits.c ---- */
+
+/*
+ * A Linux VM's access to ports, or to guest-physical memory without a slot: 1 <= size <= 8. A read
+ * gives all ones where nobody answers; then the result is false. Any thread.
+ */
+bool vmm_exit_port(struct vmm_vm *vm, uint16_t port, unsigned size, uint8_t *data, bool write);
+bool vmm_exit_memory(struct vmm_vm *vm, uint64_t address, unsigned size, uint8_t *data, bool write);
 
 /* Handles what KVM_RUN returned with. */
 void vmm_exit_handle(struct vmm_vcpu *vcpu);

@@ -3,7 +3,8 @@
 #ifndef VMM_VM_H
 #define VMM_VM_H
 
-#include "pci.h"
+#include "group.h"
+#include "irq.h"
 #include "platform.h"
 #include "vcpu.h"
 
@@ -31,13 +32,10 @@ struct vmm_vm {
 	int signals;          /* signalfd */
 	int ended;            /* eventfd: the VM has a status */
 	int status;           /* atomic; VMM_STATUS_RUNNING until somebody ends it */
-	pthread_mutex_t gate; /* vCPU threads wait here until all is there */
-	bool gate_open;
+	pthread_mutex_t lock; /* of all that is below, while vCPU threads are there */
 	struct vmm_memory memory;
-	struct vmm_bus mmio;
-	struct vmm_bus ports;
 	struct vmm_irqs irqs;
-	struct vmm_pci pci;           /* of a Linux VM */
+	uint32_t pci_address;         /* of a Linux VM: the register at VMM_PORT_PCI */
 	struct vmm_platform platform; /* of a Linux VM */
 	unsigned groups;
 	struct vmm_group *group[IST_GROUPS_MAX];
@@ -46,13 +44,13 @@ struct vmm_vm {
 };
 
 /*
- * Makes a VM, up to its vCPU threads, which wait. `options` must outlive it. On an error one text
- * is in *error and nothing is left. Joined groups show this peer as live.
+ * Makes a VM and lets it run. `options` must outlive it. On an error one text is in *error and
+ * nothing is left. Joined groups show this peer as live.
  */
 int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm_error *error);
 
 /*
- * Lets it run until it ends or SIGTERM or SIGINT comes, which the caller has blocked. Returns its
+ * Serves it until it ends or SIGTERM or SIGINT comes, which the caller has blocked. Returns its
  * exit status as isthmus-vm(1) tells it.
  */
 int vmm_vm_run(struct vmm_vm *vm);
@@ -65,5 +63,8 @@ bool vmm_vm_end(struct vmm_vm *vm, int status);
 
 /* Has it one? Any thread. */
 bool vmm_vm_ended(const struct vmm_vm *vm);
+
+/* The main thread is woken when `fd` is readable. 0 or -1 and errno. */
+int vmm_vm_watch(struct vmm_vm *vm, int fd, uint32_t event);
 
 #endif
