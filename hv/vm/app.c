@@ -6,9 +6,6 @@
  *   0x020000  page tables
  *   0x200000  from here on: the image, then what the application likes
  */
-#include "app.h"
-
-#include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -17,6 +14,7 @@
 #include "file.h"
 #include "paging.h"
 #include "stats.h"
+#include "vm.h"
 
 #define BOOT_AT 0x1000ull
 #define ARGUMENTS_AT (BOOT_AT + sizeof(struct ist_boot))

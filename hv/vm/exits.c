@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "acpi.h"
-#include "fault.h"
 #include "pci.h"
 #include "stats.h"
 #include "vm.h"

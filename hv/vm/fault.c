@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* fault.c: why a guest cannot go on. */
-#include "fault.h"
-
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>

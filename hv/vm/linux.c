@@ -9,6 +9,7 @@
 #include "acpi.h"
 #include "file.h"
 #include "paging.h"
+#include "vm.h"
 
 #define E820_RAM 1u
 #define E820_RESERVED 2u

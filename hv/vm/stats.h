@@ -3,6 +3,8 @@
 #ifndef VMM_STATS_H
 #define VMM_STATS_H
 
+#include <stdio.h>
+
 #include "vcpu.h"
 
 /* Opens KVM's statistics of the vCPU and finds the counts needed while it runs. */
@@ -18,11 +20,11 @@ bool vmm_stats_blocking(const struct vmm_vcpu *vcpu);
 uint64_t vmm_stats_now(void);
 
 /*
- * The object of --stats, as text to be freed, from the statistics of an ended VM; NULL without
- * memory. vmm_stats_write() adds the resident size and writes it to the file: when guest memory is
- * unmapped, so that only the monitor's own counts.
+ * Writes the object of --stats from what an ended VM has counted, but for its end; NULL without a
+ * file. vmm_stats_end() adds the resident size and closes it: when guest memory is unmapped, so
+ * that only the monitor's own counts. What cannot be written is told.
  */
-char *vmm_stats_collect(struct vmm_vm *vm);
-void vmm_stats_write(const struct vmm_options *options, const char *text);
+FILE *vmm_stats_begin(const struct vmm_vm *vm);
+void vmm_stats_end(const struct vmm_options *options, FILE *out);
 
 #endif

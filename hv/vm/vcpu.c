@@ -11,7 +11,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "fault.h"
 #include "stats.h"
 #include "vm.h"
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -13,7 +12,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "app.h"
 #include "linux.h"
 #include "pci.h"
 #include "stats.h"
@@ -268,16 +266,13 @@ int vmm_vm_run(struct vmm_vm *vm)
 
 void vmm_vm_fini(struct vmm_vm *vm)
 {
-	const struct vmm_options *options = vm->options;
-	char *text = NULL;
+	FILE *stats;
 
 	end_threads(vm);
-	if (options->stats != NULL)
-		text = vmm_stats_collect(vm);
+	stats = vm->options->stats != NULL ? vmm_stats_begin(vm) : NULL;
 	release(vm);
-	if (text != NULL)
-		vmm_stats_write(options, text);
-	free(text);
+	if (stats != NULL)
+		vmm_stats_end(vm->options, stats);
 }
 
 bool vmm_vm_end(struct vmm_vm *vm, int status)

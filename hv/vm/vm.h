@@ -58,6 +58,14 @@ int vmm_vm_run(struct vmm_vm *vm);
 /* Leaves the groups, frees everything, writes the statistics when that was asked for. */
 void vmm_vm_fini(struct vmm_vm *vm);
 
+/* ---- app.c (abi.h, "App boot") and linux.c ---- */
+
+/* Loads what the guest needs in RAM, points the first vCPU at the entry. */
+int vmm_app_load(struct vmm_vm *vm, struct vmm_error *error);
+int vmm_linux_load(struct vmm_vm *vm, struct vmm_error *error);
+
+/* ---- For who runs in it ---- */
+
 /* Gives the VM its exit status. True for the first caller, the only one that counts. Any thread. */
 bool vmm_vm_end(struct vmm_vm *vm, int status);
 
