@@ -90,19 +90,6 @@ int vmm_function_settle(struct vmm_group *group, struct vmm_error *error)
 
 /* ---- Power on ---- */
 
-/* v2's read-write section: from the state table's end to the output sections, or of the regions. */
-static uint64_t rw_size(const struct ivshm_client *client)
-{
-	uint64_t end = IST_REGIONS_OFFSET;
-
-	for (unsigned i = 0; i < client->regions; i++)
-		if (end < client->region[i].offset + client->region[i].size)
-			end = client->region[i].offset + client->region[i].size;
-	if (client->output_size != 0)
-		end = client->output_offset;
-	return end - IST_STATE_TABLE_SIZE;
-}
-
 int vmm_function_init(struct vmm_group *group, uint64_t *next, struct vmm_error *error)
 {
 	const struct vmm_options *options = group->vm->options;
@@ -114,7 +101,7 @@ int vmm_function_init(struct vmm_group *group, uint64_t *next, struct vmm_error 
 		.max_peers = client->max_peers,
 		.vectors = client->vectors,
 		.size = client->size,
-		.rw_size = rw_size(client),
+		.rw_size = ivshm_client_rw_size(client),
 		.output_size = client->output_size,
 	};
 	uint64_t base = (*next + client->size - 1) & ~(client->size - 1);

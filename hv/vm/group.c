@@ -9,35 +9,9 @@
 
 #include "vm.h"
 
+#define INTERRUPT_CONTROLLERS 0xfec00000ull /* from here to 4 GiB nothing else can be */
+
 /* ---- Accesses that no slot takes ---- */
-
-/* Which counter, and what to call the place. */
-static unsigned locate(const struct vmm_group *group, uint64_t *offset, const char **kind,
-		       const char **name)
-{
-	const struct ivshm_client *client = &group->client;
-
-	for (unsigned i = 0; i < client->regions; i++) {
-		const struct ivshm_client_region *region = &client->region[i];
-
-		if (*offset >= region->offset && *offset - region->offset < region->size) {
-			*offset -= region->offset;
-			*kind = region->right == IST_RIGHT_READ ? "read-only region"
-								: "forbidden region";
-			*name = region->name;
-			return i;
-		}
-	}
-	*kind = "part";
-	if (*offset < IST_REGIONS_OFFSET)
-		*name = "roster";
-	else if (client->output_size != 0 && *offset >= client->output_offset &&
-		 *offset - client->output_offset < client->output_size * client->max_peers)
-		*name = "output sections";
-	else
-		*name = "unused";
-	return IST_REGIONS_MAX;
-}
 
 /* The first time and at every power of two. */
 static bool worth_telling(uint64_t count)
@@ -47,11 +21,14 @@ static bool worth_telling(uint64_t count)
 
 void vmm_group_deny(struct vmm_group *group, uint64_t offset, bool write)
 {
-	const char *kind, *name;
-	unsigned index = locate(group, &offset, &kind, &name);
+	const char *name, *kind = "part";
+	unsigned index = ivshm_client_locate(&group->client, &offset, &name);
 	struct vmm_denied *denied = &group->denied[index];
 	uint64_t count = write ? ++denied->writes : ++denied->reads;
 
+	if (index < IST_REGIONS_MAX)
+		kind = group->client.region[index].right == IST_RIGHT_READ ? "read-only region"
+									   : "forbidden region";
 	if (worth_telling(count))
 		ivshm_log(IVSHM_LOG_WARN,
 			  "%s %s '%s' of group '%s' at offset 0x%" PRIx64 " %s (%" PRIu64
@@ -79,86 +56,32 @@ struct vmm_denied vmm_group_denied(const struct vmm_group *group)
 
 /* ---- Mapping ---- */
 
-static int compare(const void *left, const void *right)
-{
-	const struct vmm_range *a = left, *b = right;
-
-	return a->offset < b->offset ? -1 : a->offset > b->offset;
-}
-
-static void add_range(struct vmm_group *group, uint64_t offset, uint64_t size, uint32_t right)
-{
-	if (right != IST_RIGHT_NONE)
-		group->range[group->ranges++] =
-			(struct vmm_range){.offset = offset, .size = size, .right = right};
-}
-
-/* What may be accessed, in order of offset, neighbours of the same right merged. */
-static void collect(struct vmm_group *group)
-{
-	const struct ivshm_client *client = &group->client;
-	struct vmm_range *range = group->range;
-	unsigned merged = 0;
-
-	add_range(group, 0, IST_REGIONS_OFFSET, IST_RIGHT_READ);
-	for (unsigned i = 0; i < client->regions; i++)
-		add_range(group, client->region[i].offset, client->region[i].size,
-			  client->region[i].right);
-	for (uint32_t id = 0; client->output_size != 0 && id < client->max_peers; id++)
-		add_range(group, client->output_offset + id * client->output_size,
-			  client->output_size, id == client->id ? IST_RIGHT_WRITE : IST_RIGHT_READ);
-	qsort(range, group->ranges, sizeof(*range), compare);
-	for (unsigned i = 1; i < group->ranges; i++) {
-		struct vmm_range *last = &range[merged];
-
-		if (last->offset + last->size == range[i].offset && last->right == range[i].right)
-			last->size += range[i].size;
-		else
-			range[++merged] = range[i];
-	}
-	group->ranges = merged + 1;
-	group->slot = group->vm->memory.slots;
-	group->vm->memory.slots += group->ranges;
-}
-
-/* Reserves the whole, aligned to the group's pages, with no access. */
-static int reserve(struct vmm_group *group, struct vmm_error *error)
+/* The host can map whole pages of the memfd only; a slot is exact. */
+static size_t mapped_size(const struct vmm_group *group, unsigned range)
 {
 	uint64_t page = group->client.page_size;
-	void *reserved;
 
-	group->reserved_size = group->client.size + page;
-	reserved = mmap(NULL, group->reserved_size, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (reserved == MAP_FAILED)
-		return vmm_fail(error, errno, "cannot reserve %" PRIu64 " MiB for group '%s': %m",
-				group->client.size >> 20, group->client.group);
-	group->reserved = reserved;
-	group->host = (uint8_t *)reserved + (page - (uintptr_t)reserved % page) % page;
-	return 0;
+	return (group->range[range].size + page - 1) / page * page;
 }
 
 static int map(struct vmm_group *group, struct vmm_error *error)
 {
-	const struct ivshm_client *client = &group->client;
-	uint64_t page = client->page_size;
-	int result = reserve(group, error);
+	group->ranges = ivshm_client_ranges(&group->client, group->range);
+	group->slot = group->vm->memory.slots;
+	group->vm->memory.slots += group->ranges;
+	for (unsigned i = 0; i < group->ranges; i++) {
+		const struct ivshm_client_range *range = &group->range[i];
+		int rights = range->right == IST_RIGHT_WRITE ? PROT_READ | PROT_WRITE : PROT_READ;
+		void *host = mmap(NULL, mapped_size(group, i), rights, MAP_SHARED,
+				  group->client.memory, (off_t)range->offset);
 
-	collect(group);
-	for (unsigned i = 0; result == 0 && i < group->ranges; i++) {
-		const struct vmm_range *range = &group->range[i];
-		bool writable = range->right == IST_RIGHT_WRITE;
-		/* The host can map whole pages of the memfd only; a slot is exact. */
-		uint64_t size = (range->size + page - 1) / page * page;
-
-		if (mmap(group->host + range->offset, size,
-			 writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_FIXED,
-			 client->memory, (off_t)range->offset) == MAP_FAILED)
-			result =
-				vmm_fail(error, errno, "cannot map group '%s' at offset 0x%" PRIx64,
-					 client->group, range->offset);
+		if (host == MAP_FAILED)
+			return vmm_fail(error, errno,
+					"cannot map group '%s' at offset 0x%" PRIx64 ": %m",
+					group->client.group, range->offset);
+		group->host[i] = host;
 	}
-	return result;
+	return 0;
 }
 
 /* What a v2 device needs more: a way to write the state table, which the guest can only read. */
@@ -186,33 +109,32 @@ static int displace(struct vmm_group *group, struct vmm_error *error)
 	int result = 0;
 
 	for (unsigned i = 0; i < group->ranges; i++) {
-		struct vmm_range *range = &group->range[i];
 		int one = 0;
 
-		if (range->mapped)
+		if (group->mapped[i])
 			one = vmm_memory_set_slot(&group->vm->memory, group->slot + i, 0, 0, NULL,
 						  false, error);
-		range->mapped = range->mapped && one != 0;
+		group->mapped[i] = group->mapped[i] && one != 0;
 		result = result != 0 ? result : one;
 	}
 	group->base = VMM_NOWHERE;
-	if (result == 0)
-		vmm_memory_take(&group->vm->memory, group->index, 0, 0, error);
 	return result;
 }
 
+/* KVM refuses memory over other memory. */
 static int place(struct vmm_group *group, uint64_t base, struct vmm_error *error)
 {
-	int result =
-		vmm_memory_take(&group->vm->memory, group->index, base, group->client.size, error);
+	int result = 0;
 
+	if (base < VMM_RAM_HIGH && base + group->client.size > INTERRUPT_CONTROLLERS)
+		return vmm_fail(error, EEXIST, "interrupt controllers are there");
 	for (unsigned i = 0; result == 0 && i < group->ranges; i++) {
-		struct vmm_range *range = &group->range[i];
+		const struct ivshm_client_range *range = &group->range[i];
 
-		result = vmm_memory_set_slot(
-			&group->vm->memory, group->slot + i, base + range->offset, range->size,
-			group->host + range->offset, range->right != IST_RIGHT_WRITE, error);
-		range->mapped = result == 0;
+		result = vmm_memory_set_slot(&group->vm->memory, group->slot + i,
+					     base + range->offset, range->size, group->host[i],
+					     range->right != IST_RIGHT_WRITE, error);
+		group->mapped[i] = result == 0;
 	}
 	return result;
 }
@@ -296,8 +218,9 @@ void vmm_group_destroy(struct vmm_group *group)
 		__atomic_store_n(&group->state[group->client.id], 0, __ATOMIC_RELEASE);
 		munmap(group->state, group->client.page_size);
 	}
-	if (group->reserved != NULL)
-		munmap(group->reserved, group->reserved_size);
+	for (unsigned i = 0; i < group->ranges; i++)
+		if (group->host[i] != NULL)
+			munmap(group->host[i], mapped_size(group, i));
 	if (group->watch >= 0)
 		close(group->watch);
 	vmm_doorbell_close(group);

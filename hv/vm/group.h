@@ -19,7 +19,6 @@ struct vmm_vm;
 #define VMM_GROUPS_START (4ull << 30) /* an app's: the groups' memory from here on */
 #define VMM_REGISTERS_SIZE IVSHM_BAR_PAGE
 #define VMM_NOWHERE UINT64_MAX
-#define VMM_GROUP_RANGES_MAX (1u + IST_REGIONS_MAX + IST_PEERS_MAX)
 
 /* What becomes of a doorbell that arrives. */
 enum vmm_way {
@@ -33,13 +32,6 @@ struct vmm_vector { /* one of this peer's own */
 	enum vmm_way way;
 };
 
-struct vmm_range { /* what may be accessed: a slot, while the memory is somewhere */
-	uint64_t offset;
-	uint64_t size;
-	uint32_t right; /* IST_RIGHT_* */
-	bool mapped;
-};
-
 struct vmm_denied {
 	uint64_t reads;
 	uint64_t writes;
@@ -51,15 +43,16 @@ struct vmm_group {
 	struct ivshm_client client;
 	struct ivshm_device device;
 
-	void *reserved; /* host range that holds the mapping, or NULL */
-	size_t reserved_size;
-	uint8_t *host;      /* the group's memory in it; only what may be read is accessible */
-	uint32_t *state;    /* v2: the state table, writable; or NULL */
 	uint64_t base;      /* guest-physical, of the memory, or VMM_NOWHERE */
 	uint64_t registers; /* guest-physical, of BAR0, or VMM_NOWHERE */
-	uint32_t slot;      /* of the first range */
+	uint32_t *state;    /* v2: the state table, writable; or NULL */
+
+	/* What may be accessed: a slot each, while the memory is somewhere. */
+	uint32_t slot; /* of the first */
 	unsigned ranges;
-	struct vmm_range range[VMM_GROUP_RANGES_MAX];
+	struct ivshm_client_range range[IVSHM_CLIENT_RANGES_MAX];
+	void *host[IVSHM_CLIENT_RANGES_MAX];
+	bool mapped[IVSHM_CLIENT_RANGES_MAX];
 
 	bool attached; /* the VM can take interrupts and ioeventfds */
 	struct ivshm_client_peer peer[IST_PEERS_MAX]; /* without vectors: not there */

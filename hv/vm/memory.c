@@ -9,8 +9,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#define INTERRUPT_CONTROLLERS 0xfec00000ull /* from here to 4 GiB nothing else can be */
-
 /* Nodes by libnuma, so that one that does not exist has a name in the error. */
 static int place(void *ram, size_t size, const struct vmm_options *options, struct vmm_error *error)
 {
@@ -109,36 +107,6 @@ void *vmm_memory_ram(const struct vmm_memory *memory, uint64_t address, uint64_t
 		return NULL;
 	address -= VMM_RAM_HIGH;
 	return address <= high && size <= high - address ? memory->ram + low + address : NULL;
-}
-
-static bool overlap(struct vmm_area area, uint64_t start, uint64_t size)
-{
-	return area.size != 0 && start < area.start + area.size && area.start < start + size;
-}
-
-int vmm_memory_take(struct vmm_memory *memory, unsigned group, uint64_t start, uint64_t size,
-		    struct vmm_error *error)
-{
-	const struct vmm_area fixed[] = {
-		{0, memory->ram_low},
-		{VMM_RAM_HIGH, memory->ram_size - memory->ram_low},
-		{INTERRUPT_CONTROLLERS, VMM_RAM_HIGH - INTERRUPT_CONTROLLERS},
-	};
-
-	memory->group[group].size = 0;
-	if (size == 0)
-		return 0;
-	if (start + size < start)
-		return vmm_fail(error, EINVAL, "beyond the last address");
-	for (unsigned i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-		if (overlap(fixed[i], start, size))
-			return vmm_fail(error, EEXIST,
-					i < 2 ? "RAM is there" : "interrupt controllers are there");
-	for (unsigned i = 0; i < IST_GROUPS_MAX; i++)
-		if (overlap(memory->group[i], start, size))
-			return vmm_fail(error, EEXIST, "another group is there");
-	memory->group[group] = (struct vmm_area){start, size};
-	return 0;
 }
 
 int vmm_memory_set_slot(struct vmm_memory *memory, uint32_t slot, uint64_t address, uint64_t size,
