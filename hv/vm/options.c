@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ivshmem/log.h"
+#include "ivshmem/size.h"
 
 static const char help_text[] =
 	"Usage: isthmus-vm --name NAME --image FILE [OPTION]... [--] [ARGUMENT]...\n"
@@ -94,23 +95,7 @@ static int parse_list(const char *text, unsigned long limit, unsigned *list, uns
 
 static int parse_size(const char *text, uint64_t *out)
 {
-	static const char units[] = "KMG";
-	unsigned long number;
-	const char *unit;
-	unsigned shift = 0;
-
-	if (parse_number(text, 1ul << 40, &number, &text) != 0)
-		return -EINVAL;
-	if (*text != '\0') {
-		unit = strchr(units, *text);
-		if (unit == NULL || text[1] != '\0')
-			return -EINVAL;
-		shift = 10u * (unsigned)(unit - units + 1);
-	}
-	if (number == 0 || number > VMM_RAM_MAX_LINUX >> shift)
-		return -EINVAL;
-	*out = (uint64_t)number << shift;
-	return 0;
+	return ivshm_size_parse(text, out) != 0 || *out == 0 ? -EINVAL : 0;
 }
 
 static int parse_page_size(const char *text, uint64_t *out)

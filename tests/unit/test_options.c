@@ -133,7 +133,7 @@ START_TEST(refused)
 		{"--name a --image a --memory 4G", "--memory: an app takes 4M to 3G"},
 		{"--name a --image a --memory 1M", "--memory: an app takes 4M to 3G"},
 		{"--name a --kernel a --memory 63M", "--memory: a Linux takes 64M to 252G"},
-		{"--name a --kernel a --memory 253G", "--memory: wrong value '253G'"},
+		{"--name a --kernel a --memory 253G", "--memory: a Linux takes 64M to 252G"},
 		{"--name a --image a --memory 5000001", "--memory is not a number of whole pages"},
 		{"--name a --kernel a --memory 65M --page-size 2M",
 		 "--memory is not a number of whole pages"},
