@@ -25,10 +25,10 @@ struct child_end {
 /*
  * Starts the instance, with `input` as stdin (-1: /dev/null) and `output` as stdout and stderr. It
  * dies with this thread, and does not get the terminal's signals. A program that cannot be executed
- * is an error here. One line in `error`. 0 or -errno.
+ * is an error here. 0; or -errno, which is told.
  */
 int child_start(struct child *child, const struct launch_options *options,
-		const sigset_t *signal_mask, int input, int output, char *error, size_t error_size);
+		const sigset_t *signal_mask, int input, int output);
 
 /* To all of its process group. */
 void child_signal(const struct child *child, int signal);

@@ -17,7 +17,6 @@
 #include "ivshmem/log.h"
 
 #define GRACE_SECONDS 2 /* from SIGTERM to SIGKILL */
-#define ERROR_SIZE 1024
 
 /* What is polled: these, then a pidfd for each instance. */
 enum { POLL_BROKER, POLL_SIGNALS, POLL_CONSOLE, POLL_CHILDREN };
@@ -133,15 +132,11 @@ static void serve(struct up *up)
 /* The first that cannot be started ends them all. */
 static void start_all(struct up *up)
 {
-	char error[ERROR_SIZE];
-
 	for (unsigned i = 0; i < up->children; i++) {
 		struct child *child = &up->child[i];
 
 		if (child_start(child, &up->options, &up->signal_mask, attach_input(child->attach),
-				console_input(up->console, i), error, sizeof(error))) {
-			ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s", child->instance->name,
-				  error);
+				console_input(up->console, i))) {
 			stop(up, EXIT_FAILURE);
 			return;
 		}
@@ -186,38 +181,34 @@ static int open_signals(struct up *up)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The consoles, of the instances to be started. One line in `error`. */
-static int open_consoles(struct up *up, char *error, size_t error_size)
+/* The consoles, of the instances to be started. 0; or -errno, which is told. */
+static int open_consoles(struct up *up)
 {
 	unsigned total = up->config->instances_count;
-	struct console *console;
-	int ret;
+	int ret = 0;
 
 	up->child = calloc(total, sizeof(*up->child));
 	up->poll = calloc(POLL_CHILDREN + (size_t)total, sizeof(*up->poll));
 	if (!up->child || !up->poll)
-		return ivshm_fail(error, error_size, -ENOMEM, "out of memory");
-	for (unsigned i = 0; i < total; i++) {
+		ret = -ENOMEM;
+	for (unsigned i = 0; !ret && i < total; i++) {
 		const struct ivshm_instance_config *instance = &up->config->instances[i];
 		struct child *child = &up->child[up->children];
 
 		if (!instance->autostart)
 			continue;
 		*child = (struct child){.instance = instance, .pidfd = -1};
-		if (instance->kind == IST_KIND_LINUX) {
-			ret = attach_create(up->options.dir, instance->name, error, error_size,
-					    &child->attach);
-			if (ret)
-				return ret;
-		}
+		if (instance->kind == IST_KIND_LINUX &&
+		    (ret = attach_create(up->options.dir, instance->name, &child->attach)))
+			return ret;
 		up->children++;
 	}
 	up->waits = up->children < total;
-	ret = console_create(up->child, up->children, &console);
+	if (!ret)
+		ret = console_create(up->child, up->children, &up->console);
 	if (ret)
-		return ivshm_fail(error, error_size, ret, "consoles: %s", strerror(-ret));
-	up->console = console;
-	return 0;
+		ivshm_log(IVSHM_LOG_ERROR, "consoles: %s", strerror(-ret));
+	return ret;
 }
 
 /*
@@ -237,7 +228,7 @@ static void raise_descriptor_limit(void)
 /* Everything with a configuration. Returns the exit status. */
 static int up_main(struct up *up)
 {
-	char error[ERROR_SIZE];
+	char error[1024];
 	int signals;
 
 	up->status = EXIT_FAILURE;
@@ -251,10 +242,8 @@ static int up_main(struct up *up)
 		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
 		goto close_signals;
 	}
-	if (open_consoles(up, error, sizeof(error))) {
-		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
+	if (open_consoles(up))
 		goto close_consoles;
-	}
 	for (unsigned i = 0; i < POLL_CHILDREN + up->children; i++)
 		up->poll[i].events = POLLIN;
 	up->poll[POLL_BROKER].fd = ivshm_broker_fd(up->broker);
