@@ -88,26 +88,15 @@ void child_signal(const struct child *child, int signal)
 		kill(-child->pid, signal);
 }
 
-struct child_end child_reap(struct child *child)
+int child_reap(struct child *child, bool *started)
 {
-	struct child_end end = {0};
-	siginfo_t info = {0};
+	int status = 0;
 
-	/*
-	 * The group is killed before its leader is waited for: until then nobody else can get its
-	 * number.
-	 */
-	while (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOWAIT) && errno == EINTR)
-		;
+	/* Before it is waited for: until then nobody else can get the group's number. */
 	kill(-child->pid, SIGKILL);
-	while (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED) && errno == EINTR)
-		;
-	if (info.si_code == CLD_EXITED)
-		end.status = info.si_status;
-	else
-		end.signal = info.si_status;
-	end.started = !(child->vm && end.status == VM_NOT_STARTED);
+	waitpid(child->pid, &status, 0); /* no handlers: no EINTR */
+	*started = !(child->vm && WIFEXITED(status) && WEXITSTATUS(status) == VM_NOT_STARTED);
 	close(child->pidfd);
 	child->pidfd = -1;
-	return end;
+	return status;
 }

@@ -16,12 +16,6 @@ struct child {
 	bool vm;
 };
 
-struct child_end {
-	bool started; /* false: it told that it could not */
-	int status;   /* exit status, when signal is 0 */
-	int signal;
-};
-
 /*
  * Starts the instance, with `input` as stdin (-1: /dev/null) and `output` as stdout and stderr. It
  * dies with this thread, and does not get the terminal's signals. A program that cannot be executed
@@ -33,7 +27,10 @@ int child_start(struct child *child, const struct launch_options *options,
 /* To all of its process group. */
 void child_signal(const struct child *child, int signal);
 
-/* Its pidfd is readable: kills what is left of its group and says how it ended. */
-struct child_end child_reap(struct child *child);
+/*
+ * Its pidfd is readable: kills what is left of its group and returns how it ended, as waitpid(2)
+ * has it. *started: false when it told that it could not.
+ */
+int child_reap(struct child *child, bool *started);
 
 #endif

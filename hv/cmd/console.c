@@ -64,25 +64,13 @@ static void write_line(struct console *console, struct stream *stream)
 		set_state(console, CONSOLE_BROKEN);
 }
 
-static void take(struct console *console, struct stream *stream, const char *data, size_t size)
+/* A full line waits for one more byte: it could be its newline. */
+static void take(struct console *console, struct stream *stream, char c)
 {
-	while (size) {
-		size_t room = LINE_MAX_BYTES - stream->length;
-		const char *end = memchr(data, '\n', size < room + 1 ? size : room + 1);
-		size_t part = end ? (size_t)(end - data) : size < room ? size : room;
-
-		memcpy(stream->text + stream->prefix + stream->length, data, part);
-		stream->length += part;
-		data += part;
-		size -= part;
-		if (end) {
-			data++;
-			size--;
-		}
-		/* A full line waits for one more byte: it could be its newline. */
-		if (end || (size && stream->length == LINE_MAX_BYTES))
-			write_line(console, stream);
-	}
+	if (c == '\n' || stream->length == LINE_MAX_BYTES)
+		write_line(console, stream);
+	if (c != '\n')
+		stream->text[stream->prefix + stream->length++] = c;
 }
 
 static enum control next_control(enum control control, unsigned char c)
@@ -96,22 +84,14 @@ static enum control next_control(enum control control, unsigned char c)
 	return control;
 }
 
-/*
- * Takes out what would move the cursor or colour what is not the guest's. Returns how much is left.
- */
-static size_t strip(enum control *control, char *data, size_t size)
+/* False for what would move the cursor or colour what is not the guest's. */
+static bool is_text(enum control *control, char byte)
 {
-	size_t length = 0;
+	unsigned char c = (unsigned char)byte;
+	bool inside = *control != CONTROL_NONE;
 
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)data[i];
-		bool text = c == '\n' || c == '\t' || (c >= ' ' && c != 0x7f);
-
-		if (text && (c == '\n' || *control == CONTROL_NONE))
-			data[length++] = data[i];
-		*control = next_control(*control, c);
-	}
-	return length;
+	*control = next_control(*control, c);
+	return c == '\n' || (!inside && (c == '\t' || (c >= ' ' && c != 0x7f)));
 }
 
 /* Reads once. False when there is nothing (more) to read now. */
@@ -119,15 +99,14 @@ static bool drain(struct console *console, unsigned index)
 {
 	struct stream *stream = &console->stream[index];
 	char data[LINE_MAX_BYTES];
-	ssize_t n;
+	ssize_t n = read(stream->output, data, sizeof(data));
 
-	n = read(stream->output, data, sizeof(data));
-	if (n > 0 && stream->attach) {
+	if (n > 0 && stream->attach)
 		attach_output(stream->attach, data, (size_t)n);
-		take(console, stream, data, strip(&stream->control, data, (size_t)n));
-	} else if (n > 0) {
-		take(console, stream, data, (size_t)n);
-	} else if (n == 0) {
+	for (ssize_t i = 0; i < n; i++)
+		if (!stream->attach || is_text(&stream->control, data[i]))
+			take(console, stream, data[i]);
+	if (n == 0) {
 		console->poll[2 * index].fd = -1; /* closed by all who could write */
 		attach_end(stream->attach);
 	}

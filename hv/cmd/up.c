@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ivshmem/broker.h"
@@ -89,26 +90,24 @@ static void on_console(struct up *up)
 
 static void on_child(struct up *up, struct child *child)
 {
-	struct child_end end = child_reap(child);
+	bool started;
+	int end = child_reap(child, &started);
 	char how[64];
 
 	attach_close(child->attach);
 	up->alive--;
 	if (up->stopping)
 		return;
-	if (end.signal)
-		snprintf(how, sizeof(how), "killed by signal %d", end.signal);
+	if (WIFSIGNALED(end))
+		snprintf(how, sizeof(how), "killed by signal %d", WTERMSIG(end));
 	else
-		snprintf(how, sizeof(how), "ended with status %d", end.status);
-	if (!end.started) {
-		ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s", child->instance->name, how);
+		snprintf(how, sizeof(how), "ended with status %d", WEXITSTATUS(end));
+	ivshm_log(end ? IVSHM_LOG_ERROR : IVSHM_LOG_DEBUG, "%s: %s%s", child->instance->name,
+		  started ? "" : "could not start: ", how);
+	if (!started)
 		stop(up, EXIT_FAILURE);
-	} else if (end.signal || end.status) {
-		ivshm_log(IVSHM_LOG_ERROR, "%s: %s", child->instance->name, how);
+	else if (end)
 		up->status = EXIT_FAILURE;
-	} else {
-		ivshm_log(IVSHM_LOG_DEBUG, "%s: %s", child->instance->name, how);
-	}
 }
 
 /* Waits until something happens, and handles it. */

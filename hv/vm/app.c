@@ -11,7 +11,7 @@
 #include <time.h>
 #include <x86intrin.h>
 
-#include "file.h"
+#include "image.h"
 #include "paging.h"
 #include "stats.h"
 #include "vm.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* elf.c: an ELF image is checked before a byte of it is used. */
-#include "elf.h"
+#include "image.h"
 
 #include <elf.h>
 #include <errno.h>

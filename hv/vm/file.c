@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* file.c: files that VMs are loaded from. */
-#include "file.h"
+#include "image.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -23,9 +23,9 @@ void vmm_group_deny(struct vmm_group *group, uint64_t offset, bool write)
 {
 	const char *name, *kind = "part";
 	unsigned index = ivshm_client_locate(&group->client, &offset, &name);
-	struct vmm_denied *denied = &group->denied[index];
-	uint64_t count = write ? ++denied->writes : ++denied->reads;
+	uint64_t count = ++group->denied_in[index][write];
 
+	group->denied[write]++;
 	if (index < IST_REGIONS_MAX)
 		kind = group->client.region[index].right == IST_RIGHT_READ ? "read-only region"
 									   : "forbidden region";
@@ -41,17 +41,6 @@ void vmm_group_complain(struct vmm_group *group, const char *text)
 {
 	if (worth_telling(++group->complaints))
 		ivshm_log(IVSHM_LOG_WARN, "%s (%" PRIu64 " so far)", text, group->complaints);
-}
-
-struct vmm_denied vmm_group_denied(const struct vmm_group *group)
-{
-	struct vmm_denied sum = {0};
-
-	for (unsigned i = 0; i <= IST_REGIONS_MAX; i++) {
-		sum.reads += group->denied[i].reads;
-		sum.writes += group->denied[i].writes;
-	}
-	return sum;
 }
 
 /* ---- Mapping ---- */
@@ -108,16 +97,10 @@ static int displace(struct vmm_group *group, struct vmm_error *error)
 {
 	int result = 0;
 
-	for (unsigned i = 0; i < group->ranges; i++) {
-		int one = 0;
-
-		if (group->mapped[i])
-			one = vmm_memory_set_slot(&group->vm->memory, group->slot + i, 0, 0, NULL,
-						  false, error);
-		group->mapped[i] = group->mapped[i] && one != 0;
-		result = result != 0 ? result : one;
-	}
 	group->base = VMM_NOWHERE;
+	for (; result == 0 && group->mapped > 0; group->mapped -= result == 0)
+		result = vmm_memory_set_slot(&group->vm->memory, group->slot + group->mapped - 1, 0,
+					     0, NULL, false, error);
 	return result;
 }
 
@@ -128,13 +111,13 @@ static int place(struct vmm_group *group, uint64_t base, struct vmm_error *error
 
 	if (base < VMM_RAM_HIGH && base + group->client.size > INTERRUPT_CONTROLLERS)
 		return vmm_fail(error, EEXIST, "interrupt controllers are there");
-	for (unsigned i = 0; result == 0 && i < group->ranges; i++) {
+	for (; result == 0 && group->mapped < group->ranges; group->mapped += result == 0) {
+		unsigned i = group->mapped;
 		const struct ivshm_client_range *range = &group->range[i];
 
 		result = vmm_memory_set_slot(&group->vm->memory, group->slot + i,
 					     base + range->offset, range->size, group->host[i],
 					     range->right != IST_RIGHT_WRITE, error);
-		group->mapped[i] = result == 0;
 	}
 	return result;
 }

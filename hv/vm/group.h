@@ -32,11 +32,6 @@ struct vmm_vector { /* one of this peer's own */
 	enum vmm_way way;
 };
 
-struct vmm_denied {
-	uint64_t reads;
-	uint64_t writes;
-};
-
 struct vmm_group {
 	struct vmm_vm *vm;
 	unsigned index;
@@ -52,14 +47,17 @@ struct vmm_group {
 	unsigned ranges;
 	struct ivshm_client_range range[IVSHM_CLIENT_RANGES_MAX];
 	void *host[IVSHM_CLIENT_RANGES_MAX];
-	bool mapped[IVSHM_CLIENT_RANGES_MAX];
+	unsigned mapped; /* the first of them have their slot */
 
 	bool attached; /* the VM can take interrupts and ioeventfds */
 	struct ivshm_client_peer peer[IST_PEERS_MAX]; /* without vectors: not there */
 	struct vmm_vector vector[IST_VECTORS_MAX];
 	int watch; /* epoll: own vectors on VMM_WAY_WATCH; -1: v1 never has any */
 
-	struct vmm_denied denied[IST_REGIONS_MAX + 1]; /* by region; the last: all the rest */
+	/* Accesses refused: in all, and by region, the last: all the rest. [0]: reads, [1]: writes.
+	 */
+	uint64_t denied[2];
+	uint64_t denied_in[IST_REGIONS_MAX + 1][2];
 	uint64_t doorbells_user;
 	uint64_t complaints;
 };
@@ -82,9 +80,6 @@ int vmm_group_place(struct vmm_group *group, uint64_t base, struct vmm_error *er
 
 /* Counts an access to the memory that no slot takes, and tells, as below. */
 void vmm_group_deny(struct vmm_group *group, uint64_t offset, bool write);
-
-/* What a VM was refused in this group. */
-struct vmm_denied vmm_group_denied(const struct vmm_group *group);
 
 /* Tells of something that did not work, the first time and at every power of two. */
 void vmm_group_complain(struct vmm_group *group, const char *text);

@@ -3,7 +3,7 @@
 #ifndef VMM_LINUX_H
 #define VMM_LINUX_H
 
-#include "elf.h"
+#include "image.h"
 
 /*
  * Where things are in the first MiB, which a kernel image never takes. The map of memory leaves the

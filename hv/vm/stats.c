@@ -130,10 +130,8 @@ FILE *vmm_stats_begin(const struct vmm_vm *vm)
 		unknown += vcpu->unknown_accesses;
 	}
 	for (unsigned i = 0; i < vm->groups; i++) {
-		struct vmm_denied denied = vmm_group_denied(vm->group[i]);
-
-		writes += denied.writes;
-		reads += denied.reads;
+		reads += vm->group[i]->denied[0];
+		writes += vm->group[i]->denied[1];
 		doorbells += vm->group[i]->doorbells_user;
 	}
 	fputc('{', out);

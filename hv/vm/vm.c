@@ -74,24 +74,12 @@ static int join_groups(struct vmm_vm *vm, struct vmm_error *error)
 	return 0;
 }
 
-static int start_groups(struct vmm_vm *vm, struct vmm_error *error)
-{
-	int result = 0;
-
-	for (unsigned i = 0; result == 0 && i < vm->groups; i++)
-		result = vmm_group_start(vm->group[i], error);
-	return result;
-}
-
 static int create_vcpus(struct vmm_vm *vm, struct vmm_error *error)
 {
 	int result = 0;
 
-	while (result == 0 && vm->vcpus < vm->options->vcpus) {
+	for (; result == 0 && vm->vcpus < vm->options->vcpus; vm->vcpus += result == 0)
 		result = vmm_vcpu_create(&vm->vcpu[vm->vcpus], vm, vm->vcpus, error);
-		if (result == 0)
-			vm->vcpus++;
-	}
 	return result;
 }
 
@@ -114,26 +102,27 @@ static int open_events(struct vmm_vm *vm, struct vmm_error *error)
 	return result;
 }
 
-static int start_threads(struct vmm_vm *vm, struct vmm_error *error)
+/* No vCPU runs before all is there, and the brokers may show this peer as live. */
+static int start(struct vmm_vm *vm, struct vmm_error *error)
 {
 	int result = 0;
 
+	pthread_mutex_lock(&vm->lock);
+	for (unsigned i = 0; result == 0 && i < vm->groups; i++)
+		result = vmm_group_start(vm->group[i], error);
 	for (unsigned i = 0; result == 0 && i < vm->vcpus; i++)
 		result = vmm_vcpu_start(&vm->vcpu[i], error);
-	return result;
-}
-
-/* Everything is mapped: the brokers may show this peer as live. */
-static int make_live(struct vmm_vm *vm, struct vmm_error *error)
-{
-	for (unsigned i = 0; i < vm->groups; i++) {
+	for (unsigned i = 0; result == 0 && i < vm->groups; i++) {
 		struct ivshm_client *client = &vm->group[i]->client;
 
 		if (ivshm_client_ready(client) != 0 || vmm_vm_watch(vm, client->socket, i) != 0)
-			return vmm_fail(error, EPIPE, "the broker of group '%s' is gone",
-					client->group);
+			result = vmm_fail(error, EPIPE, "the broker of group '%s' is gone",
+					  client->group);
 	}
-	return 0;
+	if (result != 0)
+		vmm_vm_end(vm, VMM_STATUS_NOT_STARTED);
+	pthread_mutex_unlock(&vm->lock);
+	return result;
 }
 
 static void end_threads(struct vmm_vm *vm)
@@ -196,15 +185,7 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 		result = options->kernel != NULL ? vmm_linux_load(vm, error)
 						 : vmm_app_load(vm, error);
 	if (result == 0)
-		result = start_groups(vm, error);
-	pthread_mutex_lock(&vm->lock); /* no vCPU runs before all is there */
-	if (result == 0)
-		result = start_threads(vm, error);
-	if (result == 0)
-		result = make_live(vm, error);
-	if (result != 0)
-		vmm_vm_end(vm, VMM_STATUS_NOT_STARTED);
-	pthread_mutex_unlock(&vm->lock);
+		result = start(vm, error);
 	if (result != 0)
 		release(vm);
 	return result;
