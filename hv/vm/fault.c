@@ -10,29 +10,19 @@
 
 #define PAGE_FAULT 14u
 
-/* By number. */
-static const char *const exceptions[] = {"divide error",
-					 "debug exception",
-					 "non-maskable interrupt",
-					 "breakpoint",
-					 "overflow",
-					 "bound range exceeded",
-					 "invalid opcode",
-					 "device not available",
-					 "double fault",
-					 NULL,
-					 "invalid TSS",
-					 "segment not present",
-					 "stack fault",
-					 "general protection fault",
-					 "page fault",
-					 NULL,
-					 "floating-point error",
-					 "alignment check",
-					 "machine check",
-					 "SIMD floating-point error",
-					 "virtualization exception",
-					 "control protection exception"};
+/* Those that an app can raise; others are told by number. */
+static const char *const exceptions[] = {
+	[0] = "divide error",
+	[1] = "debug exception",
+	[3] = "breakpoint",
+	[6] = "invalid opcode",
+	[8] = "double fault",
+	[12] = "stack fault",
+	[13] = "general protection fault",
+	[16] = "floating-point error",
+	[17] = "alignment check",
+	[19] = "SIMD floating-point error",
+};
 
 static void show_registers(const struct kvm_regs *r)
 {
@@ -114,7 +104,6 @@ void vmm_fault_reported(struct vmm_vcpu *vcpu, uint64_t address)
 		return;
 	}
 	memcpy(&fault, where, sizeof(fault));
-	regs = (struct kvm_regs){.rsp = fault.rsp, .rip = fault.rip, .rflags = fault.rflags};
 	if (!vmm_vm_end(vcpu->vm, VMM_STATUS_FAULT))
 		return;
 	if (fault.vector < sizeof(exceptions) / sizeof(exceptions[0]))
@@ -135,6 +124,7 @@ void vmm_fault_reported(struct vmm_vcpu *vcpu, uint64_t address)
 		ivshm_log(IVSHM_LOG_ERROR,
 			  "guest exception %" PRIu64 " at RIP 0x%" PRIx64 " (error 0x%" PRIx64 ")",
 			  fault.vector, fault.rip, fault.error);
+	regs = (struct kvm_regs){.rsp = fault.rsp, .rip = fault.rip, .rflags = fault.rflags};
 	memcpy(&regs.rax, &fault.rax, 6 * sizeof(regs.rax)); /* to RDI */
 	memcpy(&regs.rbp, &fault.rbp, 9 * sizeof(regs.rbp)); /* to R15 */
 	show_registers(&regs);
