@@ -61,12 +61,9 @@ int vmm_stats_open(struct vmm_vcpu *vcpu, struct vmm_error *error)
 	vcpu->stats = ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
 	if (vcpu->stats < 0)
 		return vmm_fail(error, errno, "KVM has no statistics: %m");
-	for (uint32_t i = 0; describe(vcpu, i, &descriptor, &at); i++) {
+	for (uint32_t i = 0; describe(vcpu, i, &descriptor, &at); i++)
 		if (strcmp(descriptor.fixed.name, "exits") == 0)
 			vcpu->exits_at = at;
-		else if (strcmp(descriptor.fixed.name, "blocking") == 0)
-			vcpu->blocking_at = at;
-	}
 	if (vcpu->exits_at == 0)
 		return vmm_fail(error, ENOENT, "KVM does not count exits");
 	return 0;
@@ -75,11 +72,6 @@ int vmm_stats_open(struct vmm_vcpu *vcpu, struct vmm_error *error)
 uint64_t vmm_stats_exits(const struct vmm_vcpu *vcpu)
 {
 	return read_value(vcpu, vcpu->exits_at);
-}
-
-bool vmm_stats_blocking(const struct vmm_vcpu *vcpu)
-{
-	return vcpu->blocking_at != 0 && read_value(vcpu, vcpu->blocking_at) != 0;
 }
 
 static void put(FILE *out, const char *name, uint64_t value)

@@ -7,14 +7,11 @@
 
 #include "vcpu.h"
 
-/* Opens KVM's statistics of the vCPU and finds the counts needed while it runs. */
+/* Opens KVM's statistics of the vCPU and finds the exit count. */
 int vmm_stats_open(struct vmm_vcpu *vcpu, struct vmm_error *error);
 
 /* VM exits so far. */
 uint64_t vmm_stats_exits(const struct vmm_vcpu *vcpu);
-
-/* Halted at this moment? False where this KVM does not tell. */
-bool vmm_stats_blocking(const struct vmm_vcpu *vcpu);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t vmm_stats_now(void);

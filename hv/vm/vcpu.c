@@ -177,19 +177,6 @@ int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry,
 
 /* ---- The thread ---- */
 
-static void check_halt(struct vmm_vcpu *vcpu)
-{
-	struct kvm_mp_state state = {0};
-
-	if (__atomic_exchange_n(&vcpu->probe, 0, __ATOMIC_RELAXED) == 0)
-		return;
-	__atomic_store_n(&vcpu->exits_probed, vmm_stats_exits(vcpu), __ATOMIC_RELAXED);
-	if (vcpu->run->if_flag)
-		return;
-	if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) == 0 && state.mp_state == KVM_MP_STATE_HALTED)
-		vmm_fault(vcpu, "halted for ever: interrupts are off");
-}
-
 static void *run(void *argument)
 {
 	struct vmm_vcpu *vcpu = argument;
@@ -213,7 +200,6 @@ static void *run(void *argument)
 		} else if (errno == EINTR || errno == EAGAIN) {
 			vcpu->interrupted_exits++;
 			__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
-			check_halt(vcpu);
 		} else {
 			vmm_fault(vcpu, "KVM cannot go on: %s", strerror(errno));
 		}
@@ -262,16 +248,4 @@ void vmm_vcpu_join(struct vmm_vcpu *vcpu)
 		pthread_kill(vcpu->thread, KICK_SIGNAL);
 	}
 	vcpu->threaded = false;
-}
-
-void vmm_vcpu_watch(struct vmm_vcpu *vcpu)
-{
-	uint64_t exits = vmm_stats_exits(vcpu);
-
-	if (exits == vcpu->exits_seen && vmm_stats_blocking(vcpu) &&
-	    exits != __atomic_load_n(&vcpu->exits_probed, __ATOMIC_RELAXED)) {
-		__atomic_store_n(&vcpu->probe, 1, __ATOMIC_RELAXED);
-		pthread_kill(vcpu->thread, KICK_SIGNAL);
-	}
-	vcpu->exits_seen = exits;
 }

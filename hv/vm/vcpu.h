@@ -14,16 +14,12 @@ struct vmm_vcpu {
 	struct vmm_vm *vm;
 	unsigned index;
 	int fd;
-	int stats;            /* KVM's statistics of this vCPU */
-	uint64_t exits_at;    /* file offset of the exit count */
-	uint64_t blocking_at; /* file offset of "halted now", 0: not told */
+	int stats;         /* KVM's statistics of this vCPU */
+	uint64_t exits_at; /* file offset of the exit count */
 	struct kvm_run *run;
 	size_t run_size;
 	pthread_t thread;
 	bool threaded;
-	uint64_t exits_seen;   /* by vmm_vcpu_watch() the last time */
-	uint64_t exits_probed; /* atomic; at the last look for a halt without a way out */
-	int probe;             /* atomic; the next interruption is such a look */
 
 	/* Counted by the thread itself, read after it ended. */
 	uint64_t io_exits;
@@ -54,12 +50,6 @@ int vmm_vcpu_start(struct vmm_vcpu *vcpu, struct vmm_error *error);
 
 /* Makes the thread leave and waits for it. The VM has ended. */
 void vmm_vcpu_join(struct vmm_vcpu *vcpu);
-
-/*
- * Once a second, where there is no other vCPU that could wake it: is it halted with interrupts off?
- * Then its thread ends the VM. A halt is looked at once.
- */
-void vmm_vcpu_watch(struct vmm_vcpu *vcpu);
 
 /* ---- cpuid.c ---- */
 
