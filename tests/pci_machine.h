@@ -261,6 +261,7 @@ static int machine_make(void)
 			       .fd = MODEL_FD,
 			       .memory.vm = MODEL_FD,
 			       .lock = PTHREAD_MUTEX_INITIALIZER};
+	must(ivshm_bell_create(&m.vm.bell) == 0);
 	vmm_irq_init(&m.vm.irqs, MODEL_FD);
 	result = vmm_memory_add_ram(&m.vm.memory, &m.options, &m.error);
 	for (; result == 0 && m.vm.groups < m.options.groups; m.vm.groups += result == 0)
@@ -278,6 +279,7 @@ static void machine_unmake(void)
 	for (unsigned i = 0; i < m.vm.groups; i++)
 		vmm_group_destroy(m.vm.group[i]);
 	vmm_memory_free_ram(&m.vm.memory);
+	ivshm_bell_destroy(&m.vm.bell);
 	memset(&kvm, 0, sizeof(kvm)); /* the VM goes with its descriptor */
 	for (unsigned i = 0; i < 2; i++)
 		if (fixture[i])

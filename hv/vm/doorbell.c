@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* doorbell.c: a write to this VM's doorbell register becomes a peer's eventfd. */
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -84,7 +83,8 @@ void vmm_doorbell_move(struct vmm_group *group, uint64_t registers)
 static bool ring(const struct vmm_group *group, uint32_t id, uint32_t vector)
 {
 	return id < IST_PEERS_MAX && vector < group->peer[id].vectors &&
-	       eventfd_write(group->peer[id].fds[vector], 1) == 0;
+	       ivshm_bell_ring(&group->vm->bell, group->client.memory,
+			       group->peer[id].fds[vector]) == 0;
 }
 
 void vmm_doorbell_ring(struct vmm_group *group, uint32_t id, uint32_t vector)

@@ -76,6 +76,10 @@ static int open_events(struct vmm_vm *vm, struct vmm_error *error)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
+	result = ivshm_bell_create(&vm->bell);
+	if (result != 0)
+		return vmm_fail(error, -result, "asynchronous I/O (see fs.aio-max-nr): %s",
+				strerror(-result));
 	vm->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	vm->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	vm->events = epoll_create1(EPOLL_CLOEXEC);
@@ -137,6 +141,7 @@ static void release(struct vmm_vm *vm)
 	close_fd(vm->events);
 	close_fd(vm->signals);
 	close_fd(vm->ended);
+	ivshm_bell_destroy(&vm->bell);
 	vmm_platform_fini(vm);
 }
 

@@ -3,6 +3,8 @@
 #ifndef VMM_VM_H
 #define VMM_VM_H
 
+#include "ivshmem/bell.h"
+
 #include "group.h"
 #include "irq.h"
 #include "platform.h"
@@ -35,6 +37,7 @@ struct vmm_vm {
 	pthread_mutex_t lock; /* of all that is below, while vCPU threads are there */
 	struct vmm_memory memory;
 	struct vmm_irqs irqs;
+	struct ivshm_bell bell;       /* rings peers where KVM does not */
 	uint32_t pci_address;         /* of a Linux VM: the register at VMM_PORT_PCI */
 	struct vmm_platform platform; /* of a Linux VM */
 	unsigned groups;

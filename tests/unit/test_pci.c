@@ -424,6 +424,43 @@ START_TEST(v2_state)
 }
 END_TEST
 
+/* A peer has filled its doorbells and made them block who rings with write(2). */
+static void fill_bells(void)
+{
+	for (unsigned i = 0; i < FIXTURE_VECTORS; i++) {
+		rings(m.left[0].own[i]);
+		must(fcntl(m.left[0].own[i], F_SETFL, 0) == 0);
+		must(eventfd_write(m.left[0].own[i], UINT64_MAX - 1) == 0);
+	}
+}
+
+/* Rung by the function, as where KVM's bus is full: nobody waits. */
+START_TEST(full_doorbell)
+{
+	eventfd_t count = 0;
+
+	fill_bells();
+	kvm.bells = 0;
+	for (int i = 0; i < 3; i++)
+		store(0xd0000000 + IST_V1_DOORBELL, 4, IST_DOORBELL(0, 1));
+	ck_assert_uint_eq(m.vm.group[0]->doorbells_user, 3);
+	must(eventfd_read(m.left[0].own[1], &count) == 0);
+	ck_assert_uint_eq(count, UINT64_MAX);
+}
+END_TEST
+
+START_TEST(full_doorbell_for_a_state)
+{
+	eventfd_t count = 0;
+
+	fill_bells();
+	for (uint32_t state = 1; state < 4; state++)
+		store(0xd0000000 + IST_V2_STATE, 4, state);
+	must(eventfd_read(m.left[0].own[IST_VECTOR_ROSTER], &count) == 0);
+	ck_assert_uint_eq(count, UINT64_MAX);
+}
+END_TEST
+
 /* ---- Several processors ---------------------------------------------------------------------- */
 
 /* A few thousand accesses of all kinds, at places that other processors use too. */
@@ -589,6 +626,7 @@ int main(void)
 	tcase_add_test(v1, refused_in_the_middle);
 	tcase_add_test(v1, swapped);
 	tcase_add_test(v1, registers_in_the_way);
+	tcase_add_test(v1, full_doorbell);
 	tcase_add_test(v1, several_processors);
 	tcase_add_test(v1, failing_calls);
 	tcase_add_test(v1, failing_starts);
@@ -597,6 +635,7 @@ int main(void)
 	tcase_set_timeout(v2, 30);
 	tcase_add_test(v2, v2_capability);
 	tcase_add_test(v2, v2_state);
+	tcase_add_test(v2, full_doorbell_for_a_state);
 	tcase_add_test(v2, several_processors);
 	suite_add_tcase(suite, v2);
 	srunner_run_all(runner, CK_ENV);
