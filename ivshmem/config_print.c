@@ -24,15 +24,9 @@ static void print_words(FILE *out, char *const *words, unsigned count)
 
 static void print_numa(FILE *out, const struct ivshm_numa *numa)
 {
-	static const char *const names[] = {
-		[IVSHM_NUMA_BIND] = "bind",
-		[IVSHM_NUMA_INTERLEAVE] = "interleave",
-		[IVSHM_NUMA_PREFERRED] = "preferred",
-	};
-
 	if (numa->policy == IVSHM_NUMA_DEFAULT)
 		return;
-	fprintf(out, ", NUMA %s", names[numa->policy]);
+	fprintf(out, ", NUMA %s", ivshm_numa_names[numa->policy]);
 	for (unsigned i = 0; i < numa->nodes_count; i++)
 		fprintf(out, "%s%u", i ? "," : " ", numa->nodes[i]);
 }

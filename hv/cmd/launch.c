@@ -41,11 +41,11 @@ static void add_all(FILE *words, char *const *all, unsigned count)
 		add(words, "%s", all[i]);
 }
 
-/* PREFIX and the numbers, separated by commas. */
-static void add_numbers(FILE *words, const char *prefix, const unsigned *number, unsigned count)
+/* The numbers, separated by commas. */
+static void add_numbers(FILE *words, const unsigned *number, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		fprintf(words, "%s%u", i ? "," : prefix, number[i]);
+		fprintf(words, "%s%u", i ? "," : "", number[i]);
 	fputc('\0', words);
 }
 
@@ -72,11 +72,6 @@ static int add_vm_program(const struct ivshm_instance_config *instance, FILE *wo
 static int add_vm(const struct ivshm_instance_config *instance,
 		  const struct launch_options *options, FILE *argv)
 {
-	static const char *const policies[] = {
-		[IVSHM_NUMA_BIND] = "bind:",
-		[IVSHM_NUMA_INTERLEAVE] = "interleave:",
-		[IVSHM_NUMA_PREFERRED] = "preferred:",
-	};
 	bool guest_is_linux = instance->kind == IST_KIND_LINUX;
 	int ret = add_vm_program(instance, argv);
 
@@ -96,12 +91,12 @@ static int add_vm(const struct ivshm_instance_config *instance,
 	add_option(argv, "--vcpus", "%u", instance->vcpus);
 	if (instance->cpus_count) {
 		add(argv, "--cpus");
-		add_numbers(argv, "", instance->cpus, instance->cpus_count);
+		add_numbers(argv, instance->cpus, instance->cpus_count);
 	}
 	if (instance->numa.policy != IVSHM_NUMA_DEFAULT) {
 		add(argv, "--numa");
-		add_numbers(argv, policies[instance->numa.policy], instance->numa.nodes,
-			    instance->numa.nodes_count);
+		fprintf(argv, "%s:", ivshm_numa_names[instance->numa.policy]);
+		add_numbers(argv, instance->numa.nodes, instance->numa.nodes_count);
 	}
 	for (unsigned i = 0; i < instance->groups_count; i++)
 		add_option(argv, "--group", "%s=%s/%s.sock", instance->groups[i], options->dir,

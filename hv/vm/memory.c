@@ -4,33 +4,9 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
-#include <numa.h>
-#include <numaif.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-
-/* Nodes by libnuma, so that one that does not exist has a name in the error. */
-static int place(void *ram, size_t size, const struct vmm_options *options, struct vmm_error *error)
-{
-	static const int modes[] = {MPOL_DEFAULT, MPOL_BIND, MPOL_INTERLEAVE, MPOL_PREFERRED};
-	unsigned long mask = 0;
-
-	if (options->numa == VMM_NUMA_DEFAULT)
-		return 0;
-	if (numa_available() < 0)
-		return vmm_fail(error, ENOSYS, "--numa: this host has no NUMA support");
-	for (unsigned i = 0; i < options->nodes_count; i++) {
-		unsigned node = options->nodes[i];
-
-		if (!numa_bitmask_isbitset(numa_all_nodes_ptr, node))
-			return vmm_fail(error, ENXIO, "--numa: there is no memory node %u", node);
-		mask |= 1ul << node;
-	}
-	/* One more than the bits: the kernel takes the count less one. */
-	if (mbind(ram, size, modes[options->numa], &mask, VMM_NODES_MAX + 1, 0) != 0)
-		return vmm_fail(error, errno, "--numa: cannot bind guest RAM: %m");
-	return 0;
-}
 
 static int no_pages(const struct vmm_options *options, struct vmm_error *error)
 {
@@ -66,8 +42,11 @@ static int map_ram(struct vmm_memory *memory, const struct vmm_options *options,
 	memory->ram = ram;
 	memory->ram_size = size;
 	memory->ram_low = size < VMM_RAM_LOW_MAX ? size : VMM_RAM_LOW_MAX;
-	result = place(ram, size, options, error);
-	if (result == 0 && huge && madvise(ram, size, MADV_POPULATE_WRITE) != 0)
+	result = ivshm_numa_bind(ram, size, &options->numa);
+	if (result != 0)
+		return vmm_fail(error, -result, "--numa: no such nodes for guest RAM: %s",
+				strerror(-result));
+	if (huge && madvise(ram, size, MADV_POPULATE_WRITE) != 0)
 		result = no_pages(options, error);
 	return result;
 }

@@ -108,18 +108,18 @@ static int parse_page_size(const char *text, uint64_t *out)
 
 static int parse_numa(const char *text, struct vmm_options *options)
 {
-	static const char *const names[] = {"", "bind:", "interleave:", "preferred:"};
+	size_t length = strcspn(text, ":");
+	struct ivshm_numa *numa = &options->numa;
 
-	for (unsigned i = 1; i < sizeof(names) / sizeof(names[0]); i++) {
-		size_t length = strlen(names[i]);
-
-		if (strncmp(text, names[i], length) == 0) {
-			options->numa = (enum vmm_numa_policy)i;
-			return parse_list(text + length, VMM_NODES_MAX, options->nodes,
-					  VMM_NODES_MAX, &options->nodes_count);
-		}
-	}
-	return -EINVAL;
+	numa->nodes = options->nodes;
+	for (unsigned i = IVSHM_NUMA_BIND; i < IVSHM_NUMA_POLICIES; i++)
+		if (strlen(ivshm_numa_names[i]) == length &&
+		    memcmp(text, ivshm_numa_names[i], length) == 0)
+			numa->policy = (enum ivshm_numa_policy)i;
+	if (numa->policy == IVSHM_NUMA_DEFAULT || text[length] == '\0')
+		return -EINVAL;
+	return parse_list(text + length + 1, VMM_NODES_MAX, numa->nodes, VMM_NODES_MAX,
+			  &numa->nodes_count);
 }
 
 static int parse_group(const char *text, struct vmm_options *options)

@@ -16,7 +16,6 @@
 
 #define KICK_SIGNAL SIGUSR1
 #define RFLAGS_FIXED 0x2ull
-#define RFLAGS_INTERRUPTS 0x200ull
 
 #define CR0 0x80010033ull     /* PG, WP, NE, ET, MP, PE */
 #define CR0_NO_PAGING 0x11ull /* ET, PE */

@@ -74,8 +74,9 @@ START_TEST(app)
 	ck_assert_uint_eq(options.vcpus, 3);
 	ck_assert_uint_eq(options.cpus_count, 3);
 	ck_assert_uint_eq(options.cpus[1], 2);
-	ck_assert_int_eq(options.numa, VMM_NUMA_INTERLEAVE);
-	ck_assert_uint_eq(options.nodes_count, 2);
+	ck_assert_int_eq(options.numa.policy, IVSHM_NUMA_INTERLEAVE);
+	ck_assert_uint_eq(options.numa.nodes_count, 2);
+	ck_assert_uint_eq(options.numa.nodes[1], 1);
 	ck_assert_uint_eq(options.groups, 2);
 	ck_assert_str_eq(options.group[1].name, "h");
 	ck_assert_str_eq(options.group[1].socket, "/t");
@@ -159,6 +160,7 @@ START_TEST(refused)
 		{"--name a --image a --vcpus 17", "--vcpus: wrong value '17'"},
 		{"--name a --image a --cpus 0,", "--cpus: wrong value '0,'"},
 		{"--name a --image a --numa bind", "--numa: wrong value 'bind'"},
+		{"--name a --image a --numa b:0", "--numa: wrong value 'b:0'"},
 		{"--name a --image a --numa bind:64", "--numa: wrong value 'bind:64'"},
 		{"--name a --image a --group ping", "--group: wrong value 'ping'"},
 		{"--name a --image a --group =x", "--group: wrong value '=x'"},

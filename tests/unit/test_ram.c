@@ -155,9 +155,8 @@ END_TEST
 
 START_TEST(no_such_node)
 {
-	options.numa = VMM_NUMA_BIND;
 	options.nodes[0] = 63;
-	options.nodes_count = 1;
+	options.numa = (struct ivshm_numa){IVSHM_NUMA_BIND, options.nodes, 1};
 	ck_assert_int_lt(add(), 0);
 	ck_assert_ptr_null(memory.ram);
 	ck_assert_ptr_nonnull(strstr(error.text, "--numa: "));

@@ -359,10 +359,9 @@ START_TEST(start_failures)
 	bad.cpus[0] = 1000;
 	fails(&bad, "there is no CPU 1000 for vCPU 0");
 	bad = good;
-	bad.numa = VMM_NUMA_BIND;
-	bad.nodes_count = 1;
+	bad.numa = (struct ivshm_numa){IVSHM_NUMA_BIND, bad.nodes, 1};
 	bad.nodes[0] = 63;
-	fails(&bad, "--numa: there is no memory node 63");
+	fails(&bad, "--numa: no such nodes for guest RAM: Invalid argument");
 	bad = good;
 	memset(long_argument, 'x', sizeof(long_argument));
 	long_argument[sizeof(long_argument) - 1] = '\0';
