@@ -47,6 +47,9 @@ struct vmm_elf_limits {
 int vmm_elf_parse(const void *head, size_t head_size, const struct vmm_elf_limits *limits,
 		  struct vmm_image *out, struct vmm_error *error);
 
+/* Is the address in a segment that has all of these rights? */
+bool vmm_image_holds(const struct vmm_image *image, uint64_t address, uint32_t rights);
+
 /* ---- file.c: read, not mapped: a file that shrinks meanwhile is an error, not a SIGBUS ---- */
 
 #define VMM_FILE_HEAD (16u << 10) /* enough for the headers of what can be loaded */

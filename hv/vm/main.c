@@ -17,14 +17,9 @@ int main(int argc, char **argv)
 	sigset_t signals;
 	int status;
 
-	switch (vmm_options_parse(argc, argv, &options)) {
-	case VMM_OPTIONS_DONE:
-		return 0;
-	case VMM_OPTIONS_USAGE:
-		return 2;
-	case VMM_OPTIONS_RUN:
-		break;
-	}
+	status = vmm_options_parse(argc, argv, &options);
+	if (status != VMM_OPTIONS_RUN)
+		return status;
 	prctl(PR_SET_NAME, "isthmus-vm"); /* also after a reset */
 	if (options.die_with_parent)
 		prctl(PR_SET_PDEATHSIG, SIGTERM);

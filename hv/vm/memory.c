@@ -8,15 +8,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-static int no_pages(const struct vmm_options *options, struct vmm_error *error)
-{
-	return vmm_fail(error, errno,
-			"cannot get %llu MiB of guest RAM in pages of %llu MiB (see "
-			"/sys/kernel/mm/hugepages): %m",
-			(unsigned long long)options->memory >> 20,
-			(unsigned long long)options->page_size >> 20);
-}
-
 /*
  * Huge pages are there from the start: a node may have fewer than the whole machine, and one that
  * is missing later would be a SIGBUS.
@@ -35,10 +26,8 @@ static int map_ram(struct vmm_memory *memory, const struct vmm_options *options,
 	else
 		flags |= MAP_NORESERVE;
 	ram = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-	if (ram == MAP_FAILED && huge)
-		return no_pages(options, error);
 	if (ram == MAP_FAILED)
-		return vmm_fail(error, errno, "cannot map %zu MiB of guest RAM: %m", size >> 20);
+		goto no_pages;
 	memory->ram = ram;
 	memory->ram_size = size;
 	memory->ram_low = size < VMM_RAM_LOW_MAX ? size : VMM_RAM_LOW_MAX;
@@ -47,8 +36,16 @@ static int map_ram(struct vmm_memory *memory, const struct vmm_options *options,
 		return vmm_fail(error, -result, "--numa: no such nodes for guest RAM: %s",
 				strerror(-result));
 	if (huge && madvise(ram, size, MADV_POPULATE_WRITE) != 0)
-		result = no_pages(options, error);
-	return result;
+		goto no_pages;
+	return 0;
+
+no_pages:
+	if (!huge)
+		return vmm_fail(error, errno, "cannot map %zu MiB of guest RAM: %m", size >> 20);
+	return vmm_fail(error, errno,
+			"cannot get %zu MiB of guest RAM in pages of %zu MiB (see "
+			"/sys/kernel/mm/hugepages): %m",
+			size >> 20, (size_t)options->page_size >> 20);
 }
 
 int vmm_memory_add_ram(struct vmm_memory *memory, const struct vmm_options *options,

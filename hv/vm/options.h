@@ -46,10 +46,10 @@ struct vmm_options {
 	bool die_with_parent;
 };
 
-enum vmm_options_result {
-	VMM_OPTIONS_RUN,
-	VMM_OPTIONS_DONE,  /* help or version was asked for and printed */
-	VMM_OPTIONS_USAGE, /* wrong, and said so on stderr */
+enum vmm_options_result { /* an exit status, or: */
+			  VMM_OPTIONS_RUN = -1,
+			  VMM_OPTIONS_DONE = 0,  /* help or version was asked for and printed */
+			  VMM_OPTIONS_USAGE = 2, /* wrong, and said so on stderr */
 };
 
 /* Pointers in *options are into argv and *options itself. What is logged from now on is so under
