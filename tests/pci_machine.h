@@ -14,7 +14,6 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
-#include "hv/vm/pci.h"
 #include "hv/vm/vm.h"
 #include "tests/broker_fixture.h"
 

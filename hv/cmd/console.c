@@ -161,13 +161,12 @@ static void make_prefix(struct stream *stream, const char *name, int width, unsi
 
 static int open_stream(struct stream *stream)
 {
-	int fds[2];
+	int fds[2] = {-1, -1};
+	int ret = pipe2(fds, O_CLOEXEC) ? -errno : 0;
 
-	if (pipe2(fds, O_CLOEXEC))
-		return -errno;
 	stream->output = fds[0];
 	stream->input = fds[1];
-	return fcntl(stream->output, F_SETFL, O_NONBLOCK) ? -errno : 0;
+	return ret || !fcntl(stream->output, F_SETFL, O_NONBLOCK) ? ret : -errno;
 }
 
 static void close_all(struct console *console)
@@ -187,33 +186,33 @@ static void close_all(struct console *console)
 
 int console_create(const struct child *instances, unsigned count, struct console **out)
 {
-	struct console *console;
+	struct console *console = calloc(1, sizeof(*console) + count * sizeof(console->stream[0]));
 	int width = 0, ret = 0;
 
-	console = calloc(1, sizeof(*console) + count * sizeof(console->stream[0]));
 	if (!console)
 		return -ENOMEM;
 	console->wake = eventfd(0, EFD_CLOEXEC);
 	console->changed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	console->poll = calloc(2 * (size_t)count + 1, sizeof(*console->poll));
 	if (console->wake < 0 || console->changed < 0)
 		ret = -errno;
-	else if (!console->poll)
+	console->poll = calloc(2 * (size_t)count + 1, sizeof(*console->poll));
+	if (!console->poll)
 		ret = -ENOMEM;
-	for (unsigned i = 0; !ret && i < count; i++) {
-		console->stream[i].input = console->stream[i].output = -1;
-		console->stream[i].attach = instances[i].attach;
-		console->count = i + 1;
-		ret = open_stream(&console->stream[i]);
-		console->poll[2 * i] = (struct pollfd){console->stream[i].output, POLLIN, 0};
-		console->poll[2 * i + 1] =
-			(struct pollfd){attach_fd(instances[i].attach), POLLIN, 0};
+	for (unsigned i = 0; i < count; i++)
 		if ((int)strlen(instances[i].instance->name) > width)
 			width = (int)strlen(instances[i].instance->name);
+	for (unsigned i = 0; !ret && i < count; i++) {
+		struct stream *stream = &console->stream[i];
+		int attach = attach_fd(instances[i].attach);
+
+		stream->attach = instances[i].attach;
+		make_prefix(stream, instances[i].instance->name, width, i);
+		ret = open_stream(stream);
+		console->poll[2 * i] = (struct pollfd){stream->output, POLLIN, 0};
+		console->poll[2 * i + 1] = (struct pollfd){attach, POLLIN, 0};
+		console->count = i + 1;
 	}
 	if (!ret) {
-		for (unsigned i = 0; i < count; i++)
-			make_prefix(&console->stream[i], instances[i].instance->name, width, i);
 		console->poll[2 * count] = (struct pollfd){console->wake, POLLIN, 0};
 		signal(SIGPIPE, SIG_IGN);
 		ret = -pthread_create(&console->thread, NULL, console_main, console);

@@ -13,7 +13,6 @@
 
 #include "image.h"
 #include "paging.h"
-#include "stats.h"
 #include "vm.h"
 
 #define BOOT_AT 0x1000ull

@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include "acpi.h"
-#include "pci.h"
-#include "stats.h"
 #include "vm.h"
 
 /* A full console makes its guest wait, not its VM: it can be ended all the while. */
@@ -80,7 +78,6 @@ static bool app_port(struct vmm_vcpu *vcpu, uint16_t port, unsigned size, uint8_
 /* What a Linux VM has at I/O ports. */
 static const struct {
 	uint16_t start, count;
-	/* An access within [0, count); `data` of a read holds all ones beforehand. */
 	void (*access)(struct vmm_vm *vm, unsigned offset, unsigned size, uint8_t *data,
 		       bool write);
 } ports[] = {

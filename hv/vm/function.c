@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "paging.h"
-#include "pci.h"
 #include "vm.h"
 
 /* ---- What the device asks for ---- */

@@ -2,7 +2,7 @@
 /*
  * group.h: one group in one VM: its memory as slots, its PCI function, doorbells out and in.
  *
- * A Linux VM finds the function by configuration space (pci.h) and may move its BARs. An app VM has
+ * A Linux VM finds the function by configuration space (pci.c) and may move its BARs. An app VM has
  * no PCI: its function stays where the boot block says, and its interrupts are fixed.
  * All of it is used under the VM's lock, or before there are vCPU threads.
  */
@@ -16,7 +16,10 @@
 
 struct vmm_vm;
 
-#define VMM_GROUPS_START (4ull << 30) /* an app's: the groups' memory from here on */
+/* Where BARs are assigned: registers of both kinds, an app's memory, a Linux's memory. */
+#define VMM_PCI_WINDOW_START 0xd0000000u
+#define VMM_GROUPS_START (4ull << 30)
+#define VMM_PCI_WINDOW64_START (256ull << 30)
 #define VMM_REGISTERS_SIZE IVSHM_BAR_PAGE
 #define VMM_NOWHERE UINT64_MAX
 

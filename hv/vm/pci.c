@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* pci.c: PCI configuration mechanism #1. */
-#include "pci.h"
-
 #include <linux/pci_regs.h>
 #include <string.h>
 

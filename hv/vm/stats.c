@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* stats.c: KVM's binary statistics, and the JSON of --stats. */
-#include "stats.h"
-
 #include <inttypes.h>
 #include <string.h>
 #include <sys/ioctl.h>

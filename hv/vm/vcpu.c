@@ -11,7 +11,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "stats.h"
 #include "vm.h"
 
 #define KICK_SIGNAL SIGUSR1

@@ -69,6 +69,17 @@ void vmm_fault_exit(struct vmm_vcpu *vcpu);
 /* The guest's own stub reports a struct ist_boot_fault at `address`. */
 void vmm_fault_reported(struct vmm_vcpu *vcpu, uint64_t address);
 
+/* ---- stats.c ---- */
+
+/* Opens KVM's statistics of the vCPU and finds the exit count. */
+int vmm_stats_open(struct vmm_vcpu *vcpu, struct vmm_error *error);
+
+/* VM exits so far. */
+uint64_t vmm_stats_exits(const struct vmm_vcpu *vcpu);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+uint64_t vmm_stats_now(void);
+
 /* ---- exits.c ---- */
 
 /*

@@ -13,8 +13,6 @@
 #include <unistd.h>
 
 #include "linux.h"
-#include "pci.h"
-#include "stats.h"
 
 static int open_kvm(struct vmm_vm *vm, struct vmm_error *error)
 {

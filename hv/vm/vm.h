@@ -3,6 +3,8 @@
 #ifndef VMM_VM_H
 #define VMM_VM_H
 
+#include <stdio.h>
+
 #include "ivshmem/bell.h"
 
 #include "group.h"
@@ -60,6 +62,16 @@ int vmm_vm_run(struct vmm_vm *vm);
 
 /* Leaves the groups, frees everything, writes the statistics when that was asked for. */
 void vmm_vm_fini(struct vmm_vm *vm);
+
+/* ---- stats.c ---- */
+
+/*
+ * Writes the object of --stats from what an ended VM has counted, but for its end; NULL without a
+ * file. vmm_stats_end() adds the resident size and closes it: when guest memory is unmapped, so
+ * that only the monitor's own counts. What cannot be written is told.
+ */
+FILE *vmm_stats_begin(const struct vmm_vm *vm);
+void vmm_stats_end(const struct vmm_options *options, FILE *out);
 
 /* ---- app.c (abi.h, "App boot") and linux.c ---- */
 

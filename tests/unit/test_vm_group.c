@@ -3,7 +3,6 @@
  * test_vm_group.c: isthmus-vm in a group, with tiny guests on the real KVM: rights in the memory
  * slots, doorbells, comings and goings.
  */
-#include "hv/vm/pci.h"
 #include "tests/vm_run.h"
 
 /* The fixture's layout: IDs, and offsets in the group. */
