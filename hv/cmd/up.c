@@ -184,6 +184,7 @@ static int open_signals(struct up *up)
 static int open_consoles(struct up *up)
 {
 	unsigned total = up->config->instances_count;
+	struct console *console = NULL;
 	int ret = 0;
 
 	up->child = calloc(total, sizeof(*up->child));
@@ -204,9 +205,10 @@ static int open_consoles(struct up *up)
 	}
 	up->waits = up->children < total;
 	if (!ret)
-		ret = console_create(up->child, up->children, &up->console);
+		ret = console_create(up->child, up->children, &console);
 	if (ret)
 		ivshm_log(IVSHM_LOG_ERROR, "consoles: %s", strerror(-ret));
+	up->console = console;
 	return ret;
 }
 

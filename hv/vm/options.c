@@ -138,8 +138,8 @@ static int parse_group(const char *text, struct vmm_options *options)
 
 static int parse_one(int option, struct vmm_options *options)
 {
-	unsigned long number;
-	const char *end;
+	unsigned count;
+	int result;
 
 	switch (option) {
 	case 'n':
@@ -155,10 +155,8 @@ static int parse_one(int option, struct vmm_options *options)
 	case 'm':
 		return parse_size(optarg, &options->memory);
 	case 'u':
-		if (parse_number(optarg, VMM_VCPUS_MAX + 1, &number, &end) != 0 || *end != '\0')
-			return -EINVAL;
-		options->vcpus = (unsigned)number;
-		return number == 0 ? -EINVAL : 0;
+		result = parse_list(optarg, VMM_VCPUS_MAX + 1, &options->vcpus, 1, &count);
+		return options->vcpus == 0 ? -EINVAL : result;
 	case 'p':
 		return parse_list(optarg, CPU_SETSIZE, options->cpus, VMM_VCPUS_MAX,
 				  &options->cpus_count);
