@@ -61,11 +61,12 @@ static int set_way(struct vmm_group *group, uint32_t vector, enum vmm_way way,
 
 int vmm_vectors_update(struct vmm_group *group, struct vmm_error *error)
 {
+	const uint32_t vectors = group->client.vectors;
 	enum vmm_way way[IST_VECTORS_MAX];
 	int result = 0, one;
 
 	/* Whose message changes while its way stays the kernel's gets the new one by its route. */
-	for (uint32_t i = 0; i < group->client.vectors; i++) {
+	for (uint32_t i = 0; i < vectors; i++) {
 		uint64_t address;
 		uint32_t data;
 
@@ -74,7 +75,7 @@ int vmm_vectors_update(struct vmm_group *group, struct vmm_error *error)
 			vmm_irq_route(&group->vm->irqs, group->vector[i].gsi, address, data);
 	}
 	result = vmm_irq_commit(&group->vm->irqs, error);
-	for (uint32_t i = 0; i < group->client.vectors; i++) {
+	for (uint32_t i = 0; i < vectors; i++) {
 		one = set_way(group, i, result == 0 ? way[i] : VMM_WAY_WAIT, error);
 		result = result != 0 ? result : one;
 	}
