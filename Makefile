@@ -60,7 +60,7 @@ LIBS_check = $(call pkg_libs,check)
 objects = $(patsubst %,$(BUILD)/$(1)/%.o,$(basename $(2)))
 
 # What a VM process needs of ivshmem/ (small: it stays resident) and what the isthmus command does.
-SRC_ivshmem_vm := $(wildcard ivshmem/client.c ivshmem/wire.c ivshmem/log.c ivshmem/device*.c)
+SRC_ivshmem_vm := $(wildcard ivshmem/client*.c ivshmem/wire.c ivshmem/bell.c ivshmem/log.c ivshmem/numa.c ivshmem/size.c ivshmem/device*.c)
 SRC_ivshmem := $(wildcard ivshmem/*.c)
 # hv/vm/ is the hypervisor core (isthmus-vm), hv/cmd/ the isthmus command.
 SRC_vm := $(wildcard hv/vm/*.c)

@@ -9,9 +9,9 @@
 #ifndef IVSHM_BROKER_INTERNAL_H
 #define IVSHM_BROKER_INTERNAL_H
 
-#include <linux/aio_abi.h>
 #include <sys/types.h>
 
+#include "bell.h"
 #include "broker.h"
 #include "door.h"
 #include "memory.h"
@@ -27,19 +27,6 @@ struct ivshm_watch {
 	void (*ready)(void *owner, uint32_t events);
 	void *owner;
 };
-
-/*
- * Rings eventfds without blocking, ever. Whoever holds an eventfd can fill it and take away its
- * O_NONBLOCK, which all holders share, so write(2) could block; its use as the completion event of
- * asynchronous I/O cannot. The I/O is a read of no bytes.
- */
-struct ivshm_bell {
-	aio_context_t context;
-};
-
-int ivshm_bell_create(struct ivshm_bell *bell);
-void ivshm_bell_destroy(struct ivshm_bell *bell);
-void ivshm_bell_ring(struct ivshm_bell *bell, int source, int eventfd);
 
 /* An ID of a group. */
 struct ivshm_seat {

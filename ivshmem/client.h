@@ -22,6 +22,14 @@ struct ivshm_client_peer {
 	int fds[IST_VECTORS_MAX]; /* eventfds, one a vector */
 };
 
+#define IVSHM_CLIENT_RANGES_MAX (1u + IST_REGIONS_MAX + IST_PEERS_MAX)
+
+struct ivshm_client_range { /* of the group's memory */
+	uint64_t offset;
+	uint64_t size;
+	uint32_t right; /* IST_RIGHT_READ or _WRITE */
+};
+
 struct ivshm_client_ops {
 	/* A peer (or this one itself, first of all) can be rung. Takes over the descriptors. */
 	void (*peer)(void *context, const struct ivshm_client_peer *peer);
@@ -66,6 +74,27 @@ int ivshm_client_ready(struct ivshm_client *client);
  * it is gone; others: it sent an error or nonsense (logged): no more comes, leave.
  */
 int ivshm_client_dispatch(struct ivshm_client *client);
+
+/* ---- client_map.c: of a joined client ---- */
+
+/* What this peer may access, in order of offset, neighbours of one right as one. Their number. */
+unsigned ivshm_client_ranges(const struct ivshm_client *client,
+			     struct ivshm_client_range out[static IVSHM_CLIENT_RANGES_MAX]);
+
+/*
+ * What is at *offset: the index of a region, from whose start *offset then counts, or
+ * IST_REGIONS_MAX for all the rest; and its name.
+ */
+unsigned ivshm_client_locate(const struct ivshm_client *client, uint64_t *offset,
+			     const char **name);
+
+/*
+ * Bytes of v2's read-write section: from the state table's end to the output sections, or where
+ * there are none to the end of the regions.
+ */
+uint64_t ivshm_client_rw_size(const struct ivshm_client *client);
+
+/* ---- The end ---- */
 
 /* Says good-bye and closes everything. Mappings must be gone before. */
 void ivshm_client_leave(struct ivshm_client *client);

@@ -8,19 +8,7 @@
 #include <stdio.h>
 
 #include "abi.h"
-
-enum ivshm_numa_policy {
-	IVSHM_NUMA_DEFAULT,
-	IVSHM_NUMA_BIND,
-	IVSHM_NUMA_INTERLEAVE,
-	IVSHM_NUMA_PREFERRED,
-};
-
-struct ivshm_numa {
-	enum ivshm_numa_policy policy;
-	unsigned *nodes;
-	unsigned nodes_count;
-};
+#include "numa.h"
 
 /* One instance's right on one region, where it differs from the region's `access`. */
 struct ivshm_region_right {

@@ -27,7 +27,7 @@ void config_check_name(struct config_load *load, const struct config_node *node,
 bool config_check_size(struct config_load *load, const struct config_node *node, const char *key,
 		       const char *text, uint64_t *out)
 {
-	switch (config_size_parse(text, out)) {
+	switch (ivshm_size_parse(text, out)) {
 	case 0:
 		return true;
 	case -ERANGE:

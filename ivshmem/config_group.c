@@ -14,14 +14,14 @@
 static bool check_pages(struct config_load *load, const struct config_node *node, const char *key,
 			const char *text, const struct ivshm_group_config *group, uint64_t *out)
 {
-	char page[CONFIG_SIZE_TEXT];
+	char page[IVSHM_SIZE_TEXT];
 
 	if (!config_check_size(load, node, key, text, out))
 		return false;
 	if (*out % group->page_size) {
 		config_error(load, config_value(node, key),
 			     "'%s': %s is not a multiple of the page size %s", key, text,
-			     config_size_format(group->page_size, page));
+			     ivshm_size_format(group->page_size, page));
 		return false;
 	}
 	return true;
@@ -132,7 +132,7 @@ static bool check_regions(struct config_load *load, const struct config_node *no
 static void check_layout(struct config_load *load, const struct config_node *node,
 			 const struct ivshm_group_config *group)
 {
-	char size[CONFIG_SIZE_TEXT], used[CONFIG_SIZE_TEXT];
+	char size[IVSHM_SIZE_TEXT], used[IVSHM_SIZE_TEXT];
 	const struct config_node *value = config_value(node, "size");
 	struct ivshm_layout layout;
 
@@ -145,8 +145,8 @@ static void check_layout(struct config_load *load, const struct config_node *nod
 		config_error(load, value,
 			     "'size': %s is too little for group '%s', which needs %s: its regions "
 			     "and sections end at 0x%llx",
-			     config_size_format(group->size, size), group->name,
-			     config_size_format(layout.total_size, used),
+			     ivshm_size_format(group->size, size), group->name,
+			     ivshm_size_format(layout.total_size, used),
 			     (unsigned long long)layout.used_size);
 		break;
 	default:

@@ -94,7 +94,7 @@ static void check_memory(struct config_load *load, const struct config_node *nod
 			 struct ivshm_instance_config *out)
 {
 	const struct config_node *value = config_value(node, "memory");
-	char memory[CONFIG_SIZE_TEXT], page[CONFIG_SIZE_TEXT];
+	char memory[IVSHM_SIZE_TEXT], page[IVSHM_SIZE_TEXT];
 
 	if (!(1u << out->kind & (APP | LINUX)))
 		return; /* 'memory' is reported as not for this kind */
@@ -113,12 +113,12 @@ static void check_memory(struct config_load *load, const struct config_node *nod
 		config_error(load, value, "'memory': %s; kind linux has 64M to 252G", text);
 	else if (out->memory % out->page_size && text)
 		config_error(load, value, "'memory': %s is not a multiple of the page size %s",
-			     text, config_size_format(out->page_size, page));
+			     text, ivshm_size_format(out->page_size, page));
 	else if (out->memory % out->page_size)
 		config_error(load, config_value(node, "page_size"),
 			     "'page_size': memory %s is not a multiple of %s",
-			     config_size_format(out->memory, memory),
-			     config_size_format(out->page_size, page));
+			     ivshm_size_format(out->memory, memory),
+			     ivshm_size_format(out->page_size, page));
 }
 
 static void check_vcpus(struct config_load *load, const struct config_node *node,

@@ -14,12 +14,11 @@
 #include <cyaml/cyaml.h>
 
 #include "config.h"
+#include "size.h"
 
 #define CONFIG_FILE_MAX (1u << 20)
 #define CONFIG_ERRORS_MAX 100u /* reported of one file */
 #define CONFIG_INSTANCES_MAX 1024u
-#define CONFIG_SIZE_MAX (1ull << 46)
-#define CONFIG_SIZE_TEXT 24u /* bytes for config_size_format() */
 
 /* What libcyaml fills. A pointer to a number is NULL where the key is absent. */
 struct config_raw_region {
@@ -127,10 +126,6 @@ void config_walk(struct config_load *load);
 /* config_schema.c */
 int config_raw_load(struct config_load *load, struct config_raw **out);
 void config_raw_free(struct config_raw *raw);
-
-/* config_size.c: "64M" and back. -EINVAL not a size; -ERANGE more than CONFIG_SIZE_MAX. */
-int config_size_parse(const char *text, uint64_t *out);
-const char *config_size_format(uint64_t size, char text[static CONFIG_SIZE_TEXT]);
 
 /* config_check.c: checks groups and instances have in common, whose mapping is `node`. */
 void config_check_name(struct config_load *load, const struct config_node *node, const char *what,

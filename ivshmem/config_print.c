@@ -24,31 +24,25 @@ static void print_words(FILE *out, char *const *words, unsigned count)
 
 static void print_numa(FILE *out, const struct ivshm_numa *numa)
 {
-	static const char *const names[] = {
-		[IVSHM_NUMA_BIND] = "bind",
-		[IVSHM_NUMA_INTERLEAVE] = "interleave",
-		[IVSHM_NUMA_PREFERRED] = "preferred",
-	};
-
 	if (numa->policy == IVSHM_NUMA_DEFAULT)
 		return;
-	fprintf(out, ", NUMA %s", names[numa->policy]);
+	fprintf(out, ", NUMA %s", ivshm_numa_names[numa->policy]);
 	for (unsigned i = 0; i < numa->nodes_count; i++)
 		fprintf(out, "%s%u", i ? "," : " ", numa->nodes[i]);
 }
 
 static void print_part(FILE *out, uint64_t offset, uint64_t size, const char *what)
 {
-	char text[CONFIG_SIZE_TEXT];
+	char text[IVSHM_SIZE_TEXT];
 
-	fprintf(out, "  0x%010" PRIx64 "  %8s  %s", offset, config_size_format(size, text), what);
+	fprintf(out, "  0x%010" PRIx64 "  %8s  %s", offset, ivshm_size_format(size, text), what);
 }
 
 static void print_layout(FILE *out, const struct ivshm_group_config *group,
 			 const struct ivshm_layout *layout)
 {
 	static const char *const coherences[] = {"", ", coherence page", ", incoherent"};
-	char text[CONFIG_SIZE_TEXT];
+	char text[IVSHM_SIZE_TEXT];
 
 	fprintf(out, "  %-12s  %8s  %s\n", "OFFSET", "SIZE", "WHAT");
 	print_part(out, IST_STATE_TABLE_OFFSET, IST_STATE_TABLE_SIZE, "state table\n");
@@ -63,7 +57,7 @@ static void print_layout(FILE *out, const struct ivshm_group_config *group,
 		print_part(out, layout->output_offset, group->output_size * group->max_peers,
 			   "output sections, ");
 		fprintf(out, "%u of %s\n", group->max_peers,
-			config_size_format(group->output_size, text));
+			ivshm_size_format(group->output_size, text));
 	}
 	if (layout->used_size < layout->total_size)
 		print_part(out, layout->used_size, layout->total_size - layout->used_size,
@@ -142,7 +136,7 @@ static void print_peers(FILE *out, const struct ivshm_config *config,
 static int print_group(FILE *out, const struct ivshm_config *config,
 		       const struct ivshm_group_config *group)
 {
-	char total[CONFIG_SIZE_TEXT], page[CONFIG_SIZE_TEXT];
+	char total[IVSHM_SIZE_TEXT], page[IVSHM_SIZE_TEXT];
 	struct ivshm_layout layout;
 	int result;
 
@@ -150,8 +144,8 @@ static int print_group(FILE *out, const struct ivshm_config *config,
 	if (result)
 		return result;
 	fprintf(out, "group %s: %s in pages of %s, %u of at most %u peers, %u vector%s each",
-		group->name, config_size_format(layout.total_size, total),
-		config_size_format(group->page_size, page), group->members_count, group->max_peers,
+		group->name, ivshm_size_format(layout.total_size, total),
+		ivshm_size_format(group->page_size, page), group->members_count, group->max_peers,
 		group->vectors, group->vectors == 1 ? "" : "s");
 	print_numa(out, &group->numa);
 	fputs("\n\n", out);
@@ -164,7 +158,7 @@ static int print_group(FILE *out, const struct ivshm_config *config,
 
 static void print_program(FILE *out, const struct ivshm_instance_config *instance)
 {
-	char page[CONFIG_SIZE_TEXT];
+	char page[IVSHM_SIZE_TEXT];
 
 	if (instance->image)
 		fputs(instance->image, out);
@@ -181,7 +175,7 @@ static void print_program(FILE *out, const struct ivshm_instance_config *instanc
 	if (instance->kind == IST_KIND_LINUX)
 		fprintf(out, ", personality v%u", instance->personality);
 	if (instance->page_size > IST_PAGE)
-		fprintf(out, ", pages of %s", config_size_format(instance->page_size, page));
+		fprintf(out, ", pages of %s", ivshm_size_format(instance->page_size, page));
 	print_numa(out, &instance->numa);
 	if (instance->cmdline)
 		fprintf(out, ", command line: %s", instance->cmdline);
@@ -190,7 +184,7 @@ static void print_program(FILE *out, const struct ivshm_instance_config *instanc
 
 /* The short columns of an instance's line. "-" stands for what it does not have. */
 struct line {
-	char memory[CONFIG_SIZE_TEXT];
+	char memory[IVSHM_SIZE_TEXT];
 	char vcpus[12];
 	char cpus[36];
 	char groups[IST_GROUPS_MAX * IST_NAME_SIZE];
@@ -202,7 +196,7 @@ static void fill_line(const struct ivshm_instance_config *instance, struct line 
 
 	*line = (struct line){.memory = "-", .vcpus = "-", .cpus = "-", .groups = "-"};
 	if (instance->memory)
-		config_size_format(instance->memory, line->memory);
+		ivshm_size_format(instance->memory, line->memory);
 	if (instance->vcpus)
 		snprintf(line->vcpus, sizeof(line->vcpus), "%u", instance->vcpus);
 	for (unsigned i = 0; i < instance->cpus_count && end < sizeof(line->cpus); i++)

@@ -9,17 +9,17 @@
 #define LINE_SIZE 512
 
 enum ivshm_log_level ivshm_log_level = IVSHM_LOG_WARN;
+const char *ivshm_log_name = "isthmus";
 
 void ivshm_log(enum ivshm_log_level level, const char *format, ...)
 {
-	static const char prefix[] = "isthmus: ";
 	char line[LINE_SIZE];
-	size_t length = sizeof(prefix) - 1;
 	va_list arguments;
+	size_t length;
 
 	if (level > ivshm_log_level)
 		return;
-	snprintf(line, sizeof(line), "%s", prefix);
+	length = (size_t)snprintf(line, sizeof(line), "%.64s: ", ivshm_log_name);
 	va_start(arguments, format);
 	vsnprintf(line + length, sizeof(line) - length - 1, format, arguments);
 	va_end(arguments);

@@ -15,8 +15,11 @@ enum ivshm_log_level {
 /* What is less important than this is not written. Set it before there are threads. */
 extern enum ivshm_log_level ivshm_log_level;
 
+/* Who says it: "isthmus" until somebody else sets it, likewise. */
+extern const char *ivshm_log_name;
+
 /*
- * Writes "isthmus: TEXT" as one line with one write(2), so that lines of several threads and
+ * Writes "NAME: TEXT" as one line with one write(2), so that lines of several threads and
  * processes do not mix. Control characters (a peer may have chosen the text) become '?'.
  */
 void ivshm_log(enum ivshm_log_level level, const char *format, ...)

@@ -2,17 +2,14 @@
 /* memory.c: creates a group's memory: a memfd of fixed size on the configured pages and nodes. */
 #include "memory.h"
 #include "log.h"
+#include "numa.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
-#include <numaif.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define NODES_MAX 1024u /* what a kernel can be built for */
-#define NODE_BITS (8 * sizeof(unsigned long))
 
 static unsigned huge_flags(uint64_t page_size)
 {
@@ -24,30 +21,6 @@ static unsigned huge_flags(uint64_t page_size)
 	default:
 		return 0;
 	}
-}
-
-/* The policy sticks to the memfd, whoever maps it: pages go where it says when first touched. */
-static int bind_to_nodes(void *map, uint64_t size, const struct ivshm_numa *numa)
-{
-	static const int mode[] = {
-		[IVSHM_NUMA_DEFAULT] = MPOL_DEFAULT,
-		[IVSHM_NUMA_BIND] = MPOL_BIND,
-		[IVSHM_NUMA_INTERLEAVE] = MPOL_INTERLEAVE,
-		[IVSHM_NUMA_PREFERRED] = MPOL_PREFERRED,
-	};
-	unsigned long mask[NODES_MAX / NODE_BITS] = {0};
-
-	if (numa->policy == IVSHM_NUMA_DEFAULT)
-		return 0;
-	for (unsigned i = 0; i < numa->nodes_count; i++) {
-		if (numa->nodes[i] >= NODES_MAX)
-			return -EINVAL;
-		mask[numa->nodes[i] / NODE_BITS] |= 1ul << numa->nodes[i] % NODE_BITS;
-	}
-	/* The kernel takes the number of bits plus one. */
-	if (mbind(map, size, mode[numa->policy], mask, NODES_MAX + 1, 0))
-		return -errno;
-	return 0;
 }
 
 /* Creates and maps the memfd. What it has made when it fails is the caller's to undo. */
@@ -74,7 +47,8 @@ static int create(struct ivshm_memory *memory, const struct ivshm_group_config *
 		return -errno;
 	memory->map = map;
 	*step = "no such NUMA nodes for";
-	r = bind_to_nodes(map, size, &group->numa);
+	/* It sticks to the memfd, whoever maps it. */
+	r = ivshm_numa_bind(map, size, &group->numa);
 	if (r)
 		return r;
 	/* A huge page that is not there when it is touched would be a SIGBUS. */

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -43,37 +44,40 @@ static int watch(const struct attach *attach, int operation, int fd)
 	return epoll_ctl(attach->epoll, operation, fd, &event) ? -errno : 0;
 }
 
-int attach_create(const char *dir, const char *name, char *error, size_t error_size,
-		  struct attach **out)
+int attach_create(const char *dir, const char *name, struct attach **out)
 {
 	struct attach *attach = calloc(1, sizeof(*attach));
+	char error[1024];
 	int ret;
 
-	if (!attach)
-		return ivshm_fail(error, error_size, -ENOMEM, "console '%s': out of memory", name);
+	if (!attach) {
+		ret = -ENOMEM;
+		goto tell;
+	}
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
 		attach->client[i].fd = -1;
 	attach->door.listener = attach->input[0] = attach->input[1] = -1;
 	attach->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (attach->epoll < 0 || pipe2(attach->input, O_CLOEXEC)) {
-		ret = ivshm_fail(error, error_size, -errno, "console '%s': %m", name);
+	ret = attach->epoll < 0 || pipe2(attach->input, O_CLOEXEC) ? -errno : 0;
+	if (ret)
+		goto tell;
+	ret = ivshm_door_open(&attach->door, &ivshm_console_door, dir, name, 0600, error,
+			      sizeof(error));
+	if (ret) {
+		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
 		goto fail;
 	}
-	ret = ivshm_door_open(&attach->door, &ivshm_console_door, dir, name, 0600, error,
-			      error_size);
-	if (ret)
-		goto fail;
 	attach->open = true;
 	ret = watch(attach, EPOLL_CTL_ADD, attach->door.listener);
 	if (!ret)
 		ret = watch(attach, EPOLL_CTL_ADD, attach->input[1]);
-	if (ret) {
-		ivshm_fail(error, error_size, ret, "console '%s': %m", name);
-		goto fail;
-	}
+	if (ret)
+		goto tell;
 	*out = attach;
 	return 0;
 
+tell:
+	ivshm_log(IVSHM_LOG_ERROR, "console '%s': %s", name, strerror(-ret));
 fail:
 	attach_destroy(attach);
 	return ret;

@@ -12,9 +12,8 @@
 
 struct attach; /* NULL: of an instance without; nothing happens to it */
 
-/* 0 or -errno, with one line in `error`. */
-int attach_create(const char *dir, const char *name, char *error, size_t error_size,
-		  struct attach **out);
+/* 0; or -errno, which is told. */
+int attach_create(const char *dir, const char *name, struct attach **out);
 
 /* The guest's stdin; -1: it has none. */
 int attach_input(const struct attach *attach);

@@ -44,49 +44,40 @@ static int spawn(struct child *child, const struct launch *launch, const sigset_
 	if (pipe2(result, O_CLOEXEC))
 		return -errno;
 	child->pid = fork();
-	if (child->pid < 0) {
-		failure = -errno;
-		goto close_pipe;
-	}
 	if (!child->pid) {
 		failure = become(launch, signal_mask, parent, input, output);
 		(void)!write(result[1], &failure, sizeof(failure));
 		_exit(127);
 	}
+	if (child->pid < 0)
+		failure = -errno;
 	close(result[1]);
-	result[1] = -1;
-	if (read(result[0], &failure, sizeof(failure)) !=
-	    sizeof(failure)) /* no handlers: no EINTR */
-		failure = 0;
-	if (!failure) {
+	/* Without handlers there is no EINTR. */
+	if (!failure && read(result[0], &failure, sizeof(failure)) <= 0) {
 		child->pidfd = pidfd_open(child->pid, 0);
-		if (child->pidfd < 0) {
-			failure = -errno;
-			kill(-child->pid, SIGKILL);
-		}
+		failure = child->pidfd < 0 ? -errno : 0;
 	}
-	if (failure)
+	if (failure && child->pid > 0) {
+		kill(-child->pid, SIGKILL); /* the exec may have been done */
 		waitpid(child->pid, NULL, 0);
-close_pipe:
+	}
 	close(result[0]);
-	if (result[1] >= 0)
-		close(result[1]);
 	return failure;
 }
 
 int child_start(struct child *child, const struct launch_options *options,
-		const sigset_t *signal_mask, int input, int output, char *error, size_t error_size)
+		const sigset_t *signal_mask, int input, int output)
 {
 	struct launch launch;
-	int ret;
+	int ret = launch_prepare(child->instance, options, &launch);
 
-	ret = launch_prepare(child->instance, options, &launch, error, error_size);
 	if (ret)
 		return ret;
 	child->vm = launch.vm;
 	ret = spawn(child, &launch, signal_mask, input, output);
 	if (ret)
-		ivshm_fail(error, error_size, ret, "%s: %s", launch.argv[0], strerror(-ret));
+		ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s: %s", child->instance->name,
+			  launch.argv[0], strerror(-ret));
 	launch_fini(&launch);
 	return ret;
 }
@@ -97,26 +88,15 @@ void child_signal(const struct child *child, int signal)
 		kill(-child->pid, signal);
 }
 
-struct child_end child_reap(struct child *child)
+int child_reap(struct child *child, bool *started)
 {
-	struct child_end end = {0};
-	siginfo_t info = {0};
+	int status = 0;
 
-	/*
-	 * The group is killed before its leader is waited for: until then nobody else can get its
-	 * number.
-	 */
-	while (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOWAIT) && errno == EINTR)
-		;
+	/* Before it is waited for: until then nobody else can get the group's number. */
 	kill(-child->pid, SIGKILL);
-	while (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED) && errno == EINTR)
-		;
-	if (info.si_code == CLD_EXITED)
-		end.status = info.si_status;
-	else
-		end.signal = info.si_status;
-	end.started = !(child->vm && end.status == VM_NOT_STARTED);
+	waitpid(child->pid, &status, 0); /* no handlers: no EINTR */
+	*started = !(child->vm && WIFEXITED(status) && WEXITSTATUS(status) == VM_NOT_STARTED);
 	close(child->pidfd);
 	child->pidfd = -1;
-	return end;
+	return status;
 }

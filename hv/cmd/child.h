@@ -16,24 +16,21 @@ struct child {
 	bool vm;
 };
 
-struct child_end {
-	bool started; /* false: it told that it could not */
-	int status;   /* exit status, when signal is 0 */
-	int signal;
-};
-
 /*
  * Starts the instance, with `input` as stdin (-1: /dev/null) and `output` as stdout and stderr. It
  * dies with this thread, and does not get the terminal's signals. A program that cannot be executed
- * is an error here. One line in `error`. 0 or -errno.
+ * is an error here. 0; or -errno, which is told.
  */
 int child_start(struct child *child, const struct launch_options *options,
-		const sigset_t *signal_mask, int input, int output, char *error, size_t error_size);
+		const sigset_t *signal_mask, int input, int output);
 
 /* To all of its process group. */
 void child_signal(const struct child *child, int signal);
 
-/* Its pidfd is readable: kills what is left of its group and says how it ended. */
-struct child_end child_reap(struct child *child);
+/*
+ * Its pidfd is readable: kills what is left of its group and returns how it ended, as waitpid(2)
+ * has it. *started: false when it told that it could not.
+ */
+int child_reap(struct child *child, bool *started);
 
 #endif

@@ -64,25 +64,13 @@ static void write_line(struct console *console, struct stream *stream)
 		set_state(console, CONSOLE_BROKEN);
 }
 
-static void take(struct console *console, struct stream *stream, const char *data, size_t size)
+/* A full line waits for one more byte: it could be its newline. */
+static void take(struct console *console, struct stream *stream, char c)
 {
-	while (size) {
-		size_t room = LINE_MAX_BYTES - stream->length;
-		const char *end = memchr(data, '\n', size < room + 1 ? size : room + 1);
-		size_t part = end ? (size_t)(end - data) : size < room ? size : room;
-
-		memcpy(stream->text + stream->prefix + stream->length, data, part);
-		stream->length += part;
-		data += part;
-		size -= part;
-		if (end) {
-			data++;
-			size--;
-		}
-		/* A full line waits for one more byte: it could be its newline. */
-		if (end || (size && stream->length == LINE_MAX_BYTES))
-			write_line(console, stream);
-	}
+	if (c == '\n' || stream->length == LINE_MAX_BYTES)
+		write_line(console, stream);
+	if (c != '\n')
+		stream->text[stream->prefix + stream->length++] = c;
 }
 
 static enum control next_control(enum control control, unsigned char c)
@@ -96,22 +84,14 @@ static enum control next_control(enum control control, unsigned char c)
 	return control;
 }
 
-/*
- * Takes out what would move the cursor or colour what is not the guest's. Returns how much is left.
- */
-static size_t strip(enum control *control, char *data, size_t size)
+/* False for what would move the cursor or colour what is not the guest's. */
+static bool is_text(enum control *control, char byte)
 {
-	size_t length = 0;
+	unsigned char c = (unsigned char)byte;
+	bool inside = *control != CONTROL_NONE;
 
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)data[i];
-		bool text = c == '\n' || c == '\t' || (c >= ' ' && c != 0x7f);
-
-		if (text && (c == '\n' || *control == CONTROL_NONE))
-			data[length++] = data[i];
-		*control = next_control(*control, c);
-	}
-	return length;
+	*control = next_control(*control, c);
+	return c == '\n' || (!inside && (c == '\t' || (c >= ' ' && c != 0x7f)));
 }
 
 /* Reads once. False when there is nothing (more) to read now. */
@@ -119,15 +99,14 @@ static bool drain(struct console *console, unsigned index)
 {
 	struct stream *stream = &console->stream[index];
 	char data[LINE_MAX_BYTES];
-	ssize_t n;
+	ssize_t n = read(stream->output, data, sizeof(data));
 
-	n = read(stream->output, data, sizeof(data));
-	if (n > 0 && stream->attach) {
+	if (n > 0 && stream->attach)
 		attach_output(stream->attach, data, (size_t)n);
-		take(console, stream, data, strip(&stream->control, data, (size_t)n));
-	} else if (n > 0) {
-		take(console, stream, data, (size_t)n);
-	} else if (n == 0) {
+	for (ssize_t i = 0; i < n; i++)
+		if (!stream->attach || is_text(&stream->control, data[i]))
+			take(console, stream, data[i]);
+	if (n == 0) {
 		console->poll[2 * index].fd = -1; /* closed by all who could write */
 		attach_end(stream->attach);
 	}
@@ -182,13 +161,12 @@ static void make_prefix(struct stream *stream, const char *name, int width, unsi
 
 static int open_stream(struct stream *stream)
 {
-	int fds[2];
+	int fds[2] = {-1, -1};
+	int ret = pipe2(fds, O_CLOEXEC) ? -errno : 0;
 
-	if (pipe2(fds, O_CLOEXEC))
-		return -errno;
 	stream->output = fds[0];
 	stream->input = fds[1];
-	return fcntl(stream->output, F_SETFL, O_NONBLOCK) ? -errno : 0;
+	return ret || !fcntl(stream->output, F_SETFL, O_NONBLOCK) ? ret : -errno;
 }
 
 static void close_all(struct console *console)
@@ -208,33 +186,33 @@ static void close_all(struct console *console)
 
 int console_create(const struct child *instances, unsigned count, struct console **out)
 {
-	struct console *console;
+	struct console *console = calloc(1, sizeof(*console) + count * sizeof(console->stream[0]));
 	int width = 0, ret = 0;
 
-	console = calloc(1, sizeof(*console) + count * sizeof(console->stream[0]));
 	if (!console)
 		return -ENOMEM;
 	console->wake = eventfd(0, EFD_CLOEXEC);
 	console->changed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	console->poll = calloc(2 * (size_t)count + 1, sizeof(*console->poll));
 	if (console->wake < 0 || console->changed < 0)
 		ret = -errno;
-	else if (!console->poll)
+	console->poll = calloc(2 * (size_t)count + 1, sizeof(*console->poll));
+	if (!console->poll)
 		ret = -ENOMEM;
-	for (unsigned i = 0; !ret && i < count; i++) {
-		console->stream[i].input = console->stream[i].output = -1;
-		console->stream[i].attach = instances[i].attach;
-		console->count = i + 1;
-		ret = open_stream(&console->stream[i]);
-		console->poll[2 * i] = (struct pollfd){console->stream[i].output, POLLIN, 0};
-		console->poll[2 * i + 1] =
-			(struct pollfd){attach_fd(instances[i].attach), POLLIN, 0};
+	for (unsigned i = 0; i < count; i++)
 		if ((int)strlen(instances[i].instance->name) > width)
 			width = (int)strlen(instances[i].instance->name);
+	for (unsigned i = 0; !ret && i < count; i++) {
+		struct stream *stream = &console->stream[i];
+		int attach = attach_fd(instances[i].attach);
+
+		stream->attach = instances[i].attach;
+		make_prefix(stream, instances[i].instance->name, width, i);
+		ret = open_stream(stream);
+		console->poll[2 * i] = (struct pollfd){stream->output, POLLIN, 0};
+		console->poll[2 * i + 1] = (struct pollfd){attach, POLLIN, 0};
+		console->count = i + 1;
 	}
 	if (!ret) {
-		for (unsigned i = 0; i < count; i++)
-			make_prefix(&console->stream[i], instances[i].instance->name, width, i);
 		console->poll[2 * count] = (struct pollfd){console->wake, POLLIN, 0};
 		signal(SIGPIPE, SIG_IGN);
 		ret = -pthread_create(&console->thread, NULL, console_main, console);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,101 +15,68 @@
 
 static const char kvm_device[] = "/dev/kvm";
 
-/* What becomes a list of strings: see argz_add(3). */
-struct words {
-	char *text;
-	size_t length;
-	bool failed; /* out of memory, at any time */
-};
+/* Tells why the instance cannot be started; gives `code`. */
+#define fail(instance, code, format, ...)                                                          \
+	(ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: " format, (instance)->name,              \
+		   ##__VA_ARGS__),                                                                 \
+	 code)
 
-static void add(struct words *words, const char *word)
-{
-	words->failed |= argz_add(&words->text, &words->length, word) != 0;
-}
-
-__attribute__((format(printf, 2, 3))) static void add_format(struct words *words,
-							     const char *format, ...)
+/* One more word for the list; a stream without memory says so at its end. */
+__attribute__((format(printf, 2, 3))) static void add(FILE *words, const char *format, ...)
 {
 	va_list args;
-	char *word;
 
 	va_start(args, format);
-	if (vasprintf(&word, format, args) < 0)
-		word = NULL;
+	vfprintf(words, format, args);
 	va_end(args);
-	if (word)
-		add(words, word);
-	else
-		words->failed = true;
-	free(word);
+	fputc('\0', words);
 }
 
 /* An option and its value. */
-#define add_option(words, option, ...) (add(words, option), add_format(words, __VA_ARGS__))
+#define add_option(words, option, ...) (add(words, option), add(words, __VA_ARGS__))
 
-static void add_all(struct words *words, char *const *all, unsigned count)
+static void add_all(FILE *words, char *const *all, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		add(words, all[i]);
+		add(words, "%s", all[i]);
 }
 
-/* PREFIX and the numbers, separated by commas. */
-static void add_numbers(struct words *words, const char *prefix, const unsigned *number,
-			unsigned count)
+/* The numbers, separated by commas. */
+static void add_numbers(FILE *words, const unsigned *number, unsigned count)
 {
-	struct words list = {0};
-
 	for (unsigned i = 0; i < count; i++)
-		add_format(&list, "%u", number[i]);
-	argz_stringify(list.text, list.length, ',');
-	add_format(words, "%s%s", prefix, list.failed ? "" : list.text);
-	words->failed |= list.failed;
-	free(list.text);
+		fprintf(words, "%s%u", i ? "," : "", number[i]);
+	fputc('\0', words);
 }
 
 /* isthmus-vm: beside this program (build tree) or in ../libexec/isthmus (installed). */
-static int find_vm_program(char *out, size_t size, char *error, size_t error_size)
+static int add_vm_program(const struct ivshm_instance_config *instance, FILE *words)
 {
 	static const char *const places[] = {"", "../libexec/isthmus/"};
-	char self[PATH_MAX];
-	ssize_t length;
+	char self[PATH_MAX] = "", program[PATH_MAX + 64];
 
-	length = readlink("/proc/self/exe", self, sizeof(self));
-	if (length < 0 || length == sizeof(self))
-		return ivshm_fail(error, error_size, -EIO, "/proc/self/exe cannot be read");
-	while (length > 0 && self[length - 1] != '/')
-		length--;
-	self[length] = '\0';
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+		return fail(instance, -errno, "/proc/self/exe: %m");
+	strrchr(self, '/')[1] = '\0';
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		if (snprintf(out, size, "%s%sisthmus-vm", self, places[i]) < (int)size &&
-		    !access(out, X_OK))
+		snprintf(program, sizeof(program), "%s%sisthmus-vm", self, places[i]);
+		if (!access(program, X_OK)) {
+			add(words, "%s", program);
 			return 0;
+		}
 	}
-	return ivshm_fail(error, error_size, -ENOENT,
-			  "isthmus-vm is missing: it is neither in %s nor in %s%s", self, self,
-			  places[1]);
+	return fail(instance, -ENOENT, "isthmus-vm is missing: it is neither in %s nor in %s%s",
+		    self, self, places[1]);
 }
 
-static int prepare_vm(const struct ivshm_instance_config *instance,
-		      const struct launch_options *options, struct words *argv, char *error,
-		      size_t error_size)
+static int add_vm(const struct ivshm_instance_config *instance,
+		  const struct launch_options *options, FILE *argv)
 {
-	static const char *const policies[] = {
-		[IVSHM_NUMA_BIND] = "bind:",
-		[IVSHM_NUMA_INTERLEAVE] = "interleave:",
-		[IVSHM_NUMA_PREFERRED] = "preferred:",
-	};
 	bool guest_is_linux = instance->kind == IST_KIND_LINUX;
-	char program[PATH_MAX];
-	int ret;
+	int ret = add_vm_program(instance, argv);
 
-	if (options->no_kvm)
-		return ivshm_fail(error, error_size, -ENODEV, "%s: a Linux guest needs KVM",
-				  options->no_kvm);
-	ret = find_vm_program(program, sizeof(program), error, error_size);
 	if (ret)
 		return ret;
-	add(argv, program);
 	add_option(argv, "--name", "%s", instance->name);
 	add_option(argv, guest_is_linux ? "--kernel" : "--image", "%s", instance->image);
 	if (instance->initrd)
@@ -123,12 +91,12 @@ static int prepare_vm(const struct ivshm_instance_config *instance,
 	add_option(argv, "--vcpus", "%u", instance->vcpus);
 	if (instance->cpus_count) {
 		add(argv, "--cpus");
-		add_numbers(argv, "", instance->cpus, instance->cpus_count);
+		add_numbers(argv, instance->cpus, instance->cpus_count);
 	}
 	if (instance->numa.policy != IVSHM_NUMA_DEFAULT) {
 		add(argv, "--numa");
-		add_numbers(argv, policies[instance->numa.policy], instance->numa.nodes,
-			    instance->numa.nodes_count);
+		fprintf(argv, "%s:", ivshm_numa_names[instance->numa.policy]);
+		add_numbers(argv, instance->numa.nodes, instance->numa.nodes_count);
 	}
 	for (unsigned i = 0; i < instance->groups_count; i++)
 		add_option(argv, "--group", "%s=%s/%s.sock", instance->groups[i], options->dir,
@@ -143,27 +111,32 @@ static int prepare_vm(const struct ivshm_instance_config *instance,
 }
 
 /* An app as a process: its `command`, or the program that lies beside its image. */
-static int prepare_process(const struct ivshm_instance_config *instance, struct words *argv,
-			   char *error, size_t error_size)
+static int add_process(const struct ivshm_instance_config *instance, FILE *argv)
 {
-	static const char suffix[] = ".app";
-	const char *image = instance->image;
-	size_t length;
+	const char *image = instance->image ? instance->image : "", *suffix = strrchr(image, '.');
 
 	if (instance->command_count) {
 		add_all(argv, instance->command, instance->command_count);
 		return 0;
 	}
-	length = image ? strlen(image) : 0;
-	if (length < sizeof(suffix) || strcmp(image + length - strlen(suffix), suffix) != 0)
-		return ivshm_fail(error, error_size, -EINVAL,
-				  "no program to run as a process: there is no `command`, and the "
-				  "image is not named PROGRAM.app");
+	if (!suffix || suffix == image || strcmp(suffix, ".app"))
+		return fail(instance, -EINVAL,
+			    "no program to run as a process: there is no `command`, and the "
+			    "image is not named PROGRAM.app");
 	/* Without a slash it would be looked for in $PATH. */
-	add_format(argv, "%s%.*s", strchr(image, '/') ? "" : "./", (int)(length - strlen(suffix)),
-		   image);
+	add(argv, "%s%.*s", strchr(image, '/') ? "" : "./", (int)(suffix - image), image);
 	add_all(argv, instance->args, instance->args_count);
 	return 0;
+}
+
+/* The list's words, as argv. They stay where they are. NULL without memory. */
+static char **split(char *words, size_t size)
+{
+	char **argv = calloc(argz_count(words, size) + 1, sizeof(*argv));
+
+	if (argv)
+		argz_extract(words, size, argv);
+	return argv;
 }
 
 const char *launch_why_no_kvm(const struct ivshm_config *config, bool refused)
@@ -187,36 +160,50 @@ const char *launch_why_no_kvm(const struct ivshm_config *config, bool refused)
 	return reason;
 }
 
-int launch_prepare(const struct ivshm_instance_config *instance,
-		   const struct launch_options *options, struct launch *out, char *error,
-		   size_t error_size)
+/* What an instance inherits. */
+static int set_environment(const struct ivshm_instance_config *instance, const char *dir)
 {
-	struct words argv = {0}, groups = {0};
+	char *groups = NULL;
+	size_t size = 0;
+	FILE *list = open_memstream(&groups, &size);
+	bool bad = !list;
+
+	for (unsigned i = 0; list && i < instance->groups_count; i++)
+		fprintf(list, "%s%s", i ? " " : "", instance->groups[i]);
+	bad = bad || fclose(list) || setenv("ISTHMUS_GROUPS", groups, 1) ||
+	      setenv("ISTHMUS_INSTANCE", instance->name, 1) ||
+	      setenv("ISTHMUS_RUNTIME_DIR", dir, 1);
+	free(groups);
+	return bad ? -ENOMEM : 0;
+}
+
+int launch_prepare(const struct ivshm_instance_config *instance,
+		   const struct launch_options *options, struct launch *out)
+{
 	bool app = instance->kind == IST_KIND_APP && !options->no_kvm;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *argv;
 	int ret;
 
 	*out = (struct launch){.vm = app || instance->kind == IST_KIND_LINUX};
 	out->pinned = !out->vm && instance->cpus_count;
 	for (unsigned i = 0; i < instance->cpus_count; i++)
 		CPU_SET_S(instance->cpus[i], sizeof(out->cpus), out->cpus);
-	ret = out->vm ? prepare_vm(instance, options, &argv, error, error_size)
-		      : prepare_process(instance, &argv, error, error_size);
-	if (ret)
-		return ret;
-	add_all(&groups, instance->groups, instance->groups_count);
-	argz_stringify(groups.text, groups.length, ' ');
-	out->argv = calloc(argz_count(argv.text, argv.length) + 1, sizeof(*out->argv));
-	if (!out->argv || argv.failed || groups.failed ||
-	    setenv("ISTHMUS_INSTANCE", instance->name, 1) ||
-	    setenv("ISTHMUS_GROUPS", groups.length ? groups.text : "", 1) ||
-	    setenv("ISTHMUS_RUNTIME_DIR", options->dir, 1)) {
-		ret = ivshm_fail(error, error_size, -ENOMEM, "out of memory");
+	if (out->vm && options->no_kvm)
+		return fail(instance, -ENODEV, "%s: a Linux guest needs KVM", options->no_kvm);
+	argv = open_memstream(&text, &size);
+	if (!argv)
+		return fail(instance, -ENOMEM, "out of memory");
+	ret = out->vm ? add_vm(instance, options, argv) : add_process(instance, argv);
+	if (!fclose(argv) && !ret)
+		out->argv = split(text, size);
+	if (!ret && (!out->argv || set_environment(instance, options->dir)))
+		ret = fail(instance, -ENOMEM, "out of memory");
+	if (ret) {
 		free(out->argv);
-		free(argv.text);
-	} else {
-		argz_extract(argv.text, argv.length, out->argv);
+		free(text);
 	}
-	free(groups.text);
 	return ret;
 }
 

@@ -28,12 +28,11 @@ struct launch {
 const char *launch_why_no_kvm(const struct ivshm_config *config, bool refused);
 
 /*
- * Also sets this process's environment to what the instance inherits. One line in `error` when it
- * cannot be done. 0 or -errno; then there is nothing to free.
+ * Also sets this process's environment to what the instance inherits. 0; or -errno, which is told:
+ * then there is nothing to free.
  */
 int launch_prepare(const struct ivshm_instance_config *instance,
-		   const struct launch_options *options, struct launch *out, char *error,
-		   size_t error_size);
+		   const struct launch_options *options, struct launch *out);
 void launch_fini(struct launch *launch);
 
 /* Becomes the instance. Returns only -errno. Safe between fork and exec. */

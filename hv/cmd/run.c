@@ -33,16 +33,11 @@ static void become(const struct ivshm_instance_config *instance,
 		   const struct launch_options *options)
 {
 	struct launch launch;
-	char error[1024];
-	int ret;
 
-	if (launch_prepare(instance, options, &launch, error, sizeof(error))) {
-		ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s", instance->name, error);
+	if (launch_prepare(instance, options, &launch))
 		return;
-	}
-	ret = launch_exec(&launch);
-	ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s: %s", instance->name, launch.argv[0],
-		  strerror(-ret));
+	launch_exec(&launch);
+	ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s: %m", instance->name, launch.argv[0]);
 	launch_fini(&launch);
 }
 

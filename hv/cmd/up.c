@@ -11,13 +11,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ivshmem/broker.h"
 #include "ivshmem/log.h"
 
 #define GRACE_SECONDS 2 /* from SIGTERM to SIGKILL */
-#define ERROR_SIZE 1024
 
 /* What is polled: these, then a pidfd for each instance. */
 enum { POLL_BROKER, POLL_SIGNALS, POLL_CONSOLE, POLL_CHILDREN };
@@ -90,26 +90,24 @@ static void on_console(struct up *up)
 
 static void on_child(struct up *up, struct child *child)
 {
-	struct child_end end = child_reap(child);
+	bool started;
+	int end = child_reap(child, &started);
 	char how[64];
 
 	attach_close(child->attach);
 	up->alive--;
 	if (up->stopping)
 		return;
-	if (end.signal)
-		snprintf(how, sizeof(how), "killed by signal %d", end.signal);
+	if (WIFSIGNALED(end))
+		snprintf(how, sizeof(how), "killed by signal %d", WTERMSIG(end));
 	else
-		snprintf(how, sizeof(how), "ended with status %d", end.status);
-	if (!end.started) {
-		ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s", child->instance->name, how);
+		snprintf(how, sizeof(how), "ended with status %d", WEXITSTATUS(end));
+	ivshm_log(end ? IVSHM_LOG_ERROR : IVSHM_LOG_DEBUG, "%s: %s%s", child->instance->name,
+		  started ? "" : "could not start: ", how);
+	if (!started)
 		stop(up, EXIT_FAILURE);
-	} else if (end.signal || end.status) {
-		ivshm_log(IVSHM_LOG_ERROR, "%s: %s", child->instance->name, how);
+	else if (end)
 		up->status = EXIT_FAILURE;
-	} else {
-		ivshm_log(IVSHM_LOG_DEBUG, "%s: %s", child->instance->name, how);
-	}
 }
 
 /* Waits until something happens, and handles it. */
@@ -133,15 +131,11 @@ static void serve(struct up *up)
 /* The first that cannot be started ends them all. */
 static void start_all(struct up *up)
 {
-	char error[ERROR_SIZE];
-
 	for (unsigned i = 0; i < up->children; i++) {
 		struct child *child = &up->child[i];
 
 		if (child_start(child, &up->options, &up->signal_mask, attach_input(child->attach),
-				console_input(up->console, i), error, sizeof(error))) {
-			ivshm_log(IVSHM_LOG_ERROR, "%s: could not start: %s", child->instance->name,
-				  error);
+				console_input(up->console, i))) {
 			stop(up, EXIT_FAILURE);
 			return;
 		}
@@ -186,38 +180,36 @@ static int open_signals(struct up *up)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The consoles, of the instances to be started. One line in `error`. */
-static int open_consoles(struct up *up, char *error, size_t error_size)
+/* The consoles, of the instances to be started. 0; or -errno, which is told. */
+static int open_consoles(struct up *up)
 {
 	unsigned total = up->config->instances_count;
-	struct console *console;
-	int ret;
+	struct console *console = NULL;
+	int ret = 0;
 
 	up->child = calloc(total, sizeof(*up->child));
 	up->poll = calloc(POLL_CHILDREN + (size_t)total, sizeof(*up->poll));
 	if (!up->child || !up->poll)
-		return ivshm_fail(error, error_size, -ENOMEM, "out of memory");
-	for (unsigned i = 0; i < total; i++) {
+		ret = -ENOMEM;
+	for (unsigned i = 0; !ret && i < total; i++) {
 		const struct ivshm_instance_config *instance = &up->config->instances[i];
 		struct child *child = &up->child[up->children];
 
 		if (!instance->autostart)
 			continue;
 		*child = (struct child){.instance = instance, .pidfd = -1};
-		if (instance->kind == IST_KIND_LINUX) {
-			ret = attach_create(up->options.dir, instance->name, error, error_size,
-					    &child->attach);
-			if (ret)
-				return ret;
-		}
+		if (instance->kind == IST_KIND_LINUX &&
+		    (ret = attach_create(up->options.dir, instance->name, &child->attach)))
+			return ret;
 		up->children++;
 	}
 	up->waits = up->children < total;
-	ret = console_create(up->child, up->children, &console);
+	if (!ret)
+		ret = console_create(up->child, up->children, &console);
 	if (ret)
-		return ivshm_fail(error, error_size, ret, "consoles: %s", strerror(-ret));
+		ivshm_log(IVSHM_LOG_ERROR, "consoles: %s", strerror(-ret));
 	up->console = console;
-	return 0;
+	return ret;
 }
 
 /*
@@ -237,7 +229,7 @@ static void raise_descriptor_limit(void)
 /* Everything with a configuration. Returns the exit status. */
 static int up_main(struct up *up)
 {
-	char error[ERROR_SIZE];
+	char error[1024];
 	int signals;
 
 	up->status = EXIT_FAILURE;
@@ -251,10 +243,8 @@ static int up_main(struct up *up)
 		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
 		goto close_signals;
 	}
-	if (open_consoles(up, error, sizeof(error))) {
-		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
+	if (open_consoles(up))
 		goto close_consoles;
-	}
 	for (unsigned i = 0; i < POLL_CHILDREN + up->children; i++)
 		up->poll[i].events = POLLIN;
 	up->poll[POLL_BROKER].fd = ivshm_broker_fd(up->broker);

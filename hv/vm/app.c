@@ -6,17 +6,14 @@
  *   0x020000  page tables
  *   0x200000  from here on: the image, then what the application likes
  */
-#include "app.h"
-
-#include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <x86intrin.h>
 
-#include "file.h"
+#include "image.h"
 #include "paging.h"
-#include "stats.h"
+#include "vm.h"
 
 #define BOOT_AT 0x1000ull
 #define ARGUMENTS_AT (BOOT_AT + sizeof(struct ist_boot))
@@ -156,7 +153,7 @@ static int write_boot_block(struct vmm_vm *vm, const struct vmm_image *image,
 	int result;
 
 	if (khz <= 0)
-		return vmm_fail_errno(error, "KVM does not tell the TSC's frequency");
+		return vmm_fail(error, errno, "KVM does not tell the TSC's frequency: %m");
 	boot.tsc_hz = (uint64_t)khz * 1000;
 	strncpy(boot.instance, vm->options->name, sizeof(boot.instance) - 1);
 	for (unsigned i = 0; i < vm->groups; i++)

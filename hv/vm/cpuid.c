@@ -91,7 +91,7 @@ int vmm_cpuid_set(const struct vmm_vcpu *vcpu, int kvm, unsigned vcpus, __u64 *x
 		return vmm_fail(error, ENOMEM, "out of memory");
 	cpuid->nent = ENTRIES_MAX;
 	if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid) != 0) {
-		result = vmm_fail_errno(error, "KVM does not tell its CPUID");
+		result = vmm_fail(error, errno, "KVM does not tell its CPUID: %m");
 		goto out;
 	}
 	place.deadline = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
@@ -108,7 +108,7 @@ int vmm_cpuid_set(const struct vmm_vcpu *vcpu, int kvm, unsigned vcpus, __u64 *x
 		set_leaf(entry, &place);
 	}
 	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) != 0)
-		result = vmm_fail_errno(error, "KVM refuses its own CPUID");
+		result = vmm_fail(error, errno, "KVM refuses its own CPUID: %m");
 out:
 	free(cpuid);
 	return result;

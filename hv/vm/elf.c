@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* elf.c: an ELF image is checked before a byte of it is used. */
-#include "elf.h"
+#include "image.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -109,14 +109,25 @@ static int add_segment(const struct vmm_elf_limits *limits, struct vmm_image *im
 	if (result != 0)
 		return result;
 	image->segment[image->segments++] = segment;
+	segment.address &= ~(uint64_t)(IST_PAGE - 1);
+	end = (end + IST_PAGE - 1) & ~(uint64_t)(IST_PAGE - 1);
+	image->low = segment.address < image->low ? segment.address : image->low;
+	image->high = end > image->high ? end : image->high;
 	return 0;
+}
+
+bool vmm_image_holds(const struct vmm_image *image, uint64_t address, uint32_t rights)
+{
+	for (unsigned i = 0; i < image->segments; i++)
+		if ((image->segment[i].rights & rights) == rights &&
+		    within(address - image->segment[i].address, 1, image->segment[i].memory_size))
+			return true;
+	return false;
 }
 
 int vmm_elf_parse(const void *head, size_t head_size, const struct vmm_elf_limits *limits,
 		  struct vmm_image *out, struct vmm_error *error)
 {
-	const uint64_t page = IST_PAGE;
-	bool entry = false;
 	Elf64_Ehdr header = {0};
 	int result;
 
@@ -145,18 +156,7 @@ int vmm_elf_parse(const void *head, size_t head_size, const struct vmm_elf_limit
 	}
 	if (out->segments == 0)
 		return vmm_fail(error, ENOEXEC, "nothing to load");
-	for (unsigned i = 0; i < out->segments; i++) {
-		const struct vmm_segment *segment = &out->segment[i];
-		uint64_t low = segment->address & ~(page - 1);
-		uint64_t high = (segment->address + segment->memory_size + page - 1) & ~(page - 1);
-
-		out->low = low < out->low ? low : out->low;
-		out->high = high > out->high ? high : out->high;
-		if ((segment->rights & VMM_RIGHT_EXECUTE) && out->entry >= segment->address &&
-		    out->entry - segment->address < segment->memory_size)
-			entry = true;
-	}
-	if (!limits->kernel && !entry)
+	if (!limits->kernel && !vmm_image_holds(out, out->entry, VMM_RIGHT_EXECUTE))
 		return vmm_fail(error, ENOEXEC,
 				"entry 0x%" PRIx64 " is not in an executable segment", out->entry);
 	return 0;

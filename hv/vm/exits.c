@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* exits.c: what a guest did that KVM does not do by itself. */
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "fault.h"
-#include "stats.h"
+#include "acpi.h"
 #include "vm.h"
 
 /* A full console makes its guest wait, not its VM: it can be ended all the while. */
@@ -44,15 +42,18 @@ static void print(struct vmm_vcpu *vcpu, uint32_t address)
 		console_write(vcpu, where, text.length);
 }
 
-static bool port_write(struct vmm_vcpu *vcpu, uint16_t port, unsigned size, const void *data)
+/* An app's ports take 32 bits at once, but for the console's bytes. False: there is no such. */
+static bool app_port(struct vmm_vcpu *vcpu, uint16_t port, unsigned size, uint8_t *data, bool write)
 {
 	uint32_t word;
 
-	if (port == IST_PORT_CONSOLE && size == 1) {
+	if (write && port == IST_PORT_CONSOLE && size == 1) {
 		console_write(vcpu, data, 1);
 		return true;
 	}
-	if (size != sizeof(word))
+	if (!write)
+		memset(data, 0xff, size);
+	if (size != sizeof(word) || write == (port == IST_PORT_EXITS))
 		return false;
 	memcpy(&word, data, sizeof(word));
 	switch (port) {
@@ -65,43 +66,69 @@ static bool port_write(struct vmm_vcpu *vcpu, uint16_t port, unsigned size, cons
 	case IST_PORT_FAULT:
 		vmm_fault_reported(vcpu, word);
 		return true;
+	case IST_PORT_EXITS:
+		word = (uint32_t)vmm_stats_exits(vcpu);
+		memcpy(data, &word, sizeof(word));
+		return true;
 	default:
 		return false;
 	}
 }
 
-static bool port_read(struct vmm_vcpu *vcpu, uint16_t port, unsigned size, void *data)
-{
-	uint32_t word;
+/* What a Linux VM has at I/O ports. */
+static const struct {
+	uint16_t start, count;
+	void (*access)(struct vmm_vm *vm, unsigned offset, unsigned size, uint8_t *data,
+		       bool write);
+} ports[] = {
+	{VMM_PORT_PCI, VMM_PORT_PCI_COUNT, vmm_pci_access},
+	{VMM_PORT_COM1, VMM_SERIAL_REGISTERS, vmm_platform_serial},
+	{VMM_PORT_SLEEP_CONTROL, VMM_PORT_RESET + 1 - VMM_PORT_SLEEP_CONTROL, vmm_platform_power},
+};
 
-	if (port != IST_PORT_EXITS || size != sizeof(word))
-		return false;
-	word = (uint32_t)vmm_stats_exits(vcpu);
-	memcpy(data, &word, sizeof(word));
-	return true;
+bool vmm_exit_port(struct vmm_vm *vm, uint16_t port, unsigned size, uint8_t *data, bool write)
+{
+	bool known = false;
+
+	if (!write)
+		memset(data, 0xff, size);
+	pthread_mutex_lock(&vm->lock);
+	for (unsigned i = 0; !known && i < sizeof(ports) / sizeof(ports[0]); i++) {
+		known = port >= ports[i].start &&
+			port + size <= (unsigned)ports[i].start + ports[i].count;
+		if (known)
+			ports[i].access(vm, (unsigned)port - ports[i].start, size, data, write);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return known;
 }
 
-/* IST_PORT_* are an app's; whatever else there is, is on the bus. */
+bool vmm_exit_memory(struct vmm_vm *vm, uint64_t address, unsigned size, uint8_t *data, bool write)
+{
+	bool known = false;
+
+	if (!write)
+		memset(data, 0xff, size);
+	pthread_mutex_lock(&vm->lock);
+	for (unsigned i = 0; !known && i < vm->groups; i++)
+		known = vmm_function_access(vm->group[i], address, size, data, write);
+	pthread_mutex_unlock(&vm->lock);
+	return known;
+}
+
 static void handle_io(struct vmm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
-	struct vmm_bus *ports = &vcpu->vm->ports;
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
 	bool app = vcpu->vm->options->kernel == NULL;
 
 	vcpu->io_exits++;
 	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
 		uint16_t port = run->io.port;
-		unsigned size = run->io.size;
-		bool known;
+		bool write = run->io.direction == KVM_EXIT_IO_OUT;
 
-		if (run->io.direction == KVM_EXIT_IO_OUT)
-			known = (app && port_write(vcpu, port, size, data)) ||
-				vmm_bus_write(ports, port, size, data);
-		else
-			known = vmm_bus_read(ports, port, size, data) ||
-				(app && port_read(vcpu, port, size, data));
-		if (!known)
+		if (!(app ? app_port(vcpu, port, run->io.size, data, write)
+			  : vmm_exit_port(vcpu->vm, port, run->io.size, data, write)))
 			vcpu->unknown_accesses++;
 	}
 }
@@ -109,16 +136,11 @@ static void handle_io(struct vmm_vcpu *vcpu)
 static void handle_mmio(struct vmm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
-	struct vmm_bus *bus = &vcpu->vm->mmio;
 	uint32_t size = run->mmio.len;
-	bool known = size <= sizeof(run->mmio.data);
 
 	vcpu->mmio_exits++;
-	if (known && run->mmio.is_write)
-		known = vmm_bus_write(bus, run->mmio.phys_addr, size, run->mmio.data);
-	else if (known)
-		known = vmm_bus_read(bus, run->mmio.phys_addr, size, run->mmio.data);
-	if (!known)
+	if (size > sizeof(run->mmio.data) || !vmm_exit_memory(vcpu->vm, run->mmio.phys_addr, size,
+							      run->mmio.data, run->mmio.is_write))
 		vcpu->unknown_accesses++;
 }
 
@@ -140,7 +162,7 @@ void vmm_exit_handle(struct vmm_vcpu *vcpu)
 		if (vcpu->vm->options->kernel == NULL)
 			vmm_fault_exit(vcpu);
 		else if (vmm_vm_end(vcpu->vm, VMM_STATUS_RESET))
-			vmm_log(vcpu->vm->options, VMM_WARNING, "triple fault: reset");
+			ivshm_log(IVSHM_LOG_WARN, "triple fault: reset");
 		break;
 	default:
 		vmm_fault_exit(vcpu);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* fault.c: why a guest cannot go on. */
-#include "fault.h"
-
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,46 +10,35 @@
 
 #define PAGE_FAULT 14u
 
-/* By number. */
-static const char *const exceptions[] = {"divide error",
-					 "debug exception",
-					 "non-maskable interrupt",
-					 "breakpoint",
-					 "overflow",
-					 "bound range exceeded",
-					 "invalid opcode",
-					 "device not available",
-					 "double fault",
-					 NULL,
-					 "invalid TSS",
-					 "segment not present",
-					 "stack fault",
-					 "general protection fault",
-					 "page fault",
-					 NULL,
-					 "floating-point error",
-					 "alignment check",
-					 "machine check",
-					 "SIMD floating-point error",
-					 "virtualization exception",
-					 "control protection exception"};
+/* Those that an app can raise; others are told by number. */
+static const char *const exceptions[] = {
+	[0] = "divide error",
+	[1] = "debug exception",
+	[3] = "breakpoint",
+	[6] = "invalid opcode",
+	[8] = "double fault",
+	[12] = "stack fault",
+	[13] = "general protection fault",
+	[16] = "floating-point error",
+	[17] = "alignment check",
+	[19] = "SIMD floating-point error",
+};
 
-static void show_registers(const struct vmm_options *options, const struct kvm_regs *r)
+static void show_registers(const struct kvm_regs *r)
 {
 	static const char names[16][4] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp",
 					  "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
 	const __u64 *values = &r->rax; /* struct kvm_regs has them in this order */
 
 	for (unsigned i = 0; i < 16; i += 4)
-		vmm_log(options, VMM_DETAIL, "%3s %016llx  %3s %016llx  %3s %016llx  %3s %016llx",
-			names[i], values[i], names[i + 1], values[i + 1], names[i + 2],
-			values[i + 2], names[i + 3], values[i + 3]);
-	vmm_log(options, VMM_DETAIL, "rip %016llx  rflags %08llx", r->rip, r->rflags);
+		ivshm_log(IVSHM_LOG_DEBUG, "%3s %016llx  %3s %016llx  %3s %016llx  %3s %016llx",
+			  names[i], values[i], names[i + 1], values[i + 1], names[i + 2],
+			  values[i + 2], names[i + 3], values[i + 3]);
+	ivshm_log(IVSHM_LOG_DEBUG, "rip %016llx  rflags %08llx", r->rip, r->rflags);
 }
 
 void vmm_fault(struct vmm_vcpu *vcpu, const char *format, ...)
 {
-	const struct vmm_options *options = vcpu->vm->options;
 	struct kvm_regs regs = {0};
 	char text[256];
 	va_list arguments;
@@ -62,8 +49,8 @@ void vmm_fault(struct vmm_vcpu *vcpu, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	ioctl(vcpu->fd, KVM_GET_REGS, &regs);
-	vmm_log(options, VMM_ERROR, "%s at RIP 0x%llx", text, regs.rip);
-	show_registers(options, &regs);
+	ivshm_log(IVSHM_LOG_ERROR, "%s at RIP 0x%llx", text, regs.rip);
+	show_registers(&regs);
 }
 
 static void emulation(struct vmm_vcpu *vcpu)
@@ -107,7 +94,6 @@ void vmm_fault_exit(struct vmm_vcpu *vcpu)
 
 void vmm_fault_reported(struct vmm_vcpu *vcpu, uint64_t address)
 {
-	const struct vmm_options *options = vcpu->vm->options;
 	struct ist_boot_fault fault;
 	struct kvm_regs regs;
 	const void *where = vmm_memory_ram(&vcpu->vm->memory, address, sizeof(fault));
@@ -118,28 +104,28 @@ void vmm_fault_reported(struct vmm_vcpu *vcpu, uint64_t address)
 		return;
 	}
 	memcpy(&fault, where, sizeof(fault));
-	regs = (struct kvm_regs){.rsp = fault.rsp, .rip = fault.rip, .rflags = fault.rflags};
 	if (!vmm_vm_end(vcpu->vm, VMM_STATUS_FAULT))
 		return;
 	if (fault.vector < sizeof(exceptions) / sizeof(exceptions[0]))
 		name = exceptions[fault.vector];
 	if (fault.vector == PAGE_FAULT)
-		vmm_log(options, VMM_ERROR,
-			"guest page fault at RIP 0x%" PRIx64 ": %s 0x%" PRIx64 " (error 0x%" PRIx64
-			")",
-			fault.rip,
-			fault.error & 0x10  ? "execution of"
-			: fault.error & 0x2 ? "write to"
-					    : "read of",
-			fault.address, fault.error);
+		ivshm_log(IVSHM_LOG_ERROR,
+			  "guest page fault at RIP 0x%" PRIx64 ": %s 0x%" PRIx64
+			  " (error 0x%" PRIx64 ")",
+			  fault.rip,
+			  fault.error & 0x10  ? "execution of"
+			  : fault.error & 0x2 ? "write to"
+					      : "read of",
+			  fault.address, fault.error);
 	else if (name != NULL)
-		vmm_log(options, VMM_ERROR, "guest %s at RIP 0x%" PRIx64 " (error 0x%" PRIx64 ")",
-			name, fault.rip, fault.error);
+		ivshm_log(IVSHM_LOG_ERROR, "guest %s at RIP 0x%" PRIx64 " (error 0x%" PRIx64 ")",
+			  name, fault.rip, fault.error);
 	else
-		vmm_log(options, VMM_ERROR,
-			"guest exception %" PRIu64 " at RIP 0x%" PRIx64 " (error 0x%" PRIx64 ")",
-			fault.vector, fault.rip, fault.error);
+		ivshm_log(IVSHM_LOG_ERROR,
+			  "guest exception %" PRIu64 " at RIP 0x%" PRIx64 " (error 0x%" PRIx64 ")",
+			  fault.vector, fault.rip, fault.error);
+	regs = (struct kvm_regs){.rsp = fault.rsp, .rip = fault.rip, .rflags = fault.rflags};
 	memcpy(&regs.rax, &fault.rax, 6 * sizeof(regs.rax)); /* to RDI */
 	memcpy(&regs.rbp, &fault.rbp, 9 * sizeof(regs.rbp)); /* to R15 */
-	show_registers(options, &regs);
+	show_registers(&regs);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* file.c: files that VMs are loaded from. */
-#include "file.h"
+#include "image.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@ int vmm_file_read(const struct vmm_file *file, uint64_t offset, void *out, uint6
 		ssize_t got = pread(file->fd, next, size, (off_t)offset);
 
 		if (got < 0)
-			return vmm_fail_errno(error, "%s %s", file->what, file->path);
+			return vmm_fail(error, errno, "%s %s: %m", file->what, file->path);
 		if (got == 0)
 			return vmm_fail(error, EIO, "%s %s: became shorter while it was read",
 					file->what, file->path);
@@ -37,7 +37,7 @@ int vmm_file_open(struct vmm_file *file, const char *what, const char *path,
 	*file = (struct vmm_file){.what = what, .path = path};
 	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* waits for no pipe's writer */
 	if (file->fd < 0 || fstat(file->fd, &status) != 0) {
-		result = vmm_fail_errno(error, "%s %s", what, path);
+		result = vmm_fail(error, errno, "%s %s: %m", what, path);
 	} else if (!S_ISREG(status.st_mode)) {
 		result = vmm_fail(error, EINVAL, "%s %s: not a regular file", what, path);
 	} else {

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* function.c: a group's PCI function: what the device asks for is done with KVM and eventfds. */
-#include <errno.h>
 #include <linux/pci_regs.h>
 #include <string.h>
 
-#include "group.h"
 #include "paging.h"
-#include "pci.h"
+#include "vm.h"
 
 /* ---- What the device asks for ---- */
 
@@ -29,94 +27,71 @@ void vmm_function_effect(struct vmm_group *group, struct ivshm_effect effect)
 		vmm_group_complain(group, error.text);
 }
 
-/* ---- BAR0 and BAR1 (vCPU threads) ---- */
+/* ---- BARs ---- */
 
-static void bar_read(void *context, uint64_t offset, unsigned size, uint8_t *data)
+static uint64_t bar_start(const struct vmm_group *group, unsigned bar)
 {
-	struct vmm_bar *bar = context;
-	struct vmm_group *group = bar->group;
-	uint64_t value, pending = 0;
+	uint64_t start;
 
-	pthread_mutex_lock(&group->lock);
-	if (bar->number == IST_BAR_MSIX && offset >= IVSHM_MSIX_PBA)
+	return ivshm_device_bar(&group->device, bar, &start) ? start : VMM_NOWHERE;
+}
+
+/* An app has the whole page: it knows no BARs. */
+static uint64_t bar_length(const struct vmm_group *group, unsigned bar)
+{
+	if (bar == IST_BAR_REGISTERS && group->vm->options->kernel == NULL)
+		return VMM_REGISTERS_SIZE;
+	return ivshm_device_bar_size(&group->device, bar);
+}
+
+static void access_registers(struct vmm_group *group, unsigned bar, uint64_t offset, unsigned size,
+			     uint8_t *data, bool write)
+{
+	uint64_t value = 0, pending = 0;
+
+	if (write) {
+		memcpy(&value, data, size);
+		vmm_function_effect(group,
+				    ivshm_device_write(&group->device, bar, offset, size, value));
+		return;
+	}
+	if (bar == IST_BAR_MSIX && offset >= IVSHM_MSIX_PBA)
 		pending = vmm_vectors_pending(group);
-	value = ivshm_device_read(&group->device, bar->number, offset, size, pending);
-	pthread_mutex_unlock(&group->lock);
+	value = ivshm_device_read(&group->device, bar, offset, size, pending);
 	memcpy(data, &value, size);
 }
 
-static void bar_write(void *context, uint64_t offset, unsigned size, const uint8_t *data)
+bool vmm_function_access(struct vmm_group *group, uint64_t address, unsigned size, uint8_t *data,
+			 bool write)
 {
-	struct vmm_bar *bar = context;
-	struct vmm_group *group = bar->group;
-	uint64_t value = 0;
+	for (unsigned bar = 0; bar < IVSHM_DEVICE_BARS; bar++) {
+		uint64_t length = bar_length(group, bar);
+		/* The memory may not be where its BAR is: something else may be there. */
+		uint64_t start = bar == IST_BAR_MEMORY ? group->base : bar_start(group, bar);
 
-	memcpy(&value, data, size);
-	pthread_mutex_lock(&group->lock);
-	vmm_function_effect(group,
-			    ivshm_device_write(&group->device, bar->number, offset, size, value));
-	pthread_mutex_unlock(&group->lock);
-}
-
-static const struct vmm_claim_ops bar_ops = {bar_read, bar_write};
-
-/* ---- Configuration space ---- */
-
-uint32_t vmm_function_config_read(struct vmm_group *group, uint32_t offset, unsigned size)
-{
-	uint32_t value;
-
-	pthread_mutex_lock(&group->lock);
-	value = ivshm_device_config_read(&group->device, offset, size);
-	pthread_mutex_unlock(&group->lock);
-	return value;
-}
-
-bool vmm_function_config_write(struct vmm_group *group, uint32_t offset, unsigned size,
-			       uint32_t value)
-{
-	struct ivshm_effect effect;
-
-	pthread_mutex_lock(&group->lock);
-	effect = ivshm_device_config_write(&group->device, offset, size, value);
-	vmm_function_effect(group, effect);
-	pthread_mutex_unlock(&group->lock);
-	return effect.what & IVSHM_EFFECT_BARS;
+		if (start == VMM_NOWHERE || address < start || address - start >= length ||
+		    size > length - (address - start))
+			continue;
+		if (bar == IST_BAR_MEMORY)
+			vmm_group_deny(group, address - start, write);
+		else
+			access_registers(group, bar, address - start, size, data, write);
+		return true;
+	}
+	return false;
 }
 
 int vmm_function_settle(struct vmm_group *group, struct vmm_error *error)
 {
-	uint64_t bar[IVSHM_DEVICE_BARS];
-
-	pthread_mutex_lock(&group->lock);
-	for (unsigned i = 0; i < IVSHM_DEVICE_BARS; i++)
-		if (!ivshm_device_bar(&group->device, i, &bar[i]))
-			bar[i] = VMM_BUS_NOWHERE;
-	vmm_doorbell_move(group, bar[IST_BAR_REGISTERS]);
-	pthread_mutex_unlock(&group->lock);
-	vmm_bus_move(group->mmio, group->claim[IST_BAR_REGISTERS], bar[IST_BAR_REGISTERS]);
-	vmm_bus_move(group->mmio, group->claim[IST_BAR_MSIX], bar[IST_BAR_MSIX]);
-	return vmm_group_place(group, bar[IST_BAR_MEMORY], error);
+	vmm_doorbell_move(group, bar_start(group, IST_BAR_REGISTERS));
+	return vmm_group_place(group, bar_start(group, IST_BAR_MEMORY), error);
 }
 
 /* ---- Power on ---- */
 
-/* v2's read-write section: from the state table's end to the output sections, or of the regions. */
-static uint64_t rw_size(const struct ivshm_client *client)
-{
-	uint64_t end = IST_REGIONS_OFFSET;
-
-	for (unsigned i = 0; i < client->regions; i++)
-		if (end < client->region[i].offset + client->region[i].size)
-			end = client->region[i].offset + client->region[i].size;
-	if (client->output_size != 0)
-		end = client->output_offset;
-	return end - IST_STATE_TABLE_SIZE;
-}
-
 int vmm_function_init(struct vmm_group *group, uint64_t *next, struct vmm_error *error)
 {
-	const struct vmm_options *options = group->options;
+	const struct vmm_options *options = group->vm->options;
 	const struct ivshm_client *client = &group->client;
 	const bool linux_vm = options->kernel != NULL;
 	const struct ivshm_device_setup setup = {
@@ -125,7 +100,7 @@ int vmm_function_init(struct vmm_group *group, uint64_t *next, struct vmm_error 
 		.max_peers = client->max_peers,
 		.vectors = client->vectors,
 		.size = client->size,
-		.rw_size = rw_size(client),
+		.rw_size = ivshm_client_rw_size(client),
 		.output_size = client->output_size,
 	};
 	uint64_t base = (*next + client->size - 1) & ~(client->size - 1);
@@ -143,15 +118,7 @@ int vmm_function_init(struct vmm_group *group, uint64_t *next, struct vmm_error 
 	 * at boot takes all slots away and back. */
 	if (!linux_vm)
 		ivshm_device_config_write(&group->device, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
-	for (unsigned i = 0; i < IST_BAR_MEMORY; i++) {
-		uint64_t size = ivshm_device_bar_size(&group->device, i);
-
-		group->bar[i] = (struct vmm_bar){group, i};
-		group->claim[i] =
-			vmm_bus_claim(group->mmio, VMM_BUS_NOWHERE,
-				      linux_vm ? size : IVSHM_BAR_PAGE, &bar_ops, &group->bar[i]);
-	}
 	for (uint32_t vector = 0; vector < client->vectors; vector++)
-		group->vector[vector].gsi = vmm_irq_add_msi(group->irqs);
+		group->vector[vector].gsi = vmm_irq_add_msi(&group->vm->irqs);
 	return 0;
 }

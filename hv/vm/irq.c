@@ -12,7 +12,6 @@ _Static_assert(offsetof(struct vmm_routes, entry) == sizeof(struct kvm_irq_routi
 void vmm_irq_init(struct vmm_irqs *irqs, int vm)
 {
 	irqs->vm = vm;
-	irqs->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	for (uint32_t pin = 0; pin < VMM_IRQ_PINS; pin++)
 		irqs->routes.entry[pin] = (struct kvm_irq_routing_entry){
 			.gsi = pin,
@@ -36,46 +35,33 @@ void vmm_irq_route(struct vmm_irqs *irqs, uint32_t gsi, uint64_t address, uint32
 	struct kvm_irq_routing_msi *msi = &irqs->routes.entry[gsi].u.msi;
 	uint32_t low = (uint32_t)address, high = (uint32_t)(address >> 32);
 
-	pthread_mutex_lock(&irqs->lock);
 	if (msi->address_lo != low || msi->address_hi != high || msi->data != data) {
 		msi->address_lo = low;
 		msi->address_hi = high;
 		msi->data = data;
 		irqs->changed = true;
 	}
-	pthread_mutex_unlock(&irqs->lock);
 }
 
 int vmm_irq_commit(struct vmm_irqs *irqs, struct vmm_error *error)
 {
-	int result = 0;
-
-	pthread_mutex_lock(&irqs->lock);
 	if (irqs->changed && ioctl(irqs->vm, KVM_SET_GSI_ROUTING, &irqs->routes) != 0)
-		result = vmm_fail_errno(error, "KVM refuses %u interrupt routes",
-					irqs->routes.count);
-	else
-		irqs->changed = false;
-	pthread_mutex_unlock(&irqs->lock);
-	return result;
-}
-
-int vmm_irq_attach(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, struct vmm_error *error)
-{
-	struct kvm_irqfd irqfd = {.fd = (uint32_t)eventfd, .gsi = gsi};
-
-	if (ioctl(irqs->vm, KVM_IRQFD, &irqfd) != 0)
-		return vmm_fail_errno(error, "KVM refuses an irqfd");
+		return vmm_fail(error, errno, "KVM refuses %u interrupt routes: %m",
+				irqs->routes.count);
+	irqs->changed = false;
 	return 0;
 }
 
-int vmm_irq_detach(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, struct vmm_error *error)
+int vmm_irq_wire(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, bool on, struct vmm_error *error)
 {
 	struct kvm_irqfd irqfd = {
-		.fd = (uint32_t)eventfd, .gsi = gsi, .flags = KVM_IRQFD_FLAG_DEASSIGN};
+		.fd = (uint32_t)eventfd,
+		.gsi = gsi,
+		.flags = on ? 0 : KVM_IRQFD_FLAG_DEASSIGN,
+	};
 
 	if (ioctl(irqs->vm, KVM_IRQFD, &irqfd) != 0)
-		return vmm_fail_errno(error, "KVM keeps an irqfd");
+		return vmm_fail(error, errno, "KVM %s an irqfd: %m", on ? "refuses" : "keeps");
 	return 0;
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* irq.h: eventfds become interrupts: GSIs routed as MSIs, injected by the kernel (irqfd). */
+/*
+ * irq.h: eventfds become interrupts: GSIs routed as MSIs, injected by the kernel (irqfd). All of it
+ * under the VM's lock.
+ */
 #ifndef VMM_IRQ_H
 #define VMM_IRQ_H
 
 #include <linux/kvm.h>
-#include <pthread.h>
 #include <stdbool.h>
 
 #include "report.h"
@@ -14,9 +16,8 @@
 
 struct vmm_irqs {
 	int vm;
-	pthread_mutex_t lock; /* of what is below; taken last */
-	bool changed;         /* since KVM was given the routes */
-	struct vmm_routes {   /* struct kvm_irq_routing; by GSI */
+	bool changed;       /* since KVM was given the routes */
+	struct vmm_routes { /* struct kvm_irq_routing; by GSI */
 		uint32_t count;
 		uint32_t flags;
 		struct kvm_irq_routing_entry entry[VMM_IRQ_GSIS_MAX];
@@ -25,21 +26,21 @@ struct vmm_irqs {
 
 void vmm_irq_init(struct vmm_irqs *irqs, int vm);
 
-/* A GSI for an MSI. Before the first vCPU runs, at most VMM_IRQ_GSIS_MAX with the pins. */
+/* A GSI for an MSI: at most VMM_IRQ_GSIS_MAX with the pins. */
 uint32_t vmm_irq_add_msi(struct vmm_irqs *irqs);
 
-/* What the GSI is, once committed. Any thread, like all that follows. */
+/* What the GSI is, once committed. */
 void vmm_irq_route(struct vmm_irqs *irqs, uint32_t gsi, uint64_t address, uint32_t data);
 
 /* Gives the routes to KVM, where they have changed. */
 int vmm_irq_commit(struct vmm_irqs *irqs, struct vmm_error *error);
 
 /*
- * From now on a write to `eventfd` raises the GSI, with no user-space hop, and so does what had
- * been written before; or no longer: then nothing is raised any more when this returns.
+ * On: from now on a write to `eventfd` raises the GSI, with no user-space hop, and so does what had
+ * been written before. Off: nothing is raised any more when this returns.
  */
-int vmm_irq_attach(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, struct vmm_error *error);
-int vmm_irq_detach(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, struct vmm_error *error);
+int vmm_irq_wire(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, bool on,
+		 struct vmm_error *error);
 
 /* Sends one message. */
 void vmm_irq_send(struct vmm_irqs *irqs, uint64_t address, uint32_t data);

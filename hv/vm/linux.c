@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "acpi.h"
-#include "file.h"
+#include "image.h"
 #include "paging.h"
+#include "vm.h"
 
 #define E820_RAM 1u
 #define E820_RESERVED 2u
@@ -188,15 +189,10 @@ static int start_64(struct vmm_vm *vm, const struct vmm_linux *kernel, const uin
  */
 static void write_reset(uint8_t *ram)
 {
-	static const uint8_t code[] = {
-		0xba,
-		VMM_PORT_RESET & 0xff,
-		VMM_PORT_RESET >> 8, /* mov dx, port */
-		0xb0,
-		VMM_RESET_VALUE, /* mov al, value */
-		0xee,
-		0xf4, /* out dx, al; hlt */
-	};
+	/* mov dx, port; mov al, value; out dx, al; hlt */
+	static const uint8_t code[] = {0xba, VMM_PORT_RESET & 0xff, VMM_PORT_RESET >> 8,
+				       0xb0, VMM_RESET_VALUE,       0xee,
+				       0xf4};
 
 	memcpy(ram + VMM_LINUX_RESET, code, sizeof(code));
 }

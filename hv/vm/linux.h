@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* linux.h: how a Linux VM starts: its kernel, checked, and what it is told. */
+/* linux.h: how a Linux VM starts: its kernel, checked, and where it is told what. */
 #ifndef VMM_LINUX_H
 #define VMM_LINUX_H
 
-#include "elf.h"
-#include "vm.h"
+#include "image.h"
 
 /*
  * Where things are in the first MiB, which a kernel image never takes. The map of memory leaves the
@@ -31,7 +30,7 @@ struct vmm_linux {
 	uint64_t cmdline_max;   /* bytes it takes, without the terminating NUL */
 };
 
-/* ---- linux_image.c: pure; 0, or -ENOEXEC and a text without the file's name. ---- */
+/* All of these are pure; 0, or -ENOEXEC and a text without the file's name. */
 
 /* `head`: the file's beginning, VMM_FILE_HEAD bytes or all. `ram`: bytes of it from address 0. */
 int vmm_linux_parse(const void *head, size_t head_size, uint64_t file_size, uint64_t ram,
@@ -44,10 +43,5 @@ int vmm_linux_parse_notes(const void *notes, size_t size, struct vmm_linux *kern
 /* As high as it may be, or below the kernel when it does not fit above. */
 int vmm_linux_place_initrd(struct vmm_linux *kernel, uint64_t size, uint64_t ram,
 			   struct vmm_error *error);
-
-/* ---- linux.c ---- */
-
-/* Loads kernel and initrd, writes what they are told, points the first vCPU at the entry. */
-int vmm_linux_load(struct vmm_vm *vm, struct vmm_error *error);
 
 #endif

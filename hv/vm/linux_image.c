@@ -102,7 +102,6 @@ int vmm_linux_parse_notes(const void *notes, size_t size, struct vmm_linux *kern
 			  struct vmm_error *error)
 {
 	const uint8_t *bytes = notes;
-	const struct vmm_image *image = &kernel->image;
 	uint64_t at = 0, entry = 0;
 
 	for (;;) {
@@ -124,13 +123,10 @@ int vmm_linux_parse_notes(const void *notes, size_t size, struct vmm_linux *kern
 		memcpy(&entry, bytes + description, note.n_descsz);
 		break;
 	}
-	for (unsigned i = 0; i < image->segments; i++)
-		if (entry >= image->segment[i].address &&
-		    entry - image->segment[i].address < image->segment[i].memory_size) {
-			kernel->image.entry = entry;
-			return 0;
-		}
-	return vmm_fail(error, ENOEXEC, "PVH entry 0x%" PRIx64 " is in no segment", entry);
+	if (!vmm_image_holds(&kernel->image, entry, 0))
+		return vmm_fail(error, ENOEXEC, "PVH entry 0x%" PRIx64 " is in no segment", entry);
+	kernel->image.entry = entry;
+	return 0;
 }
 
 /* The highest page-aligned address of `size` bytes within [low, high), 0: none. */

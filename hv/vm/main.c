@@ -17,14 +17,9 @@ int main(int argc, char **argv)
 	sigset_t signals;
 	int status;
 
-	switch (vmm_options_parse(argc, argv, &options)) {
-	case VMM_OPTIONS_DONE:
-		return 0;
-	case VMM_OPTIONS_USAGE:
-		return 2;
-	case VMM_OPTIONS_RUN:
-		break;
-	}
+	status = vmm_options_parse(argc, argv, &options);
+	if (status != VMM_OPTIONS_RUN)
+		return status;
 	prctl(PR_SET_NAME, "isthmus-vm"); /* also after a reset */
 	if (options.die_with_parent)
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -36,7 +31,7 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 
 	if (vmm_vm_init(&vm, &options, &error) != 0) {
-		vmm_log(&options, VMM_ERROR, "%s", error.text);
+		ivshm_log(IVSHM_LOG_ERROR, "%s", error.text);
 		return VMM_STATUS_NOT_STARTED;
 	}
 	status = vmm_vm_run(&vm);
@@ -44,7 +39,7 @@ int main(int argc, char **argv)
 	if (status == VMM_STATUS_RESET) {
 		/* Everything is given back: another process in all but its ID. */
 		execv("/proc/self/exe", argv);
-		vmm_log(&options, VMM_ERROR, "cannot start again: %s", strerror(errno));
+		ivshm_log(IVSHM_LOG_ERROR, "cannot start again: %s", strerror(errno));
 		return VMM_STATUS_NOT_STARTED;
 	}
 	return status;

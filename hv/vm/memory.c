@@ -4,44 +4,9 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
-#include <numa.h>
-#include <numaif.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-
-#define INTERRUPT_CONTROLLERS 0xfec00000ull /* from here to 4 GiB nothing else can be */
-
-/* Nodes by libnuma, so that one that does not exist has a name in the error. */
-static int place(void *ram, size_t size, const struct vmm_options *options, struct vmm_error *error)
-{
-	static const int modes[] = {MPOL_DEFAULT, MPOL_BIND, MPOL_INTERLEAVE, MPOL_PREFERRED};
-	unsigned long mask = 0;
-
-	if (options->numa == VMM_NUMA_DEFAULT)
-		return 0;
-	if (numa_available() < 0)
-		return vmm_fail(error, ENOSYS, "--numa: this host has no NUMA support");
-	for (unsigned i = 0; i < options->nodes_count; i++) {
-		unsigned node = options->nodes[i];
-
-		if (!numa_bitmask_isbitset(numa_all_nodes_ptr, node))
-			return vmm_fail(error, ENXIO, "--numa: there is no memory node %u", node);
-		mask |= 1ul << node;
-	}
-	/* One more than the bits: the kernel takes the count less one. */
-	if (mbind(ram, size, modes[options->numa], &mask, VMM_NODES_MAX + 1, 0) != 0)
-		return vmm_fail_errno(error, "--numa: cannot bind guest RAM");
-	return 0;
-}
-
-static int no_pages(const struct vmm_options *options, struct vmm_error *error)
-{
-	return vmm_fail_errno(error,
-			      "cannot get %llu MiB of guest RAM in pages of %llu MiB (see "
-			      "/sys/kernel/mm/hugepages)",
-			      (unsigned long long)options->memory >> 20,
-			      (unsigned long long)options->page_size >> 20);
-}
 
 /*
  * Huge pages are there from the start: a node may have fewer than the whole machine, and one that
@@ -61,17 +26,26 @@ static int map_ram(struct vmm_memory *memory, const struct vmm_options *options,
 	else
 		flags |= MAP_NORESERVE;
 	ram = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-	if (ram == MAP_FAILED && huge)
-		return no_pages(options, error);
 	if (ram == MAP_FAILED)
-		return vmm_fail_errno(error, "cannot map %zu MiB of guest RAM", size >> 20);
+		goto no_pages;
 	memory->ram = ram;
 	memory->ram_size = size;
 	memory->ram_low = size < VMM_RAM_LOW_MAX ? size : VMM_RAM_LOW_MAX;
-	result = place(ram, size, options, error);
-	if (result == 0 && huge && madvise(ram, size, MADV_POPULATE_WRITE) != 0)
-		result = no_pages(options, error);
-	return result;
+	result = ivshm_numa_bind(ram, size, &options->numa);
+	if (result != 0)
+		return vmm_fail(error, -result, "--numa: no such nodes for guest RAM: %s",
+				strerror(-result));
+	if (huge && madvise(ram, size, MADV_POPULATE_WRITE) != 0)
+		goto no_pages;
+	return 0;
+
+no_pages:
+	if (!huge)
+		return vmm_fail(error, errno, "cannot map %zu MiB of guest RAM: %m", size >> 20);
+	return vmm_fail(error, errno,
+			"cannot get %zu MiB of guest RAM in pages of %zu MiB (see "
+			"/sys/kernel/mm/hugepages): %m",
+			size >> 20, (size_t)options->page_size >> 20);
 }
 
 int vmm_memory_add_ram(struct vmm_memory *memory, const struct vmm_options *options,
@@ -111,36 +85,6 @@ void *vmm_memory_ram(const struct vmm_memory *memory, uint64_t address, uint64_t
 	return address <= high && size <= high - address ? memory->ram + low + address : NULL;
 }
 
-static bool overlap(struct vmm_area area, uint64_t start, uint64_t size)
-{
-	return area.size != 0 && start < area.start + area.size && area.start < start + size;
-}
-
-int vmm_memory_take(struct vmm_memory *memory, unsigned group, uint64_t start, uint64_t size,
-		    struct vmm_error *error)
-{
-	const struct vmm_area fixed[] = {
-		{0, memory->ram_low},
-		{VMM_RAM_HIGH, memory->ram_size - memory->ram_low},
-		{INTERRUPT_CONTROLLERS, VMM_RAM_HIGH - INTERRUPT_CONTROLLERS},
-	};
-
-	memory->group[group].size = 0;
-	if (size == 0)
-		return 0;
-	if (start + size < start)
-		return vmm_fail(error, EINVAL, "beyond the last address");
-	for (unsigned i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-		if (overlap(fixed[i], start, size))
-			return vmm_fail(error, EEXIST,
-					i < 2 ? "RAM is there" : "interrupt controllers are there");
-	for (unsigned i = 0; i < IST_GROUPS_MAX; i++)
-		if (overlap(memory->group[i], start, size))
-			return vmm_fail(error, EEXIST, "another group is there");
-	memory->group[group] = (struct vmm_area){start, size};
-	return 0;
-}
-
 int vmm_memory_set_slot(struct vmm_memory *memory, uint32_t slot, uint64_t address, uint64_t size,
 			void *host, bool read_only, struct vmm_error *error)
 {
@@ -153,7 +97,7 @@ int vmm_memory_set_slot(struct vmm_memory *memory, uint32_t slot, uint64_t addre
 	};
 
 	if (ioctl(memory->vm, KVM_SET_USER_MEMORY_REGION, &region) != 0)
-		return vmm_fail_errno(error, "KVM refuses memory at 0x%llx, size 0x%llx",
-				      (unsigned long long)address, (unsigned long long)size);
+		return vmm_fail(error, errno, "KVM refuses memory at 0x%llx, size 0x%llx: %m",
+				(unsigned long long)address, (unsigned long long)size);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* memory.h: guest-physical memory: RAM and memory slots. Who answers elsewhere: bus.h. */
+/* memory.h: guest-physical memory: RAM and memory slots. Who answers elsewhere: vmm_exit_memory().
+ */
 #ifndef VMM_MEMORY_H
 #define VMM_MEMORY_H
 
@@ -16,10 +17,6 @@ struct vmm_memory {
 	uint8_t *ram;   /* all of it, or NULL */
 	uint64_t ram_size;
 	uint64_t ram_low; /* bytes of it from address 0; the rest is from VMM_RAM_HIGH */
-	struct vmm_area { /* where the groups' memory is; of size 0: nowhere */
-		uint64_t start;
-		uint64_t size;
-	} group[IST_GROUPS_MAX];
 };
 
 /* RAM from address 0, with the hole in it that its size needs, placed as the options say. */
@@ -31,13 +28,9 @@ void vmm_memory_free_ram(struct vmm_memory *memory);
 void *vmm_memory_ram(const struct vmm_memory *memory, uint64_t address, uint64_t size);
 
 /*
- * Notes where a group's memory is from now on, size 0: nowhere. It is refused over RAM, interrupt
- * controllers and other groups; then it is nowhere. One thread at a time.
+ * A memory slot over host memory, size 0: none. KVM refuses one over another. What it does not
+ * cover, and writes to a read-only one, come to vmm_exit_memory().
  */
-int vmm_memory_take(struct vmm_memory *memory, unsigned group, uint64_t start, uint64_t size,
-		    struct vmm_error *error);
-
-/* A memory slot over host memory, size 0: none. A write to a read-only one goes to the bus. */
 int vmm_memory_set_slot(struct vmm_memory *memory, uint32_t slot, uint64_t address, uint64_t size,
 			void *host, bool read_only, struct vmm_error *error);
 

@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ivshmem/log.h"
+#include "ivshmem/size.h"
+
 static const char help_text[] =
 	"Usage: isthmus-vm --name NAME --image FILE [OPTION]... [--] [ARGUMENT]...\n"
 	"       isthmus-vm --name NAME --kernel FILE [OPTION]...\n"
@@ -92,23 +95,7 @@ static int parse_list(const char *text, unsigned long limit, unsigned *list, uns
 
 static int parse_size(const char *text, uint64_t *out)
 {
-	static const char units[] = "KMG";
-	unsigned long number;
-	const char *unit;
-	unsigned shift = 0;
-
-	if (parse_number(text, 1ul << 40, &number, &text) != 0)
-		return -EINVAL;
-	if (*text != '\0') {
-		unit = strchr(units, *text);
-		if (unit == NULL || text[1] != '\0')
-			return -EINVAL;
-		shift = 10u * (unsigned)(unit - units + 1);
-	}
-	if (number == 0 || number > VMM_RAM_MAX_LINUX >> shift)
-		return -EINVAL;
-	*out = (uint64_t)number << shift;
-	return 0;
+	return ivshm_size_parse(text, out) != 0 || *out == 0 ? -EINVAL : 0;
 }
 
 static int parse_page_size(const char *text, uint64_t *out)
@@ -121,18 +108,18 @@ static int parse_page_size(const char *text, uint64_t *out)
 
 static int parse_numa(const char *text, struct vmm_options *options)
 {
-	static const char *const names[] = {"", "bind:", "interleave:", "preferred:"};
+	size_t length = strcspn(text, ":");
+	struct ivshm_numa *numa = &options->numa;
 
-	for (unsigned i = 1; i < sizeof(names) / sizeof(names[0]); i++) {
-		size_t length = strlen(names[i]);
-
-		if (strncmp(text, names[i], length) == 0) {
-			options->numa = (enum vmm_numa_policy)i;
-			return parse_list(text + length, VMM_NODES_MAX, options->nodes,
-					  VMM_NODES_MAX, &options->nodes_count);
-		}
-	}
-	return -EINVAL;
+	numa->nodes = options->nodes;
+	for (unsigned i = IVSHM_NUMA_BIND; i < IVSHM_NUMA_POLICIES; i++)
+		if (strlen(ivshm_numa_names[i]) == length &&
+		    memcmp(text, ivshm_numa_names[i], length) == 0)
+			numa->policy = (enum ivshm_numa_policy)i;
+	if (numa->policy == IVSHM_NUMA_DEFAULT || text[length] == '\0')
+		return -EINVAL;
+	return parse_list(text + length + 1, VMM_NODES_MAX, numa->nodes, VMM_NODES_MAX,
+			  &numa->nodes_count);
 }
 
 static int parse_group(const char *text, struct vmm_options *options)
@@ -151,8 +138,8 @@ static int parse_group(const char *text, struct vmm_options *options)
 
 static int parse_one(int option, struct vmm_options *options)
 {
-	unsigned long number;
-	const char *end;
+	unsigned count;
+	int result;
 
 	switch (option) {
 	case 'n':
@@ -168,10 +155,8 @@ static int parse_one(int option, struct vmm_options *options)
 	case 'm':
 		return parse_size(optarg, &options->memory);
 	case 'u':
-		if (parse_number(optarg, VMM_VCPUS_MAX + 1, &number, &end) != 0 || *end != '\0')
-			return -EINVAL;
-		options->vcpus = (unsigned)number;
-		return number == 0 ? -EINVAL : 0;
+		result = parse_list(optarg, VMM_VCPUS_MAX + 1, &options->vcpus, 1, &count);
+		return options->vcpus == 0 ? -EINVAL : result;
 	case 'p':
 		return parse_list(optarg, CPU_SETSIZE, options->cpus, VMM_VCPUS_MAX,
 				  &options->cpus_count);
@@ -222,6 +207,7 @@ static const char *inconsistency(const struct vmm_options *options)
 
 enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_options *options)
 {
+	static char log_name[sizeof("isthmus-vm: ") + IST_NAME_SIZE];
 	const char *wrong;
 	int option, index = 0;
 
@@ -230,10 +216,10 @@ enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_opti
 	while ((option = getopt_long(argc, argv, "+vqh", long_options, &index)) != -1) {
 		switch (option) {
 		case 'v':
-			options->verbosity = 1;
+			ivshm_log_level = IVSHM_LOG_DEBUG;
 			break;
 		case 'q':
-			options->verbosity = -1;
+			ivshm_log_level = IVSHM_LOG_ERROR;
 			break;
 		case 'h':
 			fputs(help_text, stdout);
@@ -264,5 +250,7 @@ enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_opti
 		options->personality = 1;
 	if (options->cmdline == NULL)
 		options->cmdline = "";
+	snprintf(log_name, sizeof(log_name), "isthmus-vm: %s", options->name);
+	ivshm_log_name = log_name;
 	return VMM_OPTIONS_RUN;
 }

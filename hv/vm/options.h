@@ -8,6 +8,8 @@
 
 #include <isthmus/abi.h>
 
+#include "ivshmem/numa.h"
+
 #define VMM_VCPUS_MAX 16u
 #define VMM_NODES_MAX 64u
 /* Guest RAM: of an app, below the PCI hole; of a Linux, below the devices' 64-bit window. */
@@ -15,13 +17,6 @@
 #define VMM_RAM_MAX (3ull << 30)
 #define VMM_RAM_MIN_LINUX (64ull << 20)
 #define VMM_RAM_MAX_LINUX (252ull << 30)
-
-enum vmm_numa_policy {
-	VMM_NUMA_DEFAULT,
-	VMM_NUMA_BIND,
-	VMM_NUMA_INTERLEAVE,
-	VMM_NUMA_PREFERRED,
-};
 
 struct vmm_group_option {
 	char name[IST_NAME_SIZE];
@@ -41,25 +36,24 @@ struct vmm_options {
 	unsigned vcpus;
 	unsigned cpus[VMM_VCPUS_MAX]; /* host CPU of each vCPU */
 	unsigned cpus_count;          /* 0: not pinned */
-	enum vmm_numa_policy numa;
+	struct ivshm_numa numa;       /* of guest RAM; its nodes are the next */
 	unsigned nodes[VMM_NODES_MAX];
-	unsigned nodes_count;
 	struct vmm_group_option group[IST_GROUPS_MAX];
 	unsigned groups;
 	char **args; /* the app's argv[1..] */
 	unsigned args_count;
-	int verbosity; /* -1: errors, 0: and warnings, 1: and registers of a fault */
-	int console;   /* descriptor of the guest's console */
+	int console; /* descriptor of the guest's console */
 	bool die_with_parent;
 };
 
-enum vmm_options_result {
-	VMM_OPTIONS_RUN,
-	VMM_OPTIONS_DONE,  /* help or version was asked for and printed */
-	VMM_OPTIONS_USAGE, /* wrong, and said so on stderr */
+enum vmm_options_result { /* an exit status, or: */
+			  VMM_OPTIONS_RUN = -1,
+			  VMM_OPTIONS_DONE = 0,  /* help or version was asked for and printed */
+			  VMM_OPTIONS_USAGE = 2, /* wrong, and said so on stderr */
 };
 
-/* Strings in *options point into argv. */
+/* Pointers in *options are into argv and *options itself. What is logged from now on is so under
+ * the VM's name. */
 enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_options *options);
 
 #endif

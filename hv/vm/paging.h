@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "elf.h"
+#include "image.h"
 
 #define VMM_ADDRESS_LIMIT (1ull << 39) /* what one page directory pointer table maps */
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* pci.c: PCI configuration mechanism #1. */
-#include "pci.h"
-
-#include <inttypes.h>
 #include <linux/pci_regs.h>
 #include <string.h>
 
-#define PORT_ADDRESS 0xcf8u
-#define PORT_DATA 0xcfcu
+#include "vm.h"
+
+#define DATA 4u /* offset of its port; the other one is the address register */
 
 /* Linux looks for a host bridge before it believes in the mechanism. This one is QEMU's. */
 static uint32_t bridge_read(uint32_t offset, unsigned size)
@@ -23,88 +21,55 @@ static uint32_t bridge_read(uint32_t offset, unsigned size)
 	return value;
 }
 
-/* Which register the address register, and where in its data port, mean; false: no device. */
-static bool select_register(const struct vmm_pci *pci, uint64_t port, unsigned *device,
-			    uint32_t *offset)
-{
-	uint32_t address = pci->address;
-
-	*device = address >> 11 & 0x1f;
-	*offset = (address & 0xfc) + (uint32_t)(port & 3);
-	/* Enabled, bus 0, function 0. */
-	return (address & 0x80ff0700) == 0x80000000 && *device <= pci->groups;
-}
-
-static void data_read(struct vmm_pci *pci, uint64_t port, unsigned size, uint8_t *data)
-{
-	unsigned device;
-	uint32_t offset, value;
-
-	if (!select_register(pci, port, &device, &offset))
-		return; /* all ones */
-	value = device == 0 ? bridge_read(offset, size)
-			    : vmm_function_config_read(pci->group[device - 1], offset, size);
-	memcpy(data, &value, size);
-}
-
 /* One that makes room for another may come first or last: all are looked at. */
-static void settle(struct vmm_pci *pci, struct vmm_group *first)
+static void settle(struct vmm_vm *vm, struct vmm_group *first)
 {
 	struct vmm_error error;
 
 	if (vmm_function_settle(first, &error) != 0)
 		vmm_group_complain(first, error.text);
-	for (unsigned i = 0; i < pci->groups; i++)
-		if (pci->group[i] != first)
-			vmm_function_settle(pci->group[i], &error);
+	for (unsigned i = 0; i < vm->groups; i++)
+		if (vm->group[i] != first)
+			vmm_function_settle(vm->group[i], &error);
 }
 
-static void data_write(struct vmm_pci *pci, uint64_t port, unsigned size, const uint8_t *data)
+static void config_write(struct vmm_vm *vm, struct vmm_group *group, uint32_t offset, unsigned size,
+			 uint32_t value)
 {
-	uint32_t offset, value = 0;
-	unsigned device;
+	struct ivshm_effect effect = ivshm_device_config_write(&group->device, offset, size, value);
 
-	if (!select_register(pci, port, &device, &offset) || device == 0)
+	vmm_function_effect(group, effect);
+	if (effect.what & IVSHM_EFFECT_BARS)
+		settle(vm, group);
+}
+
+static void access_data(struct vmm_vm *vm, unsigned offset, unsigned size, uint8_t *data,
+			bool write)
+{
+	uint32_t address = vm->pci_address, at = (address & 0xfc) + offset, value = 0;
+	unsigned device = address >> 11 & 0x1f;
+
+	/* Enabled, bus 0, function 0. */
+	if ((address & 0x80ff0700) != 0x80000000 || device > vm->groups)
+		return; /* all ones */
+	if (write) {
+		memcpy(&value, data, size);
+		if (device != 0)
+			config_write(vm, vm->group[device - 1], at, size, value);
 		return;
-	memcpy(&value, data, size);
-	if (vmm_function_config_write(pci->group[device - 1], offset, size, value))
-		settle(pci, pci->group[device - 1]);
+	}
+	value = device == 0 ? bridge_read(at, size)
+			    : ivshm_device_config_read(&vm->group[device - 1]->device, at, size);
+	memcpy(data, &value, size);
 }
 
-/* Offsets from PORT_ADDRESS. Its register takes 32 bits at once; its bytes are other devices'. */
-static void port_read(void *context, uint64_t offset, unsigned size, uint8_t *data)
+/* The address register takes 32 bits at once; its bytes are other devices'. */
+void vmm_pci_access(struct vmm_vm *vm, unsigned offset, unsigned size, uint8_t *data, bool write)
 {
-	struct vmm_pci *pci = context;
-
-	pthread_mutex_lock(&pci->lock);
-	if (offset >= PORT_DATA - PORT_ADDRESS)
-		data_read(pci, offset, size, data);
-	else if (offset == 0 && size == sizeof(pci->address))
-		memcpy(data, &pci->address, size);
-	pthread_mutex_unlock(&pci->lock);
-}
-
-static void port_write(void *context, uint64_t offset, unsigned size, const uint8_t *data)
-{
-	struct vmm_pci *pci = context;
-
-	pthread_mutex_lock(&pci->lock);
-	if (offset >= PORT_DATA - PORT_ADDRESS)
-		data_write(pci, offset, size, data);
-	else if (offset == 0 && size == sizeof(pci->address))
-		memcpy(&pci->address, data, size);
-	pthread_mutex_unlock(&pci->lock);
-}
-
-void vmm_pci_init(struct vmm_pci *pci, struct vmm_bus *ports)
-{
-	static const struct vmm_claim_ops ops = {port_read, port_write};
-
-	pci->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-	vmm_bus_claim(ports, PORT_ADDRESS, 8, &ops, pci);
-}
-
-void vmm_pci_add(struct vmm_pci *pci, struct vmm_group *group)
-{
-	pci->group[pci->groups++] = group;
+	if (offset >= DATA)
+		access_data(vm, offset - DATA, size, data, write);
+	else if (offset == 0 && size == sizeof(vm->pci_address) && write)
+		memcpy(&vm->pci_address, data, size);
+	else if (offset == 0 && size == sizeof(vm->pci_address))
+		memcpy(data, &vm->pci_address, size);
 }

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* stats.c: KVM's binary statistics, and the JSON of --stats. */
-#include "stats.h"
-
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -28,24 +23,23 @@ uint64_t vmm_stats_now(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static int read_header(const struct vmm_vcpu *vcpu, struct kvm_stats_header *header)
+/* Statistic `index`, and where in the file its value is. False when there is none. */
+static bool describe(const struct vmm_vcpu *vcpu, uint32_t index, union descriptor *out,
+		     uint64_t *value_at)
 {
-	if (pread(vcpu->stats, header, sizeof(*header), 0) != (ssize_t)sizeof(*header) ||
-	    header->name_size == 0 || header->name_size > NAME_SPACE)
-		return -EIO;
-	return 0;
-}
+	struct kvm_stats_header header;
+	size_t size;
 
-static int read_descriptor(const struct vmm_vcpu *vcpu, const struct kvm_stats_header *header,
-			   uint32_t index, union descriptor *out)
-{
-	size_t size = sizeof(out->fixed) + header->name_size;
-
-	if (pread(vcpu->stats, out, size, (off_t)(header->desc_offset + index * size)) !=
+	if (pread(vcpu->stats, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+	    header.name_size == 0 || header.name_size > NAME_SPACE || index >= header.num_desc)
+		return false;
+	size = sizeof(out->fixed) + header.name_size;
+	if (pread(vcpu->stats, out, size, (off_t)(header.desc_offset + index * size)) !=
 	    (ssize_t)size)
-		return -EIO;
+		return false;
 	out->bytes[size - 1] = '\0';
-	return 0;
+	*value_at = header.data_offset + out->fixed.offset;
+	return true;
 }
 
 static uint64_t read_value(const struct vmm_vcpu *vcpu, uint64_t at)
@@ -59,22 +53,15 @@ static uint64_t read_value(const struct vmm_vcpu *vcpu, uint64_t at)
 
 int vmm_stats_open(struct vmm_vcpu *vcpu, struct vmm_error *error)
 {
-	struct kvm_stats_header header;
 	union descriptor descriptor;
+	uint64_t at;
 
 	vcpu->stats = ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
 	if (vcpu->stats < 0)
-		return vmm_fail_errno(error, "KVM has no statistics");
-	if (read_header(vcpu, &header) != 0)
-		return vmm_fail(error, EIO, "cannot read KVM's statistics");
-	for (uint32_t i = 0; i < header.num_desc; i++) {
-		if (read_descriptor(vcpu, &header, i, &descriptor) != 0)
-			return vmm_fail(error, EIO, "cannot read KVM's statistics");
+		return vmm_fail(error, errno, "KVM has no statistics: %m");
+	for (uint32_t i = 0; describe(vcpu, i, &descriptor, &at); i++)
 		if (strcmp(descriptor.fixed.name, "exits") == 0)
-			vcpu->exits_at = header.data_offset + descriptor.fixed.offset;
-		else if (strcmp(descriptor.fixed.name, "blocking") == 0)
-			vcpu->blocking_at = header.data_offset + descriptor.fixed.offset;
-	}
+			vcpu->exits_at = at;
 	if (vcpu->exits_at == 0)
 		return vmm_fail(error, ENOENT, "KVM does not count exits");
 	return 0;
@@ -85,104 +72,87 @@ uint64_t vmm_stats_exits(const struct vmm_vcpu *vcpu)
 	return read_value(vcpu, vcpu->exits_at);
 }
 
-bool vmm_stats_blocking(const struct vmm_vcpu *vcpu)
+static void put(FILE *out, const char *name, uint64_t value)
 {
-	return vcpu->blocking_at != 0 && read_value(vcpu, vcpu->blocking_at) != 0;
+	fprintf(out, "\"%s\": %" PRIu64 ", ", name, value);
 }
 
-/* KVM's own reasons (all statistics "..._exits"), then what came as far as user space. */
-static void print_reasons(const struct vmm_vm *vm, FILE *out)
+/* KVM's own reasons: all statistics "..._exits". */
+static void put_reasons(const struct vmm_vm *vm, FILE *out)
 {
-	uint64_t io = 0, mmio = 0, interrupted = 0;
-	struct kvm_stats_header header;
 	union descriptor descriptor;
+	uint64_t at;
 
-	if (read_header(&vm->vcpu[0], &header) != 0)
-		header.num_desc = 0;
-	for (uint32_t i = 0; i < header.num_desc; i++) {
-		const char *suffix;
+	for (uint32_t i = 0; describe(&vm->vcpu[0], i, &descriptor, &at); i++) {
+		const char *suffix = strstr(descriptor.fixed.name, "_exits");
 		uint64_t sum = 0;
 
-		if (read_descriptor(&vm->vcpu[0], &header, i, &descriptor) != 0)
-			break;
-		suffix = strstr(descriptor.fixed.name, "_exits");
 		if (suffix == NULL || suffix[6] != '\0' || descriptor.fixed.size != 1)
 			continue;
 		for (unsigned v = 0; v < vm->vcpus; v++)
-			sum += read_value(&vm->vcpu[v],
-					  header.data_offset + descriptor.fixed.offset);
-		fprintf(out, "\"%s\": %" PRIu64 ", ", descriptor.fixed.name, sum);
+			sum += read_value(&vm->vcpu[v], at);
+		put(out, descriptor.fixed.name, sum);
 	}
-	for (unsigned v = 0; v < vm->vcpus; v++) {
-		io += vm->vcpu[v].io_exits;
-		mmio += vm->vcpu[v].mmio_exits;
-		interrupted += vm->vcpu[v].interrupted_exits;
-	}
-	fprintf(out,
-		"\"user_io\": %" PRIu64 ", \"user_mmio\": %" PRIu64
-		", \"user_interrupted\": %" PRIu64,
-		io, mmio, interrupted);
 }
 
-char *vmm_stats_collect(struct vmm_vm *vm)
+static void complain(const struct vmm_options *options)
 {
-	uint64_t exits = 0, unknown = 0, doorbells = 0;
-	struct vmm_denied denied = {0};
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	ivshm_log(IVSHM_LOG_ERROR, "cannot write statistics to %s: %m", options->stats);
+}
 
-	if (out == NULL)
+FILE *vmm_stats_begin(const struct vmm_vm *vm)
+{
+	uint64_t exits = 0, io = 0, mmio = 0, interrupted = 0, unknown = 0;
+	uint64_t writes = 0, reads = 0, doorbells = 0;
+	FILE *out = fopen(vm->options->stats, "we");
+
+	if (out == NULL) {
+		complain(vm->options);
 		return NULL;
+	}
 	for (unsigned i = 0; i < vm->vcpus; i++) {
-		exits += vmm_stats_exits(&vm->vcpu[i]);
-		unknown += vm->vcpu[i].unknown_accesses;
+		const struct vmm_vcpu *vcpu = &vm->vcpu[i];
+
+		exits += vmm_stats_exits(vcpu);
+		io += vcpu->io_exits;
+		mmio += vcpu->mmio_exits;
+		interrupted += vcpu->interrupted_exits;
+		unknown += vcpu->unknown_accesses;
 	}
 	for (unsigned i = 0; i < vm->groups; i++) {
-		struct vmm_denied one = vmm_group_denied(vm->group[i]);
-
-		denied.reads += one.reads;
-		denied.writes += one.writes;
+		reads += vm->group[i]->denied[0];
+		writes += vm->group[i]->denied[1];
 		doorbells += vm->group[i]->doorbells_user;
 	}
-	fprintf(out, "{\"exits\": %" PRIu64 ", \"exits_by_reason\": {", exits);
-	print_reasons(vm, out);
-	fprintf(out,
-		"}, \"dropped_writes\": %" PRIu64 ", \"dropped_reads\": %" PRIu64
-		", \"unknown_accesses\": %" PRIu64 ", \"doorbells_user\": %" PRIu64
-		", \"start_to_run_ns\": %" PRIu64,
-		denied.writes, denied.reads, unknown, doorbells, vm->first_run_ns - vm->started_ns);
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
+	fputc('{', out);
+	put(out, "exits", exits);
+	fputs("\"exits_by_reason\": {", out);
+	put_reasons(vm, out);
+	/* And what came as far as user space. */
+	put(out, "user_io", io);
+	put(out, "user_mmio", mmio);
+	fprintf(out, "\"user_interrupted\": %" PRIu64 "}, ", interrupted);
+	put(out, "dropped_writes", writes);
+	put(out, "dropped_reads", reads);
+	put(out, "unknown_accesses", unknown);
+	put(out, "doorbells_user", doorbells);
+	put(out, "start_to_run_ns", vm->first_run_ns - vm->started_ns);
+	return out;
+}
+
+void vmm_stats_end(const struct vmm_options *options, FILE *out)
+{
+	FILE *memory = fopen("/proc/self/smaps_rollup", "re");
+	unsigned long resident = 0; /* KiB */
+	bool bad;
+
+	if (memory != NULL) {
+		if (fscanf(memory, "%*[^\n] Rss: %lu", &resident) != 1)
+			resident = 0;
+		fclose(memory);
 	}
-	return text;
-}
-
-/* What of this process is resident, in KiB. */
-static unsigned long resident(void)
-{
-	unsigned long kib = 0;
-	char line[128];
-	FILE *file = fopen("/proc/self/smaps_rollup", "re");
-
-	if (file == NULL)
-		return 0;
-	while (kib == 0 && fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "Rss: %lu kB", &kib) != 1)
-			kib = 0;
-	fclose(file);
-	return kib;
-}
-
-void vmm_stats_write(const struct vmm_options *options, const char *text)
-{
-	FILE *file = fopen(options->stats, "we");
-	bool good = file != NULL && fprintf(file, "%s, \"rss_kib\": %lu}\n", text, resident()) > 0;
-
-	if (file != NULL && fclose(file) != 0)
-		good = false;
-	if (!good)
-		vmm_log(options, VMM_ERROR, "cannot write statistics to %s: %s", options->stats,
-			strerror(errno));
+	fprintf(out, "\"rss_kib\": %lu}\n", resident);
+	bad = ferror(out);
+	if (fclose(out) != 0 || bad)
+		complain(options);
 }

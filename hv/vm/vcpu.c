@@ -11,13 +11,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "fault.h"
-#include "stats.h"
 #include "vm.h"
 
 #define KICK_SIGNAL SIGUSR1
 #define RFLAGS_FIXED 0x2ull
-#define RFLAGS_INTERRUPTS 0x200ull
 
 #define CR0 0x80010033ull     /* PG, WP, NE, ET, MP, PE */
 #define CR0_NO_PAGING 0x11ull /* ET, PE */
@@ -53,10 +50,10 @@ static int share_tsc(const struct vmm_vcpu *vcpu, struct vmm_error *error)
 	};
 
 	if (ioctl(vcpu->fd, KVM_SET_DEVICE_ATTR, &attribute) != 0)
-		return vmm_fail_errno(error, "KVM cannot share the host's TSC");
+		return vmm_fail(error, errno, "KVM cannot share the host's TSC: %m");
 	offset = 1;
 	if (ioctl(vcpu->fd, KVM_GET_DEVICE_ATTR, &attribute) != 0)
-		return vmm_fail_errno(error, "KVM does not tell the TSC offset");
+		return vmm_fail(error, errno, "KVM does not tell the TSC offset: %m");
 	if (offset != 0)
 		return vmm_fail(error, EIO, "KVM does not share the host's TSC");
 	return 0;
@@ -78,7 +75,7 @@ static int set_msrs(const struct vmm_vcpu *vcpu, struct vmm_error *error)
 	msrs.list.entries[1] =
 		(struct kvm_msr_entry){.index = MSR_MISC_ENABLE, .data = MISC_FAST_STRINGS};
 	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msrs) != 2)
-		return vmm_fail_errno(error, "KVM refuses the registers of memory types");
+		return vmm_fail(error, errno, "KVM refuses the registers of memory types: %m");
 	return 0;
 }
 
@@ -88,10 +85,10 @@ static int map_run(struct vmm_vcpu *vcpu, struct vmm_error *error)
 	void *run;
 
 	if (size < (int)sizeof(*vcpu->run))
-		return vmm_fail_errno(error, "KVM does not tell the size of its vCPU mapping");
+		return vmm_fail(error, EIO, "KVM does not tell the size of its vCPU mapping");
 	run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	if (run == MAP_FAILED)
-		return vmm_fail_errno(error, "cannot map vCPU %u", vcpu->index);
+		return vmm_fail(error, errno, "cannot map vCPU %u: %m", vcpu->index);
 	vcpu->run = run;
 	vcpu->run_size = (size_t)size;
 	return 0;
@@ -107,7 +104,7 @@ int vmm_vcpu_create(struct vmm_vcpu *vcpu, struct vmm_vm *vm, unsigned index,
 	*vcpu = (struct vmm_vcpu){.vm = vm, .index = index, .stats = -1};
 	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, index);
 	if (vcpu->fd < 0)
-		return vmm_fail_errno(error, "KVM refuses vCPU %u", index);
+		return vmm_fail(error, errno, "KVM refuses vCPU %u: %m", index);
 	result = map_run(vcpu, error);
 	if (result == 0)
 		result = vmm_stats_open(vcpu, error);
@@ -115,7 +112,7 @@ int vmm_vcpu_create(struct vmm_vcpu *vcpu, struct vmm_vm *vm, unsigned index,
 		result = vmm_cpuid_set(vcpu, vm->kvm, vm->options->vcpus, &xcrs.xcrs[0].value,
 				       error);
 	if (result == 0 && ioctl(vcpu->fd, KVM_SET_XCRS, &xcrs) != 0)
-		result = vmm_fail_errno(error, "KVM refuses XCR0 0x%llx", xcrs.xcrs[0].value);
+		result = vmm_fail(error, errno, "KVM refuses XCR0 0x%llx: %m", xcrs.xcrs[0].value);
 	if (result == 0)
 		result = vm->options->kernel == NULL ? share_tsc(vcpu, error)
 						     : set_msrs(vcpu, error);
@@ -151,7 +148,7 @@ int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry,
 	struct kvm_sregs sregs;
 
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) != 0)
-		return vmm_fail_errno(error, "KVM does not tell the registers");
+		return vmm_fail(error, errno, "KVM does not tell the registers: %m");
 	code.selector = 0x10;
 	code.type = 0xb;
 	code.l = paging;
@@ -172,24 +169,11 @@ int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry,
 		sregs.apic_base |= APIC_X2APIC;
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) != 0 ||
 	    ioctl(vcpu->fd, KVM_SET_REGS, &regs) != 0)
-		return vmm_fail_errno(error, "KVM refuses the registers");
+		return vmm_fail(error, errno, "KVM refuses the registers: %m");
 	return 0;
 }
 
 /* ---- The thread ---- */
-
-static void check_halt(struct vmm_vcpu *vcpu)
-{
-	struct kvm_mp_state state = {0};
-
-	if (__atomic_exchange_n(&vcpu->probe, 0, __ATOMIC_RELAXED) == 0)
-		return;
-	__atomic_store_n(&vcpu->exits_probed, vmm_stats_exits(vcpu), __ATOMIC_RELAXED);
-	if (vcpu->run->if_flag)
-		return;
-	if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) == 0 && state.mp_state == KVM_MP_STATE_HALTED)
-		vmm_fault(vcpu, "halted for ever: interrupts are off");
-}
 
 static void *run(void *argument)
 {
@@ -204,17 +188,16 @@ static void *run(void *argument)
 	sigemptyset(&kick);
 	sigaddset(&kick, KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
-	pthread_mutex_lock(&vm->gate);
+	pthread_mutex_lock(&vm->lock);
 	if (vcpu->index == 0)
 		vm->first_run_ns = vmm_stats_now();
-	pthread_mutex_unlock(&vm->gate);
+	pthread_mutex_unlock(&vm->lock);
 	while (!vmm_vm_ended(vm)) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 			vmm_exit_handle(vcpu);
 		} else if (errno == EINTR || errno == EAGAIN) {
 			vcpu->interrupted_exits++;
 			__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
-			check_halt(vcpu);
 		} else {
 			vmm_fault(vcpu, "KVM cannot go on: %s", strerror(errno));
 		}
@@ -263,16 +246,4 @@ void vmm_vcpu_join(struct vmm_vcpu *vcpu)
 		pthread_kill(vcpu->thread, KICK_SIGNAL);
 	}
 	vcpu->threaded = false;
-}
-
-void vmm_vcpu_watch(struct vmm_vcpu *vcpu)
-{
-	uint64_t exits = vmm_stats_exits(vcpu);
-
-	if (exits == vcpu->exits_seen && vmm_stats_blocking(vcpu) &&
-	    exits != __atomic_load_n(&vcpu->exits_probed, __ATOMIC_RELAXED)) {
-		__atomic_store_n(&vcpu->probe, 1, __ATOMIC_RELAXED);
-		pthread_kill(vcpu->thread, KICK_SIGNAL);
-	}
-	vcpu->exits_seen = exits;
 }

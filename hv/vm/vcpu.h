@@ -14,16 +14,12 @@ struct vmm_vcpu {
 	struct vmm_vm *vm;
 	unsigned index;
 	int fd;
-	int stats;            /* KVM's statistics of this vCPU */
-	uint64_t exits_at;    /* file offset of the exit count */
-	uint64_t blocking_at; /* file offset of "halted now", 0: not told */
+	int stats;         /* KVM's statistics of this vCPU */
+	uint64_t exits_at; /* file offset of the exit count */
 	struct kvm_run *run;
 	size_t run_size;
 	pthread_t thread;
 	bool threaded;
-	uint64_t exits_seen;   /* by vmm_vcpu_watch() the last time */
-	uint64_t exits_probed; /* atomic; at the last look for a halt without a way out */
-	int probe;             /* atomic; the next interruption is such a look */
 
 	/* Counted by the thread itself, read after it ended. */
 	uint64_t io_exits;
@@ -48,17 +44,12 @@ struct vmm_entry {
 int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry,
 		       struct vmm_error *error);
 
-/* Starts the pinned thread, which waits for the VM's gate, then runs the vCPU until the VM ends. */
+/* Starts the pinned thread, which takes the VM's lock once, then runs the vCPU until the VM ends.
+ */
 int vmm_vcpu_start(struct vmm_vcpu *vcpu, struct vmm_error *error);
 
 /* Makes the thread leave and waits for it. The VM has ended. */
 void vmm_vcpu_join(struct vmm_vcpu *vcpu);
-
-/*
- * Once a second, where there is no other vCPU that could wake it: is it halted with interrupts off?
- * Then its thread ends the VM. A halt is looked at once.
- */
-void vmm_vcpu_watch(struct vmm_vcpu *vcpu);
 
 /* ---- cpuid.c ---- */
 
@@ -66,7 +57,37 @@ void vmm_vcpu_watch(struct vmm_vcpu *vcpu);
 int vmm_cpuid_set(const struct vmm_vcpu *vcpu, int kvm, unsigned vcpus, __u64 *xcr0,
 		  struct vmm_error *error);
 
+/* ---- fault.c: ends that a guest has brought on itself, in words ---- */
+
+/* Ends the VM: "TEXT at RIP 0x...", and registers where they are wanted. By the vCPU's thread. */
+void vmm_fault(struct vmm_vcpu *vcpu, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* KVM_RUN returned with a reason that a guest does not survive. */
+void vmm_fault_exit(struct vmm_vcpu *vcpu);
+
+/* The guest's own stub reports a struct ist_boot_fault at `address`. */
+void vmm_fault_reported(struct vmm_vcpu *vcpu, uint64_t address);
+
+/* ---- stats.c ---- */
+
+/* Opens KVM's statistics of the vCPU and finds the exit count. */
+int vmm_stats_open(struct vmm_vcpu *vcpu, struct vmm_error *error);
+
+/* VM exits so far. */
+uint64_t vmm_stats_exits(const struct vmm_vcpu *vcpu);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+uint64_t vmm_stats_now(void);
+
 /* ---- exits.c ---- */
+
+/*
+ * A Linux VM's access to ports, or to guest-physical memory without a slot: 1 <= size <= 8. A read
+ * gives all ones where nobody answers; then the result is false. Any thread.
+ */
+bool vmm_exit_port(struct vmm_vm *vm, uint16_t port, unsigned size, uint8_t *data, bool write);
+bool vmm_exit_memory(struct vmm_vm *vm, uint64_t address, unsigned size, uint8_t *data, bool write);
 
 /* Handles what KVM_RUN returned with. */
 void vmm_exit_handle(struct vmm_vcpu *vcpu);

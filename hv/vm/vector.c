@@ -9,13 +9,13 @@
 #include <sys/epoll.h>
 #include <sys/uio.h>
 
-#include "group.h"
+#include "vm.h"
 
 #define APP_MSI_ADDRESS 0xfee00000u /* vCPU 0 */
 
 static int own_fd(const struct vmm_group *group, uint32_t vector)
 {
-	return group->peer[group->client.id].bell[vector].fd;
+	return group->peer[group->client.id].fds[vector];
 }
 
 static enum vmm_way way_now(const struct vmm_group *group, uint32_t vector, uint64_t *address,
@@ -23,7 +23,7 @@ static enum vmm_way way_now(const struct vmm_group *group, uint32_t vector, uint
 {
 	if (!group->attached)
 		return VMM_WAY_WAIT;
-	if (group->options->kernel == NULL) {
+	if (group->vm->options->kernel == NULL) {
 		*address = APP_MSI_ADDRESS;
 		*data = IST_BOOT_INTERRUPT(group->index, vector);
 		return VMM_WAY_KERNEL;
@@ -44,16 +44,16 @@ static int set_way(struct vmm_group *group, uint32_t vector, enum vmm_way way,
 	if (way == own->way)
 		return 0;
 	if (own->way == VMM_WAY_KERNEL)
-		result = vmm_irq_detach(group->irqs, fd, own->gsi, error);
+		result = vmm_irq_wire(&group->vm->irqs, fd, own->gsi, false, error);
 	else if (own->way == VMM_WAY_WATCH)
 		epoll_ctl(group->watch, EPOLL_CTL_DEL, fd, NULL);
 	if (result != 0)
 		return result;
 	own->way = VMM_WAY_WAIT;
 	if (way == VMM_WAY_KERNEL)
-		result = vmm_irq_attach(group->irqs, fd, own->gsi, error);
+		result = vmm_irq_wire(&group->vm->irqs, fd, own->gsi, true, error);
 	else if (way == VMM_WAY_WATCH && epoll_ctl(group->watch, EPOLL_CTL_ADD, fd, &event) != 0)
-		result = vmm_fail_errno(error, "cannot watch a doorbell");
+		result = vmm_fail(error, errno, "cannot watch a doorbell: %m");
 	if (result == 0)
 		own->way = way;
 	return result;
@@ -61,20 +61,21 @@ static int set_way(struct vmm_group *group, uint32_t vector, enum vmm_way way,
 
 int vmm_vectors_update(struct vmm_group *group, struct vmm_error *error)
 {
+	const uint32_t vectors = group->client.vectors;
 	enum vmm_way way[IST_VECTORS_MAX];
 	int result = 0, one;
 
 	/* Whose message changes while its way stays the kernel's gets the new one by its route. */
-	for (uint32_t i = 0; i < group->client.vectors; i++) {
+	for (uint32_t i = 0; i < vectors; i++) {
 		uint64_t address;
 		uint32_t data;
 
 		way[i] = way_now(group, i, &address, &data);
 		if (way[i] == VMM_WAY_KERNEL)
-			vmm_irq_route(group->irqs, group->vector[i].gsi, address, data);
+			vmm_irq_route(&group->vm->irqs, group->vector[i].gsi, address, data);
 	}
-	result = vmm_irq_commit(group->irqs, error);
-	for (uint32_t i = 0; i < group->client.vectors; i++) {
+	result = vmm_irq_commit(&group->vm->irqs, error);
+	for (uint32_t i = 0; i < vectors; i++) {
 		one = set_way(group, i, result == 0 ? way[i] : VMM_WAY_WAIT, error);
 		result = result != 0 ? result : one;
 	}
@@ -111,7 +112,6 @@ void vmm_vectors_serve(struct vmm_group *group)
 	struct epoll_event event[IST_VECTORS_MAX];
 	int count = epoll_wait(group->watch, event, IST_VECTORS_MAX, 0);
 
-	pthread_mutex_lock(&group->lock);
 	for (int i = 0; i < count; i++) {
 		uint32_t vector = event[i].data.u32, data;
 		uint64_t address;
@@ -121,8 +121,7 @@ void vmm_vectors_serve(struct vmm_group *group)
 		    way_now(group, vector, &address, &data) != VMM_WAY_WATCH ||
 		    !take(own_fd(group, vector)))
 			continue;
-		vmm_irq_send(group->irqs, address, data);
+		vmm_irq_send(&group->vm->irqs, address, data);
 		vmm_function_effect(group, ivshm_device_delivered(&group->device));
 	}
-	pthread_mutex_unlock(&group->lock);
 }

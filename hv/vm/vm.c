@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -13,44 +12,26 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "app.h"
 #include "linux.h"
-#include "stats.h"
-
-#define WATCH_MS 1000
 
 static int open_kvm(struct vmm_vm *vm, struct vmm_error *error)
 {
-	static const struct {
-		int number;
-		const char *name;
-	} needed[] = {
-		{KVM_CAP_READONLY_MEM, "read-only memory"},
-		{KVM_CAP_IOEVENTFD, "ioeventfd"},
-		{KVM_CAP_IRQFD, "irqfd"},
-		{KVM_CAP_IMMEDIATE_EXIT, "immediate exit"},
-		{KVM_CAP_BINARY_STATS_FD, "binary statistics"},
-	};
-
 	vm->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (vm->kvm < 0)
-		return vmm_fail_errno(error, "/dev/kvm");
+		return vmm_fail(error, errno, "/dev/kvm: %m");
 	if (ioctl(vm->kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
 		return vmm_fail(error, ENOTSUP, "/dev/kvm: not KVM's stable interface");
-	for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-		if (ioctl(vm->kvm, KVM_CHECK_EXTENSION, needed[i].number) <= 0)
-			return vmm_fail(error, ENOTSUP, "this KVM has no %s", needed[i].name);
 	do {
 		vm->fd = ioctl(vm->kvm, KVM_CREATE_VM, 0);
 	} while (vm->fd < 0 && errno == EINTR);
 	if (vm->fd < 0)
-		return vmm_fail_errno(error, "KVM refuses a VM");
+		return vmm_fail(error, errno, "KVM refuses a VM: %m");
 	vm->memory.vm = vm->fd;
 	vmm_irq_init(&vm->irqs, vm->fd);
 	return 0;
 }
 
-static int watch_fd(struct vmm_vm *vm, int fd, uint32_t what)
+int vmm_vm_watch(struct vmm_vm *vm, int fd, uint32_t what)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = what};
 
@@ -59,47 +40,28 @@ static int watch_fd(struct vmm_vm *vm, int fd, uint32_t what)
 
 static int join_groups(struct vmm_vm *vm, struct vmm_error *error)
 {
-	bool pci = vm->options->kernel != NULL;
-	uint64_t next = pci ? VMM_PCI_WINDOW64_START : VMM_GROUPS_START;
-	int result = 0;
+	uint64_t next = vm->options->kernel != NULL ? VMM_PCI_WINDOW64_START : VMM_GROUPS_START;
 
-	if (pci)
-		vmm_pci_init(&vm->pci, &vm->ports);
-	while (result == 0 && vm->groups < vm->options->groups) {
+	while (vm->groups < vm->options->groups) {
 		struct vmm_group **group = &vm->group[vm->groups];
+		int result = vmm_group_create(vm, vm->groups, &next, error, group);
 
-		result = vmm_group_create(vm->options, vm->groups, &vm->memory, &vm->mmio,
-					  &vm->irqs, &next, error, group);
 		if (result != 0)
-			break;
+			return result;
 		vm->groups++;
-		if (pci)
-			vmm_pci_add(&vm->pci, *group);
 		if ((*group)->watch >= 0 &&
-		    watch_fd(vm, (*group)->watch, VMM_EVENT_VECTORS + (*group)->index) != 0)
-			result = vmm_fail_errno(error, "cannot watch for events");
+		    vmm_vm_watch(vm, (*group)->watch, VMM_EVENT_VECTORS + (*group)->index) != 0)
+			return vmm_fail(error, errno, "cannot watch for events: %m");
 	}
-	return result;
-}
-
-static int start_groups(struct vmm_vm *vm, struct vmm_error *error)
-{
-	int result = 0;
-
-	for (unsigned i = 0; result == 0 && i < vm->groups; i++)
-		result = vmm_group_start(vm->group[i], error);
-	return result;
+	return 0;
 }
 
 static int create_vcpus(struct vmm_vm *vm, struct vmm_error *error)
 {
 	int result = 0;
 
-	while (result == 0 && vm->vcpus < vm->options->vcpus) {
+	for (; result == 0 && vm->vcpus < vm->options->vcpus; vm->vcpus += result == 0)
 		result = vmm_vcpu_create(&vm->vcpu[vm->vcpus], vm, vm->vcpus, error);
-		if (result == 0)
-			vm->vcpus++;
-	}
 	return result;
 }
 
@@ -112,50 +74,46 @@ static int open_events(struct vmm_vm *vm, struct vmm_error *error)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
+	result = ivshm_bell_create(&vm->bell);
+	if (result != 0)
+		return vmm_fail(error, -result, "asynchronous I/O (see fs.aio-max-nr): %s",
+				strerror(-result));
 	vm->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	vm->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	vm->events = epoll_create1(EPOLL_CLOEXEC);
 	if (vm->ended < 0 || vm->signals < 0 || vm->events < 0 ||
-	    watch_fd(vm, vm->ended, VMM_EVENT_ENDED) != 0 ||
-	    watch_fd(vm, vm->signals, VMM_EVENT_SIGNAL) != 0)
-		result = vmm_fail_errno(error, "cannot watch for events");
+	    vmm_vm_watch(vm, vm->ended, VMM_EVENT_ENDED) != 0 ||
+	    vmm_vm_watch(vm, vm->signals, VMM_EVENT_SIGNAL) != 0)
+		result = vmm_fail(error, errno, "cannot watch for events: %m");
 	return result;
 }
 
-static int start_threads(struct vmm_vm *vm, struct vmm_error *error)
+/* No vCPU runs before all is there, and the brokers may show this peer as live. */
+static int start(struct vmm_vm *vm, struct vmm_error *error)
 {
 	int result = 0;
 
+	pthread_mutex_lock(&vm->lock);
+	for (unsigned i = 0; result == 0 && i < vm->groups; i++)
+		result = vmm_group_start(vm->group[i], error);
 	for (unsigned i = 0; result == 0 && i < vm->vcpus; i++)
 		result = vmm_vcpu_start(&vm->vcpu[i], error);
-	return result;
-}
-
-/* Everything is mapped: the brokers may show this peer as live. */
-static int make_live(struct vmm_vm *vm, struct vmm_error *error)
-{
-	for (unsigned i = 0; i < vm->groups; i++) {
+	for (unsigned i = 0; result == 0 && i < vm->groups; i++) {
 		struct ivshm_client *client = &vm->group[i]->client;
 
-		if (ivshm_client_ready(client) != 0 || watch_fd(vm, client->socket, i) != 0)
-			return vmm_fail(error, EPIPE, "the broker of group '%s' is gone",
-					client->group);
+		if (ivshm_client_ready(client) != 0 || vmm_vm_watch(vm, client->socket, i) != 0)
+			result = vmm_fail(error, EPIPE, "the broker of group '%s' is gone",
+					  client->group);
 	}
-	return 0;
-}
-
-static void open_gate(struct vmm_vm *vm)
-{
-	if (vm->gate_open)
-		return;
-	vm->gate_open = true;
-	pthread_mutex_unlock(&vm->gate);
+	if (result != 0)
+		vmm_vm_end(vm, VMM_STATUS_NOT_STARTED);
+	pthread_mutex_unlock(&vm->lock);
+	return result;
 }
 
 static void end_threads(struct vmm_vm *vm)
 {
 	vmm_vm_end(vm, VMM_STATUS_NOT_STARTED);
-	open_gate(vm);
 	for (unsigned i = 0; i < vm->vcpus; i++)
 		vmm_vcpu_join(&vm->vcpu[i]);
 }
@@ -181,10 +139,8 @@ static void release(struct vmm_vm *vm)
 	close_fd(vm->events);
 	close_fd(vm->signals);
 	close_fd(vm->ended);
-	vmm_bus_fini(&vm->mmio);
-	vmm_bus_fini(&vm->ports);
-	vmm_platform_fini(&vm->platform);
-	pthread_mutex_destroy(&vm->gate);
+	ivshm_bell_destroy(&vm->bell);
+	vmm_platform_fini(vm);
 }
 
 int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm_error *error)
@@ -196,11 +152,8 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 	vm->started_ns = vmm_stats_now();
 	vm->status = VMM_STATUS_RUNNING;
 	vm->kvm = vm->fd = vm->ended = vm->signals = vm->events = -1;
-	vmm_bus_init(&vm->mmio);
-	vmm_bus_init(&vm->ports);
-	vmm_platform_init(&vm->platform, vm);
-	pthread_mutex_init(&vm->gate, NULL);
-	pthread_mutex_lock(&vm->gate);
+	vm->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	vmm_platform_init(&vm->platform);
 	result = open_events(vm, error);
 	if (result == 0)
 		result = open_kvm(vm, error);
@@ -210,20 +163,16 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 	if (result == 0)
 		result = join_groups(vm, error);
 	if (result == 0 && ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) != 0)
-		result = vmm_fail_errno(error, "KVM refuses an interrupt controller");
+		result = vmm_fail(error, errno, "KVM refuses an interrupt controller: %m");
 	if (result == 0 && options->kernel != NULL)
-		result = vmm_platform_start(&vm->platform, error);
+		result = vmm_platform_start(vm, error);
 	if (result == 0)
 		result = create_vcpus(vm, error);
 	if (result == 0)
 		result = options->kernel != NULL ? vmm_linux_load(vm, error)
 						 : vmm_app_load(vm, error);
 	if (result == 0)
-		result = start_groups(vm, error);
-	if (result == 0)
-		result = start_threads(vm, error);
-	if (result == 0)
-		result = make_live(vm, error);
+		result = start(vm, error);
 	if (result != 0)
 		release(vm);
 	return result;
@@ -236,9 +185,9 @@ static void on_broker(struct vmm_vm *vm, struct ivshm_client *client)
 	if (ivshm_client_dispatch(client) == 0)
 		return;
 	epoll_ctl(vm->events, EPOLL_CTL_DEL, client->socket, NULL);
-	vmm_log(vm->options, VMM_WARNING,
-		"the broker of group '%s' is gone: going on with the peers there are",
-		client->group);
+	ivshm_log(IVSHM_LOG_WARN,
+		  "the broker of group '%s' is gone: going on with the peers there are",
+		  client->group);
 }
 
 static void on_signal(struct vmm_vm *vm)
@@ -249,41 +198,46 @@ static void on_signal(struct vmm_vm *vm)
 		vmm_vm_end(vm, 128 + (int)information.ssi_signo);
 }
 
+static void on_event(struct vmm_vm *vm, uint32_t event)
+{
+	if (event < vm->groups)
+		on_broker(vm, &vm->group[event]->client);
+	else if (event == VMM_EVENT_INPUT)
+		vmm_platform_input(vm);
+	else if (event == VMM_EVENT_OUTPUT)
+		vmm_platform_output(vm);
+	else if (event >= VMM_EVENT_VECTORS)
+		vmm_vectors_serve(vm->group[event - VMM_EVENT_VECTORS]);
+}
+
 int vmm_vm_run(struct vmm_vm *vm)
 {
-	open_gate(vm);
 	while (!vmm_vm_ended(vm)) {
 		struct epoll_event event;
-		int count = epoll_wait(vm->events, &event, 1, WATCH_MS);
 
-		if (count == 0 && vm->vcpus == 1 && vm->options->kernel == NULL)
-			vmm_vcpu_watch(&vm->vcpu[0]);
-		else if (count == 1 && event.data.u32 < vm->groups)
-			on_broker(vm, &vm->group[event.data.u32]->client);
-		else if (count == 1 && event.data.u32 == VMM_EVENT_SIGNAL)
+		if (epoll_wait(vm->events, &event, 1, -1) != 1)
+			continue;
+		/* Without the lock: whoever has it may be waiting for somebody to read stderr. */
+		if (event.data.u32 == VMM_EVENT_SIGNAL) {
 			on_signal(vm);
-		else if (count == 1 && event.data.u32 == VMM_EVENT_INPUT)
-			vmm_platform_input(&vm->platform);
-		else if (count == 1 && event.data.u32 == VMM_EVENT_OUTPUT)
-			vmm_platform_output(&vm->platform);
-		else if (count == 1 && event.data.u32 >= VMM_EVENT_VECTORS)
-			vmm_vectors_serve(vm->group[event.data.u32 - VMM_EVENT_VECTORS]);
+			continue;
+		}
+		pthread_mutex_lock(&vm->lock);
+		on_event(vm, event.data.u32);
+		pthread_mutex_unlock(&vm->lock);
 	}
 	return __atomic_load_n(&vm->status, __ATOMIC_ACQUIRE);
 }
 
 void vmm_vm_fini(struct vmm_vm *vm)
 {
-	const struct vmm_options *options = vm->options;
-	char *text = NULL;
+	FILE *stats;
 
 	end_threads(vm);
-	if (options->stats != NULL)
-		text = vmm_stats_collect(vm);
+	stats = vm->options->stats != NULL ? vmm_stats_begin(vm) : NULL;
 	release(vm);
-	if (text != NULL)
-		vmm_stats_write(options, text);
-	free(text);
+	if (stats != NULL)
+		vmm_stats_end(vm->options, stats);
 }
 
 bool vmm_vm_end(struct vmm_vm *vm, int status)

@@ -3,7 +3,12 @@
 #ifndef VMM_VM_H
 #define VMM_VM_H
 
-#include "pci.h"
+#include <stdio.h>
+
+#include "ivshmem/bell.h"
+
+#include "group.h"
+#include "irq.h"
 #include "platform.h"
 #include "vcpu.h"
 
@@ -31,13 +36,11 @@ struct vmm_vm {
 	int signals;          /* signalfd */
 	int ended;            /* eventfd: the VM has a status */
 	int status;           /* atomic; VMM_STATUS_RUNNING until somebody ends it */
-	pthread_mutex_t gate; /* vCPU threads wait here until all is there */
-	bool gate_open;
+	pthread_mutex_t lock; /* of all that is below, while vCPU threads are there */
 	struct vmm_memory memory;
-	struct vmm_bus mmio;
-	struct vmm_bus ports;
 	struct vmm_irqs irqs;
-	struct vmm_pci pci;           /* of a Linux VM */
+	struct ivshm_bell bell;       /* rings peers where KVM does not */
+	uint32_t pci_address;         /* of a Linux VM: the register at VMM_PORT_PCI */
 	struct vmm_platform platform; /* of a Linux VM */
 	unsigned groups;
 	struct vmm_group *group[IST_GROUPS_MAX];
@@ -46,13 +49,13 @@ struct vmm_vm {
 };
 
 /*
- * Makes a VM, up to its vCPU threads, which wait. `options` must outlive it. On an error one text
- * is in *error and nothing is left. Joined groups show this peer as live.
+ * Makes a VM and lets it run. `options` must outlive it. On an error one text is in *error and
+ * nothing is left. Joined groups show this peer as live.
  */
 int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm_error *error);
 
 /*
- * Lets it run until it ends or SIGTERM or SIGINT comes, which the caller has blocked. Returns its
+ * Serves it until it ends or SIGTERM or SIGINT comes, which the caller has blocked. Returns its
  * exit status as isthmus-vm(1) tells it.
  */
 int vmm_vm_run(struct vmm_vm *vm);
@@ -60,10 +63,31 @@ int vmm_vm_run(struct vmm_vm *vm);
 /* Leaves the groups, frees everything, writes the statistics when that was asked for. */
 void vmm_vm_fini(struct vmm_vm *vm);
 
+/* ---- stats.c ---- */
+
+/*
+ * Writes the object of --stats from what an ended VM has counted, but for its end; NULL without a
+ * file. vmm_stats_end() adds the resident size and closes it: when guest memory is unmapped, so
+ * that only the monitor's own counts. What cannot be written is told.
+ */
+FILE *vmm_stats_begin(const struct vmm_vm *vm);
+void vmm_stats_end(const struct vmm_options *options, FILE *out);
+
+/* ---- app.c (abi.h, "App boot") and linux.c ---- */
+
+/* Loads what the guest needs in RAM, points the first vCPU at the entry. */
+int vmm_app_load(struct vmm_vm *vm, struct vmm_error *error);
+int vmm_linux_load(struct vmm_vm *vm, struct vmm_error *error);
+
+/* ---- For who runs in it ---- */
+
 /* Gives the VM its exit status. True for the first caller, the only one that counts. Any thread. */
 bool vmm_vm_end(struct vmm_vm *vm, int status);
 
 /* Has it one? Any thread. */
 bool vmm_vm_ended(const struct vmm_vm *vm);
+
+/* The main thread is woken when `fd` is readable. 0 or -1 and errno. */
+int vmm_vm_watch(struct vmm_vm *vm, int fd, uint32_t event);
 
 #endif

@@ -50,11 +50,11 @@ void ivshm_bell_destroy(struct ivshm_bell *bell)
 	(void)bell;
 }
 
-void ivshm_bell_ring(struct ivshm_bell *bell, int source, int eventfd)
+int ivshm_bell_ring(struct ivshm_bell *bell, int source, int eventfd)
 {
 	(void)bell;
 	(void)source;
-	eventfd_write(eventfd, 1);
+	return eventfd_write(eventfd, 1);
 }
 
 /* ---- The peer in good order ------------------------------------------------------------------ */

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "hv/vm/elf.h"
+#include "hv/vm/image.h"
 #include "hv/vm/paging.h"
 #include "tests/vm_guest.h"
 

@@ -32,7 +32,7 @@ static void prepare(unsigned personality)
 	struct ivshm_packet packet;
 
 	machine_start(personality, 1);
-	must(ivshm_client_ready(&m.group[0]->client) == 0);
+	must(ivshm_client_ready(&m.vm.group[0]->client) == 0);
 	packet = raw_expect(fixture[0], m.left[0].socket, IST_WIRE_PEER);
 	raw_keep_peer(&m.left[0], &packet);
 	msix = capability(1, PCI_CAP_ID_MSIX) + PCI_MSIX_FLAGS;
@@ -93,10 +93,10 @@ static void ring(uint32_t vector)
 /* The main thread, as it is in vm.c. */
 static void serve(void)
 {
-	struct pollfd p = {.fd = m.group[0]->watch, .events = POLLIN};
+	struct pollfd p = {.fd = m.vm.group[0]->watch, .events = POLLIN};
 
 	for (int i = 0; i < 10 && p.fd >= 0 && poll(&p, 1, 0) == 1; i++)
-		vmm_vectors_serve(m.group[0]);
+		vmm_vectors_serve(m.vm.group[0]);
 }
 
 static void expect_last(uint64_t address, uint32_t data)
@@ -273,7 +273,7 @@ START_TEST(v2_one_shot)
 	must(eventfd_write(m.left[0].peer[RIGHT][1], 1) == 0);
 	mask(1, 1);
 	serve();
-	vmm_vectors_serve(m.group[0]);
+	vmm_vectors_serve(m.vm.group[0]);
 	ck_assert_uint_eq(kvm.injected, 3);
 	mask(1, 0);
 	serve();
@@ -301,7 +301,7 @@ START_TEST(v2_one_shot_taken)
 	must(fcntl(fd, F_SETFL, 0) == 0);
 	must(eventfd_write(fd, 1) == 0);
 	thief = fd;
-	vmm_vectors_serve(m.group[0]);
+	vmm_vectors_serve(m.vm.group[0]);
 	ck_assert_int_eq(thief, -1);
 	ck_assert_uint_eq(kvm.injected, 0);
 	ck_assert_uint_eq(load(REGISTERS + IST_V2_INT_CONTROL, 4), 1);

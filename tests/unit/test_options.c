@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "hv/vm/options.h"
+#include "ivshmem/log.h"
 
 #define WORDS_MAX 40
 
@@ -73,14 +74,16 @@ START_TEST(app)
 	ck_assert_uint_eq(options.vcpus, 3);
 	ck_assert_uint_eq(options.cpus_count, 3);
 	ck_assert_uint_eq(options.cpus[1], 2);
-	ck_assert_int_eq(options.numa, VMM_NUMA_INTERLEAVE);
-	ck_assert_uint_eq(options.nodes_count, 2);
+	ck_assert_int_eq(options.numa.policy, IVSHM_NUMA_INTERLEAVE);
+	ck_assert_uint_eq(options.numa.nodes_count, 2);
+	ck_assert_uint_eq(options.numa.nodes[1], 1);
 	ck_assert_uint_eq(options.groups, 2);
 	ck_assert_str_eq(options.group[1].name, "h");
 	ck_assert_str_eq(options.group[1].socket, "/t");
 	ck_assert_str_eq(options.stats, "s");
 	ck_assert(options.die_with_parent);
-	ck_assert_int_eq(options.verbosity, 1);
+	ck_assert_int_eq(ivshm_log_level, IVSHM_LOG_DEBUG);
+	ck_assert_str_eq(ivshm_log_name, "isthmus-vm: a");
 	ck_assert_uint_eq(options.args_count, 2);
 	ck_assert_str_eq(options.args[0], "-x");
 	ck_assert_int_eq(parse("--name a --image b --memory 4M"), VMM_OPTIONS_RUN);
@@ -131,7 +134,7 @@ START_TEST(refused)
 		{"--name a --image a --memory 4G", "--memory: an app takes 4M to 3G"},
 		{"--name a --image a --memory 1M", "--memory: an app takes 4M to 3G"},
 		{"--name a --kernel a --memory 63M", "--memory: a Linux takes 64M to 252G"},
-		{"--name a --kernel a --memory 253G", "--memory: wrong value '253G'"},
+		{"--name a --kernel a --memory 253G", "--memory: a Linux takes 64M to 252G"},
 		{"--name a --image a --memory 5000001", "--memory is not a number of whole pages"},
 		{"--name a --kernel a --memory 65M --page-size 2M",
 		 "--memory is not a number of whole pages"},
@@ -157,6 +160,7 @@ START_TEST(refused)
 		{"--name a --image a --vcpus 17", "--vcpus: wrong value '17'"},
 		{"--name a --image a --cpus 0,", "--cpus: wrong value '0,'"},
 		{"--name a --image a --numa bind", "--numa: wrong value 'bind'"},
+		{"--name a --image a --numa b:0", "--numa: wrong value 'b:0'"},
 		{"--name a --image a --numa bind:64", "--numa: wrong value 'bind:64'"},
 		{"--name a --image a --group ping", "--group: wrong value 'ping'"},
 		{"--name a --image a --group =x", "--group: wrong value '=x'"},

@@ -127,7 +127,6 @@ static void run(const uint8_t *code, const uint8_t *end, unsigned personality, c
 				      .personality = personality,
 				      .memory = 64 << 20,
 				      .vcpus = 1,
-				      .verbosity = -1,
 				      .groups = 1};
 	static struct vmm_vm vm;
 	struct vmm_error error;
@@ -145,6 +144,7 @@ static void run(const uint8_t *code, const uint8_t *end, unsigned personality, c
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		alarm(30);
+		ivshm_log_level = IVSHM_LOG_ERROR;
 		if (vmm_vm_init(&vm, &options, &error) != 0) {
 			fprintf(stderr, "%s\n", error.text);
 			_exit(125);

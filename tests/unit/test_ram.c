@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_ram.c: guest RAM below and above the devices' hole, its pages, and what may be over it. */
+/* test_ram.c: guest RAM below and above the devices' hole, and its pages. */
 #include <check.h>
 #include <errno.h>
 #include <linux/kvm.h>
@@ -120,40 +120,6 @@ START_TEST(refused_slots)
 }
 END_TEST
 
-START_TEST(nobody_overlaps)
-{
-	static const struct {
-		uint64_t start, size;
-		const char *text;
-	} bad[] = {
-		{0, GIB, "RAM is there"},
-		{2 * GIB, GIB, "RAM is there"},
-		{0, 1ull << 40, "RAM is there"},
-		{5 * GIB, GIB, "RAM is there"},
-		{4 * GIB - 4096, 4096, "interrupt controllers are there"},
-		{0xfee00000, 0x20000, "interrupt controllers are there"},
-		{12 * GIB, 4 * GIB, "another group is there"},
-		{8 * GIB, 8 * GIB, "another group is there"},
-		{-GIB, GIB, "beyond the last address"},
-	};
-
-	options.memory = 5 * GIB;
-	ck_assert_int_eq(add(), 0);
-	ck_assert_int_eq(vmm_memory_take(&memory, 0, 12 * GIB, GIB, &error), 0);
-	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		ck_assert_int_lt(vmm_memory_take(&memory, 1, bad[i].start, bad[i].size, &error), 0);
-		ck_assert_str_eq(error.text, bad[i].text);
-	}
-	ck_assert_int_eq(vmm_memory_take(&memory, 1, 3 * GIB, GIB / 2, &error), 0);
-	ck_assert_int_eq(vmm_memory_take(&memory, 2, 6 * GIB, GIB, &error), 0);
-	ck_assert_int_eq(vmm_memory_take(&memory, 3, 13 * GIB, GIB, &error), 0);
-	/* One moves over where it was itself; one gives up its place. */
-	ck_assert_int_eq(vmm_memory_take(&memory, 0, 11 * GIB, 2 * GIB, &error), 0);
-	ck_assert_int_eq(vmm_memory_take(&memory, 0, 0, 0, &error), 0);
-	ck_assert_int_eq(vmm_memory_take(&memory, 4, 12 * GIB, GIB, &error), 0);
-}
-END_TEST
-
 static unsigned long free_huge_pages(void)
 {
 	FILE *file = fopen(HUGE_FREE, "r");
@@ -189,9 +155,8 @@ END_TEST
 
 START_TEST(no_such_node)
 {
-	options.numa = VMM_NUMA_BIND;
 	options.nodes[0] = 63;
-	options.nodes_count = 1;
+	options.numa = (struct ivshm_numa){IVSHM_NUMA_BIND, options.nodes, 1};
 	ck_assert_int_lt(add(), 0);
 	ck_assert_ptr_null(memory.ram);
 	ck_assert_ptr_nonnull(strstr(error.text, "--numa: "));
@@ -210,7 +175,6 @@ int main(void)
 	tcase_add_test(tcase, with_a_hole);
 	tcase_add_test(tcase, exactly_to_the_hole);
 	tcase_add_test(tcase, refused_slots);
-	tcase_add_test(tcase, nobody_overlaps);
 	tcase_add_test(tcase, huge_pages);
 	tcase_add_test(tcase, no_such_node);
 	suite_add_tcase(suite, tcase);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* broker_bell.c: rings eventfds without blocking, ever. */
-#include "broker_internal.h"
+/* bell.c: rings eventfds without blocking, ever. */
+#include "bell.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ void ivshm_bell_destroy(struct ivshm_bell *bell)
 	syscall(SYS_io_destroy, bell->context);
 }
 
-void ivshm_bell_ring(struct ivshm_bell *bell, int source, int eventfd)
+int ivshm_bell_ring(struct ivshm_bell *bell, int source, int eventfd)
 {
 	struct iocb read_nothing = {
 		.aio_lio_opcode = IOCB_CMD_PREAD,
@@ -30,6 +31,8 @@ void ivshm_bell_ring(struct ivshm_bell *bell, int source, int eventfd)
 	struct io_event done;
 
 	/* It is done when io_submit() returns; its event is taken so that there is room again. */
-	if (syscall(SYS_io_submit, bell->context, 1, &list) == 1)
-		syscall(SYS_io_getevents, bell->context, 0, 1, &done, NULL);
+	if (syscall(SYS_io_submit, bell->context, 1, &list) != 1)
+		return -errno;
+	syscall(SYS_io_getevents, bell->context, 0, 1, &done, NULL);
+	return 0;
 }

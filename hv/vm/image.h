@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* elf.h: what an app image, or a kernel in ELF, asks to be loaded, checked. */
-#ifndef VMM_ELF_H
-#define VMM_ELF_H
+/* image.h: what a VM is loaded from: files, and what those in ELF ask for, checked. */
+#ifndef VMM_IMAGE_H
+#define VMM_IMAGE_H
 
 #include <stddef.h>
 
 #include "report.h"
+
+/* ---- elf.c ---- */
 
 #define VMM_SEGMENTS_MAX 16u
 
@@ -44,5 +46,33 @@ struct vmm_elf_limits {
  */
 int vmm_elf_parse(const void *head, size_t head_size, const struct vmm_elf_limits *limits,
 		  struct vmm_image *out, struct vmm_error *error);
+
+/* Is the address in a segment that has all of these rights? */
+bool vmm_image_holds(const struct vmm_image *image, uint64_t address, uint32_t rights);
+
+/* ---- file.c: read, not mapped: a file that shrinks meanwhile is an error, not a SIGBUS ---- */
+
+#define VMM_FILE_HEAD (16u << 10) /* enough for the headers of what can be loaded */
+
+struct vmm_file {
+	const char *what; /* "image", "kernel", "initrd": before the path in errors */
+	const char *path;
+	int fd; /* -1: not open */
+	uint64_t size;
+	uint8_t *head; /* the first bytes: VMM_FILE_HEAD or all */
+	size_t head_size;
+};
+
+int vmm_file_open(struct vmm_file *file, const char *what, const char *path,
+		  struct vmm_error *error);
+void vmm_file_close(struct vmm_file *file);
+
+/* All of [offset, offset + size), or an error. */
+int vmm_file_read(const struct vmm_file *file, uint64_t offset, void *out, uint64_t size,
+		  struct vmm_error *error);
+
+/* Copies the segments of an image that was found good to where they belong in RAM. */
+int vmm_file_load(const struct vmm_file *file, const struct vmm_image *image, uint8_t *ram,
+		  struct vmm_error *error);
 
 #endif

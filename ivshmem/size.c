@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* config_size.c: sizes as people write them: 4096, 64M, 2G. */
-#include "config_internal.h"
+/* size.c: sizes as people write them. */
+#include "size.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char suffixes[] = "KMGT";
 
-int config_size_parse(const char *text, uint64_t *out)
+int ivshm_size_parse(const char *text, uint64_t *out)
 {
 	const char *at = text;
 	uint64_t size = 0;
@@ -17,7 +18,7 @@ int config_size_parse(const char *text, uint64_t *out)
 	for (; *at >= '0' && *at <= '9'; at++) {
 		/* Sticks above the limit instead of wrapping: all of the text has to be looked at.
 		 */
-		if (size <= CONFIG_SIZE_MAX)
+		if (size <= IVSHM_SIZE_MAX)
 			size = size * 10 + (uint64_t)(*at - '0');
 	}
 	if (at == text)
@@ -29,14 +30,13 @@ int config_size_parse(const char *text, uint64_t *out)
 			return -EINVAL;
 		shift = 10 * (unsigned)(suffix - suffixes + 1);
 	}
-	if (size > CONFIG_SIZE_MAX >> shift)
+	if (size > IVSHM_SIZE_MAX >> shift)
 		return -ERANGE;
 	*out = size << shift;
 	return 0;
 }
 
-/* Exact where that is short (16M, 8196K), else rounded to one decimal (1023.9G). */
-const char *config_size_format(uint64_t size, char text[static CONFIG_SIZE_TEXT])
+const char *ivshm_size_format(uint64_t size, char text[static IVSHM_SIZE_TEXT])
 {
 	unsigned exact = 0, largest = 0;
 
@@ -45,10 +45,10 @@ const char *config_size_format(uint64_t size, char text[static CONFIG_SIZE_TEXT]
 	while (largest < 4 && (size >> (10 * largest)) >= 1024)
 		largest++;
 	if ((size >> (10 * exact)) < 10000)
-		snprintf(text, CONFIG_SIZE_TEXT, "%" PRIu64 "%.1s", size >> (10 * exact),
+		snprintf(text, IVSHM_SIZE_TEXT, "%" PRIu64 "%.1s", size >> (10 * exact),
 			 exact ? &suffixes[exact - 1] : "");
 	else
-		snprintf(text, CONFIG_SIZE_TEXT, "%.1f%.1s",
+		snprintf(text, IVSHM_SIZE_TEXT, "%.1f%.1s",
 			 (double)size / (double)(1ull << (10 * largest)),
 			 largest ? &suffixes[largest - 1] : "");
 	return text;

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* size.h: sizes as people write them: 4096, 64M, 2G. */
+#ifndef IVSHM_SIZE_H
+#define IVSHM_SIZE_H
+
+#include <stdint.h>
+
+#define IVSHM_SIZE_MAX (1ull << 46)
+#define IVSHM_SIZE_TEXT 24u /* bytes for ivshm_size_format() */
+
+/* 0; -EINVAL: not a size; -ERANGE: more than IVSHM_SIZE_MAX. */
+int ivshm_size_parse(const char *text, uint64_t *out);
+
+/* Exact where that is short (16M, 8196K), else rounded to one decimal (1023.9G). Returns `text`. */
+const char *ivshm_size_format(uint64_t size, char text[static IVSHM_SIZE_TEXT]);
+
+#endif
