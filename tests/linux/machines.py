@@ -262,9 +262,9 @@ def ours(vm, name, kernel, initrd, groups=(), cmdline=CMDLINE, memory="128M", vc
 
 
 def qemu(program, machine, kernel, initrd, cmdline=CMDLINE, memory="128M", vcpus=1, more=(),
-         accel="kvm"):
+         cpu="host"):
     """The same of QEMU's."""
-    return [program, "-M", machine, "-accel", accel, "-cpu", "host" if accel == "kvm" else "max",
+    return [program, "-M", machine, "-accel", "kvm", "-cpu", cpu,
             "-m", memory, "-smp", str(vcpus), "-kernel", kernel, "-initrd", initrd,
             "-append", cmdline, "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-serial", "stdio", *more]
