@@ -101,6 +101,7 @@ def reload(bed):
     a, c, f = bed.boot("ping", "pong", "f")
     playing = [in_guest(guest)(f"{i} 2 3000 main reload") for i, guest in enumerate((a, c))]
     for _ in range(3):
+        f.ready = False
         f.run("rmmod isthmus", 30)
         check(not f.run("ls /dev | grep isthmus", status=None), "a device file is left")
         bed.load_module(f)
