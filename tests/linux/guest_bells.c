@@ -28,7 +28,7 @@
 #define BURST_MAX 32u
 #define SPINS 32u /* few: the other may need this processor, and a pause may be an exit */
 /* At most, at random. A change stops this guest for as long as its monitor's KVM needs to let go of
-   each vector's eventfd (some 70 ms in the test bed): rings must find it running most of the time. */
+   each vector's eventfd (some 70 ms in the test bed): rings must find it running mostly. */
 #define MASKED_US 3000u
 #define OPEN_US 600000u
 #define MODE_ROUNDS 256u /* wake-ups between polling and sleeping */
