@@ -115,7 +115,9 @@ class Bed:
         new = []
         for name in names:
             if name in self.guests and self.guests[name].alive():
-                continue
+                if self.guests[name].ready:
+                    continue
+                self.guests[name].end()
             personality, vcpus, groups = GUESTS[name]
             sockets = [f"{group}={self.runtime}/{group}.sock" for group in groups]
             guest = Guest(name, self.vm(name, groups=sockets, memory=f"{MEMORY}M", vcpus=vcpus,
@@ -135,6 +137,7 @@ class Bed:
     def load_module(self, guest):
         guest.run("insmod /modules/isthmus.ko", 30)
         self.devices = {key: path for key, path in self.devices.items() if key[0] != guest.name}
+        guest.ready = True
 
     def device(self, guest, group="main"):
         """The device file of a group in a guest."""

@@ -174,10 +174,15 @@ class Guest(Process):
     """A Linux guest whose init is guest_agent.c, at the other end of stdin and stdout."""
 
     def __init__(self, name, argv, env=None):
-        self.jobs, self.count, self.boots = {}, 0, 0
+        self.jobs, self.count, self.releases = {}, 0, []
+        self.ready = False  # what is to run before commands has run
         self.started, self.up_after = time.monotonic(), None
         self.kernel_log = Lines()
         super().__init__(name, argv, env)
+
+    @property
+    def boots(self):
+        return len(self.releases)
 
     def _out(self, line):
         frame = re.match(r"~(\w+)([|=])(.*)|~!(\d)\|(.*)|~up (.*)", line)
@@ -187,7 +192,8 @@ class Guest(Process):
         elif frame[5] is not None:
             self.kernel_log.add(frame[5])
         elif frame[6]:
-            self.boots += 1
+            self.ready = False
+            self.releases.append(frame[6])
             self.up_after = self.up_after or time.monotonic() - self.started
             for job in list(self.jobs.values()):
                 job.out.end()
@@ -216,7 +222,7 @@ class Guest(Process):
                       f"{' | '.join(self.err.lines[-5:])}")
                 check(left > 0, f"{self.name}: no init in {timeout} s")
                 self.out.changed.wait(left)
-            return [line for line in self.out.lines if line.startswith("~up ")][boots - 1][4:]
+            return self.releases[boots - 1]
 
     def spawn(self, command):
         self.count += 1
@@ -262,9 +268,9 @@ def ours(vm, name, kernel, initrd, groups=(), cmdline=CMDLINE, memory="128M", vc
 
 
 def qemu(program, machine, kernel, initrd, cmdline=CMDLINE, memory="128M", vcpus=1, more=(),
-         accel="kvm"):
+         cpu="host"):
     """The same of QEMU's."""
-    return [program, "-M", machine, "-accel", accel, "-cpu", "host" if accel == "kvm" else "max",
+    return [program, "-M", machine, "-accel", "kvm", "-cpu", cpu,
             "-m", memory, "-smp", str(vcpus), "-kernel", kernel, "-initrd", initrd,
             "-append", cmdline, "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-serial", "stdio", *more]

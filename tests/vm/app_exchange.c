@@ -2,10 +2,11 @@
 /*
  * app_exchange.c: exchange source|sink: numbered messages without end, for tests that kill one of
  * the two. Each tells the region "raw" how far it is, so that the survivor and the successor can
- * check what the dead one had done. Lines printed: gone ERROR at TIME after COUNT   the other end
- * is away; TIME is the host's monotonic clock back COUNT                       another incarnation
- * of it is there bad ...                          something that must not happen; then it ends with
- * status 1
+ * check what the dead one had done. It prints
+ *
+ *   gone ERROR at TIME after COUNT   the other end is away; TIME is ist_time_ns()
+ *   back COUNT                       a successor of it is there
+ *   bad ...                          something that must not happen; then it ends with status 1
  */
 #include <isthmus/abi.h>
 #include <isthmus/isthmus.h>
@@ -16,12 +17,13 @@ int main(int argc, char **argv);
 #define MESSAGE_MAX 3000u
 
 struct raw {
-	uint64_t committed[SLOTS]; /* messages sent, by the source's incarnation */
-	uint64_t taken[2];         /* the sink's last: source incarnation, number + 1 */
+	uint64_t committed[SLOTS]; /* messages sent, by the source's life */
+	uint64_t taken[2];         /* the sink's last: source's life, number + 1 */
+	uint64_t lives;            /* of sources: an incarnation may have several, one a process */
 };
 
 struct message {
-	uint64_t incarnation; /* of the source */
+	uint64_t life; /* of the source */
 	uint64_t number;
 	uint8_t bytes[MESSAGE_MAX];
 };
@@ -36,9 +38,9 @@ static size_t size_of(uint64_t number)
 	       (number % 8 ? number % 40 : number * 37 % MESSAGE_MAX);
 }
 
-static uint8_t byte_of(uint64_t incarnation, uint64_t number, size_t i)
+static uint8_t byte_of(uint64_t life, uint64_t number, size_t i)
 {
-	return (uint8_t)(incarnation * 101 + number * 31 + i * 7);
+	return (uint8_t)(life * 101 + number * 31 + i * 7);
 }
 
 static uint64_t load(const uint64_t *word)
@@ -63,23 +65,25 @@ static int gone(struct ist_channel *channel, int64_t error, uint64_t count)
 	return result;
 }
 
-static int source(struct ist_channel *channel, uint32_t incarnation)
+static int source(struct ist_channel *channel)
 {
+	uint64_t life = __atomic_add_fetch(&raw->lives, 1, __ATOMIC_RELAXED);
 	uint64_t number = 0;
 	size_t i, size;
 	int error;
 
-	message.incarnation = incarnation;
+	store(&raw->committed[life % SLOTS], 0);
+	message.life = life;
 	for (;;) {
 		message.number = number;
 		size = size_of(number);
 		for (i = 0; i < size - offsetof(struct message, bytes); i++)
-			message.bytes[i] = byte_of(incarnation, number, i);
+			message.bytes[i] = byte_of(life, number, i);
 		error = ist_channel_send(channel, &message, size, IST_FOREVER);
 		if (error == -EOWNERDEAD || error == -EPIPE)
 			error = gone(channel, error, number);
 		else if (!error)
-			store(&raw->committed[incarnation % SLOTS], ++number);
+			store(&raw->committed[life % SLOTS], ++number);
 		if (error) {
 			ist_print("bad: send: %d\n", error);
 			return 1;
@@ -87,22 +91,21 @@ static int source(struct ist_channel *channel, uint32_t incarnation)
 	}
 }
 
-static int check(int64_t length, uint64_t incarnation, uint64_t number)
+static int check(int64_t length, uint64_t life, uint64_t number)
 {
 	size_t i, size = size_of(message.number);
 
-	if (message.incarnation != incarnation || message.number != number ||
-	    length != (int64_t)size)
+	if (message.life != life || message.number != number || length != (int64_t)size)
 		return 0;
 	for (i = 0; i < size - offsetof(struct message, bytes); i++)
-		if (message.bytes[i] != byte_of(incarnation, number, i))
+		if (message.bytes[i] != byte_of(life, number, i))
 			return 0;
 	return 1;
 }
 
 static int sink(struct ist_channel *channel)
 {
-	uint64_t incarnation = load(&raw->taken[0]), number = load(&raw->taken[1]), committed;
+	uint64_t life = load(&raw->taken[0]), number = load(&raw->taken[1]), committed;
 	int64_t length;
 	int first = 1;
 
@@ -110,8 +113,8 @@ static int sink(struct ist_channel *channel)
 		length = ist_channel_recv(channel, &message, sizeof(message), IST_FOREVER);
 		if (length == -EOWNERDEAD || length == -EPIPE) {
 			/* Everything that its send() returned from, and at most one more. */
-			committed = load(&raw->committed[incarnation % SLOTS]);
-			if (incarnation && (number < committed || number > committed + 1)) {
+			committed = load(&raw->committed[life % SLOTS]);
+			if (life && (number < committed || number > committed + 1)) {
 				ist_print("bad: got %lu of %lu committed\n", (unsigned long)number,
 					  (unsigned long)committed);
 				return 1;
@@ -122,22 +125,21 @@ static int sink(struct ist_channel *channel)
 		}
 		/* A new sink is given again what its predecessor had not given back, and may find
 		   that it had taken one more than it said. */
-		if (first && length >= 0 && message.incarnation == incarnation &&
-		    message.number <= number + 1)
+		if (first && length >= 0 && message.life == life && message.number <= number + 1)
 			number = message.number;
-		if (length >= 0 && message.incarnation > incarnation && message.number == 0) {
-			incarnation = message.incarnation;
+		if (length >= 0 && message.life > life && message.number == 0) {
+			life = message.life;
 			number = 0;
 		}
 		first = 0;
-		if (length < 0 || !check(length, incarnation, number)) {
+		if (length < 0 || !check(length, life, number)) {
 			ist_print("bad: %ld, message %lu/%lu instead of %lu/%lu\n", (long)length,
-				  (unsigned long)message.incarnation, (unsigned long)message.number,
-				  (unsigned long)incarnation, (unsigned long)number);
+				  (unsigned long)message.life, (unsigned long)message.number,
+				  (unsigned long)life, (unsigned long)number);
 			return 1;
 		}
 		number++;
-		store(&raw->taken[0], incarnation);
+		store(&raw->taken[0], life);
 		store(&raw->taken[1], number);
 	}
 }
@@ -167,5 +169,5 @@ int main(int argc, char **argv)
 	ist_print("begin %u\n", self.incarnation);
 	if (error)
 		return 1;
-	return role == IST_SENDER ? source(channel, self.incarnation) : sink(channel);
+	return role == IST_SENDER ? source(channel) : sink(channel);
 }

@@ -3,19 +3,13 @@
 reader, or "skip REASON"), or raises Failed."""
 
 
-SMP = "guests of several processors often fall over in the emulated machine"
-NEW = "not yet seen to pass in a whole run on this emulator"
-LONG = "takes minutes in the emulated machine"
-
-
 def suite():
-    """A module's list of scenarios, and the decorator that adds to it: scenario(text, limit in s, why
-    `make check` leaves it to `make linux-test`)."""
+    """A module's list of scenarios, and the decorator that adds to it: scenario(text, limit in s)."""
     found = []
 
-    def scenario(text, limit=60, later=None):
+    def scenario(text, limit=60):
         def add(function):
-            found.append((text, limit, later, function))
+            found.append((text, limit, function))
             return function
         return add
 

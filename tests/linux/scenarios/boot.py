@@ -5,7 +5,7 @@ import os
 import re
 
 from machines import CMDLINE, check
-from scenarios import NEW, SMP, suite
+from scenarios import suite
 
 SCENARIOS, scenario = suite()
 
@@ -51,7 +51,7 @@ def surroundings(bed):
     return f"clock sources {sources}"
 
 
-@scenario("4 vCPUs: all run, as one socket of four cores", later=SMP)
+@scenario("4 vCPUs: all run, as one socket of four cores")
 def four(bed):
     guest = bed.guest("quad")
     check(guest.run("nproc") == ["4"], "not 4 processors")
@@ -62,7 +62,7 @@ def four(bed):
         guest.run(f"taskset {1 << cpu:x} true")
 
 
-@scenario("16 vCPUs boot", 150, SMP)
+@scenario("16 vCPUs boot", 150)
 def sixteen(bed):
     guest = bed.launch("many", bed.vm("many", initrd=bed.job["small_initrd"], vcpus=16, memory="256M"))
     guest.wait_up(120)
@@ -100,7 +100,7 @@ instances:
 """
 
 
-@scenario("isthmus up starts a guest; isthmus console attaches, leaves, and attaches again", 120, later=NEW)
+@scenario("isthmus up starts a guest; isthmus console attaches, leaves, and attaches again", 120)
 def attach(bed):
     path = os.path.join(bed.work, "lone.yaml")
     with open(path, "w") as out:

@@ -4,7 +4,7 @@ import re
 import time
 
 from machines import check
-from scenarios import NEW, suite
+from scenarios import suite
 from scenarios.sharing import in_guest, ring
 
 SCENARIOS, scenario = suite()
@@ -55,7 +55,7 @@ def function_of(bed, guest):
     return guest.run(f"basename $(readlink -f /sys/dev/char/{device}/device)")[0]
 
 
-@scenario("a guest kernel that writes where it may not changes nothing; it is counted and reported", 120, later=NEW)
+@scenario("a guest kernel that writes where it may not changes nothing; it is counted and reported", 120)
 def violate(bed):
     ping, b, h = bed.boot("ping", "b", "h")
     notice = region_offset(bed, ping, "notice")
@@ -78,7 +78,7 @@ def violate(bed):
     return "\n# ".join(reports)
 
 
-@scenario("a guest reboots and joins again, as another incarnation; the others play on", 150, later=NEW)
+@scenario("a guest reboots and joins again, as another incarnation; the others play on", 150)
 def reboots(bed):
     a, c, f = bed.boot("ping", "pong", "f")
     before = bed.info(a)[1]["f"]
@@ -96,11 +96,12 @@ def reboots(bed):
     ring(bed, [in_guest(a), in_guest(f)], 100, prefix="after")
 
 
-@scenario("rmmod and insmod during the traffic of others", 120, later=NEW)
+@scenario("rmmod and insmod during the traffic of others", 120)
 def reload(bed):
     a, c, f = bed.boot("ping", "pong", "f")
     playing = [in_guest(guest)(f"{i} 2 3000 main reload") for i, guest in enumerate((a, c))]
     for _ in range(3):
+        f.ready = False
         f.run("rmmod isthmus", 30)
         check(not f.run("ls /dev | grep isthmus", status=None), "a device file is left")
         bed.load_module(f)
@@ -109,7 +110,7 @@ def reload(bed):
     ring(bed, [in_guest(c), in_guest(f)], 100, prefix="reloaded")
 
 
-@scenario("rmmod is refused while a file is open; unbind is not, and ends it well", 90, later=NEW)
+@scenario("rmmod is refused while a file is open; unbind is not, and ends it well", 90)
 def unbind(bed):
     f = bed.guest("f")
     holder = f.spawn(f"guest_device {bed.device(f)} hold 60")
@@ -134,7 +135,7 @@ def suspend(bed):
     return None
 
 
-@scenario("the driver's own tests, on v1 and v2", 240, later=NEW)
+@scenario("the driver's own tests, on v1 and v2", 240)
 def own_tests(bed):
     found = []
     for guest in bed.boot("f", "g"):
