@@ -66,6 +66,8 @@ SRC_ivshmem := $(wildcard ivshmem/*.c)
 SRC_vm := $(wildcard hv/vm/*.c)
 SRC_cmd := $(wildcard hv/cmd/*.c)
 SRC_core := $(wildcard guestlib/core/*.c)
+# The coherence protocol: part of the library and of the hypervisor core.
+SRC_coherence := $(wildcard coherence/*.c)
 SRC_host := $(wildcard $(patsubst %,guestlib/platform/%/*.c,process host linux))
 SRC_bare := $(wildcard guestlib/platform/bare/*.c guestlib/platform/bare/*.S)
 
@@ -73,9 +75,10 @@ OBJ_ivshmem := $(call objects,host,$(SRC_ivshmem))
 OBJ_ivshmem_vm := $(call objects,host,$(SRC_ivshmem_vm))
 OBJ_vm := $(call objects,host,$(SRC_vm))
 OBJ_cmd := $(call objects,host,$(SRC_cmd))
-OBJ_core := $(call objects,host,$(SRC_core))
+OBJ_coherence := $(call objects,host,$(SRC_coherence))
+OBJ_core := $(call objects,host,$(SRC_core)) $(OBJ_coherence)
 OBJ_host := $(OBJ_core) $(call objects,host,$(SRC_host))
-OBJ_bare := $(call objects,bare,$(SRC_core) $(SRC_bare))
+OBJ_bare := $(call objects,bare,$(SRC_core) $(SRC_coherence) $(SRC_bare))
 
 PROGRAMS := $(BUILD)/isthmus $(BUILD)/isthmus-vm
 LIBRARIES := $(BUILD)/libisthmus.a $(BUILD)/libisthmus.so $(BUILD)/libisthmus-bare.a
@@ -153,7 +156,7 @@ archive = $(Q)rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/libivshmem.a: $(OBJ_ivshmem)
 	$(call say,AR,$@)
 	$(archive)
-$(BUILD)/libvm.a: $(filter-out %/main.o,$(OBJ_vm)) $(OBJ_ivshmem_vm)
+$(BUILD)/libvm.a: $(filter-out %/main.o,$(OBJ_vm)) $(OBJ_ivshmem_vm) $(OBJ_coherence)
 	$(call say,AR,$@)
 	$(archive)
 $(BUILD)/libisthmus.a: $(OBJ_host)
