@@ -66,6 +66,8 @@ SRC_ivshmem := $(wildcard ivshmem/*.c)
 SRC_vm := $(wildcard hv/vm/*.c)
 SRC_cmd := $(wildcard hv/cmd/*.c)
 SRC_core := $(wildcard guestlib/core/*.c)
+# The coherence protocol: part of the library and of the hypervisor core.
+SRC_coherence := $(wildcard coherence/*.c)
 SRC_host := $(wildcard $(patsubst %,guestlib/platform/%/*.c,process host linux))
 SRC_bare := $(wildcard guestlib/platform/bare/*.c guestlib/platform/bare/*.S)
 
@@ -73,9 +75,10 @@ OBJ_ivshmem := $(call objects,host,$(SRC_ivshmem))
 OBJ_ivshmem_vm := $(call objects,host,$(SRC_ivshmem_vm))
 OBJ_vm := $(call objects,host,$(SRC_vm))
 OBJ_cmd := $(call objects,host,$(SRC_cmd))
-OBJ_core := $(call objects,host,$(SRC_core))
+OBJ_coherence := $(call objects,host,$(SRC_coherence))
+OBJ_core := $(call objects,host,$(SRC_core)) $(OBJ_coherence)
 OBJ_host := $(OBJ_core) $(call objects,host,$(SRC_host))
-OBJ_bare := $(call objects,bare,$(SRC_core) $(SRC_bare))
+OBJ_bare := $(call objects,bare,$(SRC_core) $(SRC_coherence) $(SRC_bare))
 
 PROGRAMS := $(BUILD)/isthmus $(BUILD)/isthmus-vm
 LIBRARIES := $(BUILD)/libisthmus.a $(BUILD)/libisthmus.so $(BUILD)/libisthmus-bare.a
@@ -106,7 +109,9 @@ SRC_fuzz := $(wildcard tests/fuzz/fuzz_*.c)
 TESTS_unit := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_unit))
 TESTS_core := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_coretest))
 TESTS_fault := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_fault))
-TESTS := $(TESTS_unit) $(TESTS_core) $(TESTS_fault)
+# tests/model/*.c: what the scripts there compare with the protocol's model.
+TESTS_model := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/model/*.c))
+TESTS := $(TESTS_unit) $(TESTS_core) $(TESTS_fault) $(TESTS_model)
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_fuzz))
 OBJ_memplat := $(call objects,host,$(SRC_memplat))
 
@@ -153,7 +158,7 @@ archive = $(Q)rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/libivshmem.a: $(OBJ_ivshmem)
 	$(call say,AR,$@)
 	$(archive)
-$(BUILD)/libvm.a: $(filter-out %/main.o,$(OBJ_vm)) $(OBJ_ivshmem_vm)
+$(BUILD)/libvm.a: $(filter-out %/main.o,$(OBJ_vm)) $(OBJ_ivshmem_vm) $(OBJ_coherence)
 	$(call say,AR,$@)
 	$(archive)
 $(BUILD)/libisthmus.a: $(OBJ_host)
@@ -216,6 +221,10 @@ $(TESTS_unit) $(TESTS_fault): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)
 $(TESTS_core): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_core) $(OBJ_memplat)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ $(LIBS_check) -pthread
+
+$(TESTS_model): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_coherence)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ -pthread
 
 # What runs in the test bed's Linux guests beside static applications: tests/linux/guest_*.c.
 SRC_guest := $(wildcard tests/linux/guest_*.c)

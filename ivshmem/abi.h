@@ -208,6 +208,7 @@ IST_ABI_SIZE(struct ist_arena, 128);
 #define IST_OBJECT_READY 1u
 
 #define IST_OBJECT_CHANNEL 1u
+#define IST_OBJECT_CELL 2u
 
 /* A directory slot. Everything but `state` is written under the lock while the slot is free. */
 struct ist_object {
@@ -317,6 +318,107 @@ IST_ABI_SIZE(struct ist_channel_memory, 0x200);
 
 /* The vector a channel end is woken on: never the roster's, unless there is no other. */
 #define IST_CHANNEL_VECTOR(slot, vectors) ((vectors) > 1u ? 1u + (slot) % ((vectors)-1u) : 0u)
+
+/* ---- Coherence ------------------------------------------------------------------------------- */
+/*
+ * The directory word: who may hold what of one cell or one page. 16 bytes in a slot aligned to 16,
+ * changed as a whole by one compare-and-swap; coherence/word.h says when by one of `control` alone.
+ *   control  bits 0-1    IST_DIR_NONE, SHARED, MODIFIED or POISONED
+ *            bits 2-8    busy: peer + 1 whose transition is in progress, 0: none
+ *            bits 9-15   owner: peer + 1 that may write, 0: none
+ *            bits 16-63  epoch, modulo 2^48: changes when a transition is claimed, and when one
+ *                        is taken from a dead peer
+ *   sharers  bit i: peer i may hold a copy
+ * Well-formed is: NONE and POISONED with neither owner nor sharers; SHARED with no owner and at
+ * least one sharer; MODIFIED with an owner that is the only sharer; no peer beyond the group's
+ * last. 16 zero bytes are a word that nobody has used yet.
+ */
+struct ist_directory {
+	uint64_t control; /* atomic */
+	uint64_t sharers; /* atomic */
+};
+IST_ABI_OFFSET(struct ist_directory, sharers, 8);
+IST_ABI_SIZE(struct ist_directory, 16);
+
+#define IST_DIR_NONE 0u     /* nobody has a copy */
+#define IST_DIR_SHARED 1u   /* the sharers may read */
+#define IST_DIR_MODIFIED 2u /* the owner may read and write */
+#define IST_DIR_POISONED 3u /* the content was lost */
+
+#define IST_DIR_CONTROL(state, busy, owner, epoch)                                                 \
+	((uint64_t)(state) | (uint64_t)(busy) << 2 | (uint64_t)(owner) << 9 |                      \
+	 (uint64_t)(epoch) << 16)
+#define IST_DIR_STATE(control) ((uint32_t)((control)&3u))
+#define IST_DIR_BUSY(control) ((uint32_t)((control) >> 2) & 0x7fu)
+#define IST_DIR_OWNER(control) ((uint32_t)((control) >> 9) & 0x7fu)
+#define IST_DIR_EPOCH(control) ((control) >> 16)
+#define IST_DIR_EPOCH_MASK 0xffffffffffffull
+
+/* How a cell is shared: ist_cell.policy. */
+#define IST_CELL_ADAPTIVE 0u          /* watches, and becomes one of the others */
+#define IST_CELL_READ_MOSTLY 1u       /* readers write no shared line */
+#define IST_CELL_MIGRATORY 2u         /* lock and data travel together */
+#define IST_CELL_PRODUCER_CONSUMER 3u /* the latest version is pushed to each consumer */
+#define IST_CELL_WRITE_SHARED 4u      /* private copies, merged */
+#define IST_CELL_DELEGATED 5u         /* operations are done by who holds the cell */
+
+/*
+ * A cell's header: one line at the start of the object. Who is busy in `directory` writes the rest,
+ * but for `waiters`.
+ */
+struct ist_cell {
+	struct ist_directory directory;
+	uint64_t version; /* atomic; the last one published. Of two slots, version % 2 holds it */
+	uint64_t since;   /* atomic; when `directory`'s owner became it, ns of CLOCK_MONOTONIC */
+	uint64_t waiters; /* atomic; bit i: peer i waits for the cell */
+	uint64_t undo;    /* atomic; the version being written over the only copy, 0: none is */
+	uint32_t policy;  /* atomic; IST_CELL_*: the one that holds now */
+	uint32_t history; /* atomic; what was seen of the pattern: coherence/policy.h */
+	uint64_t reserved;
+};
+IST_ABI_OFFSET(struct ist_cell, directory, 0);
+IST_ABI_OFFSET(struct ist_cell, version, 16);
+IST_ABI_OFFSET(struct ist_cell, since, 24);
+IST_ABI_OFFSET(struct ist_cell, waiters, 32);
+IST_ABI_OFFSET(struct ist_cell, undo, 40);
+IST_ABI_OFFSET(struct ist_cell, policy, 48);
+IST_ABI_OFFSET(struct ist_cell, history, 52);
+IST_ABI_OFFSET(struct ist_cell, reserved, 56);
+IST_ABI_SIZE(struct ist_cell, 64);
+
+/*
+ * Directory of a page-coherent region: a header, then a struct ist_page for each page of the
+ * region, in order. Instances can only read it; the pagers of VMs and processes write it.
+ */
+#define IST_PAGE_DIRECTORY_MAGIC 0x5249444547415021ull /* "!PAGEDIR" in memory */
+
+struct ist_page_directory {
+	uint64_t magic; /* atomic; IST_PAGE_DIRECTORY_MAGIC, stored last */
+	uint64_t pages; /* entries that follow */
+	uint32_t page_size;
+	uint32_t region; /* index in the region table */
+	uint64_t reserved[5];
+};
+IST_ABI_OFFSET(struct ist_page_directory, pages, 8);
+IST_ABI_OFFSET(struct ist_page_directory, page_size, 16);
+IST_ABI_OFFSET(struct ist_page_directory, region, 20);
+IST_ABI_OFFSET(struct ist_page_directory, reserved, 24);
+IST_ABI_SIZE(struct ist_page_directory, 64);
+
+/* A page. A line of its own: pages that nobody shares do not meet in the directory either. */
+struct ist_page {
+	struct ist_directory directory;
+	uint64_t moves;   /* atomic; times it got another owner: only goes up */
+	uint64_t since;   /* atomic; when `directory`'s owner became it, ns of CLOCK_MONOTONIC */
+	uint64_t waiters; /* atomic; bit i: peer i waits for the page */
+	uint64_t reserved[3];
+};
+IST_ABI_OFFSET(struct ist_page, directory, 0);
+IST_ABI_OFFSET(struct ist_page, moves, 16);
+IST_ABI_OFFSET(struct ist_page, since, 24);
+IST_ABI_OFFSET(struct ist_page, waiters, 32);
+IST_ABI_OFFSET(struct ist_page, reserved, 40);
+IST_ABI_SIZE(struct ist_page, 64);
 
 /* ---- Device registers ------------------------------------------------------------------------ */
 
