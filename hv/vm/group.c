@@ -294,6 +294,8 @@ int vmm_group_create(const struct vmm_options *options, unsigned index, struct v
 		result = vmm_function_init(group, next, error);
 	if (result == 0)
 		result = map(group, error);
+	if (result == 0)
+		result = vmm_run_state_init(group, error);
 	if (result == 0 && group->device.setup.personality == 2)
 		result = open_v2(group, error);
 	if (result == 0) {
@@ -328,6 +330,7 @@ void vmm_group_destroy(struct vmm_group *group)
 		__atomic_store_n(&group->state[group->client.id], 0, __ATOMIC_RELEASE);
 		munmap(group->state, group->client.page_size);
 	}
+	vmm_run_state_fini(group);
 	if (group->reserved != NULL)
 		munmap(group->reserved, group->reserved_size);
 	if (group->watch >= 0)

@@ -20,7 +20,8 @@
 #include "irq.h"
 #include "memory.h"
 
-#define VMM_GROUPS_START (4ull << 30) /* an app's: the groups' memory from here on */
+#define VMM_GROUPS_START (4ull << 30)     /* an app's: the groups' memory from here on */
+#define VMM_RUN_STATE_START 0xe8000000ull /* an app's: the groups' run-state pages */
 #define VMM_REGISTERS_SIZE IVSHM_BAR_PAGE
 #define VMM_GROUP_RANGES_MAX (1u + IST_REGIONS_MAX + IST_PEERS_MAX)
 
@@ -75,8 +76,10 @@ struct vmm_group {
 	bool joined;
 	void *reserved; /* host range that holds the mapping, or NULL */
 	size_t reserved_size;
-	uint8_t *host;   /* the group's memory in it; only what may be read is accessible */
-	uint32_t *state; /* v2: the state table, writable; or NULL */
+	uint8_t *host;      /* the group's memory in it; only what may be read is accessible */
+	void *run_page;     /* host mapping of the run-state page, or NULL */
+	uint64_t run_state; /* guest-physical, of an app's; 0: none */
+	uint32_t *state;    /* v2: the state table, writable; or NULL */
 
 	/* Who moves BARs. */
 	uint64_t base;      /* guest-physical, of the memory, or VMM_BUS_NOWHERE */
@@ -124,6 +127,20 @@ struct vmm_denied vmm_group_denied(struct vmm_group *group);
 
 /* Tells of something that did not work, the first time and at every power of two. */
 void vmm_group_complain(struct vmm_group *group, const char *text);
+
+/* ---- run_state.c: who runs ---- */
+
+struct vmm_vm;
+
+/* Maps the run-state page, if there is one and this is an app VM, and gives it a slot. */
+int vmm_run_state_init(struct vmm_group *group, struct vmm_error *error);
+void vmm_run_state_fini(struct vmm_group *group);
+
+/* Nobody writes the page any more: it says of nobody that anything is known, from now on. */
+void vmm_run_state_blank(struct vmm_group *group);
+
+/* Names the vCPUs' threads, which have started, to the broker. Returns 0 or -errno. */
+int vmm_run_state_tell(const struct vmm_vm *vm, struct vmm_group *group);
 
 /* ---- function.c: the PCI function ---- */
 

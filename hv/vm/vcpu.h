@@ -5,6 +5,7 @@
 
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "report.h"
 
@@ -20,6 +21,8 @@ struct vmm_vcpu {
 	struct kvm_run *run;
 	size_t run_size;
 	pthread_t thread;
+	pid_t tid; /* the thread's, once it has started */
+	sem_t started;
 	bool threaded;
 	uint64_t exits_seen;   /* by vmm_vcpu_watch() the last time */
 	uint64_t exits_probed; /* atomic; at the last look for a halt without a way out */

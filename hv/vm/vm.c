@@ -137,7 +137,8 @@ static int make_live(struct vmm_vm *vm, struct vmm_error *error)
 	for (unsigned i = 0; i < vm->groups; i++) {
 		struct ivshm_client *client = &vm->group[i]->client;
 
-		if (ivshm_client_ready(client) != 0 || watch_fd(vm, client->socket, i) != 0)
+		if (vmm_run_state_tell(vm, vm->group[i]) != 0 || ivshm_client_ready(client) != 0 ||
+		    watch_fd(vm, client->socket, i) != 0)
 			return vmm_fail(error, EPIPE, "the broker of group '%s' is gone",
 					client->group);
 	}
@@ -231,11 +232,14 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 
 /* ---- Running ---- */
 
-static void on_broker(struct vmm_vm *vm, struct ivshm_client *client)
+static void on_broker(struct vmm_vm *vm, struct vmm_group *group)
 {
+	struct ivshm_client *client = &group->client;
+
 	if (ivshm_client_dispatch(client) == 0)
 		return;
 	epoll_ctl(vm->events, EPOLL_CTL_DEL, client->socket, NULL);
+	vmm_run_state_blank(group);
 	vmm_log(vm->options, VMM_WARNING,
 		"the broker of group '%s' is gone: going on with the peers there are",
 		client->group);
@@ -259,7 +263,7 @@ int vmm_vm_run(struct vmm_vm *vm)
 		if (count == 0 && vm->vcpus == 1 && vm->options->kernel == NULL)
 			vmm_vcpu_watch(&vm->vcpu[0]);
 		else if (count == 1 && event.data.u32 < vm->groups)
-			on_broker(vm, &vm->group[event.data.u32]->client);
+			on_broker(vm, vm->group[event.data.u32]);
 		else if (count == 1 && event.data.u32 == VMM_EVENT_SIGNAL)
 			on_signal(vm);
 		else if (count == 1 && event.data.u32 == VMM_EVENT_INPUT)
