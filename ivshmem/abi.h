@@ -39,7 +39,7 @@
 /* ---- Version and limits ---------------------------------------------------------------------- */
 
 #define IST_ABI_MAJOR 1u /* another major number: refuse */
-#define IST_ABI_MINOR 0u /* a higher minor number: go on, fields may have been added */
+#define IST_ABI_MINOR 1u /* a higher minor number: go on, fields may have been added */
 
 #define IST_LINE 64u       /* bytes of a cache line */
 #define IST_LINE_PAIR 128u /* bytes between two writers */
@@ -420,6 +420,49 @@ IST_ABI_OFFSET(struct ist_page, waiters, 32);
 IST_ABI_OFFSET(struct ist_page, reserved, 40);
 IST_ABI_SIZE(struct ist_page, 64);
 
+/* ---- The run-state page ---------------------------------------------------------------------- */
+/*
+ * Which threads of the group's peers are on a processor of the host now. Beside the group's memory,
+ * not in it. Written by the host's scheduler, readable to all, writable to nobody; a hint.
+ */
+#define IST_RUN_STATE_MAGIC 0x314e555254534921ull /* "!ISTRUN1" in memory */
+#define IST_RUN_STATE_SIZE 0x4000u
+#define IST_RUN_THREADS_MAX 64u /* of a peer that are watched one by one */
+
+/* A peer that is watched as a whole, a process, counts as one thread in `threads`. */
+struct ist_run_peer {
+	uint32_t incarnation; /* atomic; whom the rest is about: nobody else */
+	uint32_t threads;     /* atomic; how many are watched, at least 1 */
+	uint32_t running;     /* atomic; how many are on a processor */
+	uint32_t reserved0;
+	uint64_t switches; /* atomic; times that one came onto a processor */
+	uint64_t reserved1[13];
+};
+IST_ABI_OFFSET(struct ist_run_peer, threads, 4);
+IST_ABI_OFFSET(struct ist_run_peer, running, 8);
+IST_ABI_OFFSET(struct ist_run_peer, reserved0, 12);
+IST_ABI_OFFSET(struct ist_run_peer, switches, 16);
+IST_ABI_OFFSET(struct ist_run_peer, reserved1, 24);
+IST_ABI_SIZE(struct ist_run_peer, 128);
+
+/* The header is there before anybody can map it and does not change. */
+struct ist_run_state {
+	uint64_t magic; /* IST_RUN_STATE_MAGIC */
+	uint16_t abi_major;
+	uint16_t abi_minor;
+	uint32_t max_peers; /* entries of peer[] in use, by ID */
+	uint64_t reserved0[14];
+	struct ist_run_peer peer[IST_PEERS_MAX];
+	uint64_t reserved1[1008];
+};
+IST_ABI_OFFSET(struct ist_run_state, abi_major, 8);
+IST_ABI_OFFSET(struct ist_run_state, abi_minor, 10);
+IST_ABI_OFFSET(struct ist_run_state, max_peers, 12);
+IST_ABI_OFFSET(struct ist_run_state, reserved0, 16);
+IST_ABI_OFFSET(struct ist_run_state, peer, 128);
+IST_ABI_OFFSET(struct ist_run_state, reserved1, 8320);
+IST_ABI_SIZE(struct ist_run_state, IST_RUN_STATE_SIZE);
+
 /* ---- Device registers ------------------------------------------------------------------------ */
 
 /* Personality v1: QEMU's ivshmem, revision 1 (docs/specs/ivshmem-spec.txt). */
@@ -557,8 +600,9 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
 /* ---- The broker's socket --------------------------------------------------------------------- */
 /*
  * AF_UNIX, SOCK_SEQPACKET, one struct ist_wire a packet, descriptors by SCM_RIGHTS.
- *   peer -> broker   HELLO, then READY (mapped: make me live), then BYE or nothing
- *   broker -> peer   WELCOME, REGION..., PEER..., READY; then PEER and GONE as peers come and go
+ *   peer -> broker   HELLO, THREAD..., READY (mapped: make me live), then BYE or nothing
+ *   broker -> peer   WELCOME, RUN_STATE, REGION..., PEER..., READY; then PEER and GONE as peers
+ *                    come and go
  *   broker -> peer   ERROR at any time; the broker closes after it
  */
 #define IST_WIRE_HELLO 1u /* abi, kind, name: instance */
@@ -568,9 +612,11 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
 #define IST_WIRE_REGION 3u /* id: index, right, coherence, offset, size, name */
 #define IST_WIRE_PEER 4u   /* id, incarnation, vectors, kind, name; `vectors` fds: eventfds */
 #define IST_WIRE_READY 5u
-#define IST_WIRE_GONE 6u  /* id, incarnation, state: IST_PEER_ABSENT or IST_PEER_DEAD */
-#define IST_WIRE_BYE 7u   /* my mappings are gone */
-#define IST_WIRE_ERROR 8u /* code: errno, text */
+#define IST_WIRE_GONE 6u      /* id, incarnation, state: IST_PEER_ABSENT or IST_PEER_DEAD */
+#define IST_WIRE_BYE 7u       /* my mappings are gone */
+#define IST_WIRE_ERROR 8u     /* code: errno, text */
+#define IST_WIRE_RUN_STATE 9u /* ABI 1.1; size; 1 fd: the run-state page */
+#define IST_WIRE_THREAD 10u   /* ABI 1.1; id: thread ID of a vCPU, count: of how many */
 
 #define IST_RIGHT_NONE 0u
 #define IST_RIGHT_READ 1u
@@ -642,7 +688,9 @@ struct ist_boot_group {
 	uint32_t vectors;
 	uint32_t max_peers;
 	uint8_t rights[IST_REGIONS_MAX]; /* IST_RIGHT_*, by region index */
-	uint8_t reserved[24];
+	uint64_t run_state; /* guest-physical address of the run-state page; 0: there is none */
+	uint64_t run_state_size; /* bytes */
+	uint8_t reserved[8];
 };
 IST_ABI_OFFSET(struct ist_boot_group, memory, 32);
 IST_ABI_OFFSET(struct ist_boot_group, memory_size, 40);
@@ -652,7 +700,9 @@ IST_ABI_OFFSET(struct ist_boot_group, incarnation, 60);
 IST_ABI_OFFSET(struct ist_boot_group, vectors, 64);
 IST_ABI_OFFSET(struct ist_boot_group, max_peers, 68);
 IST_ABI_OFFSET(struct ist_boot_group, rights, 72);
-IST_ABI_OFFSET(struct ist_boot_group, reserved, 104);
+IST_ABI_OFFSET(struct ist_boot_group, run_state, 104);
+IST_ABI_OFFSET(struct ist_boot_group, run_state_size, 112);
+IST_ABI_OFFSET(struct ist_boot_group, reserved, 120);
 IST_ABI_SIZE(struct ist_boot_group, 128);
 
 struct ist_boot {

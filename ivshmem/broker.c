@@ -177,6 +177,7 @@ int ivshm_broker_create(const struct ivshm_config *config, const char *dir, char
 	r = make_dir(broker, dir, error, error_size);
 	if (r)
 		goto out_destroy;
+	ivshm_broker_run_create(broker);
 	for (unsigned i = 0; i < config->groups_count; i++) {
 		r = ivshm_group_create(&broker->group[i], broker, &config->groups[i], dir, error,
 				       error_size);
@@ -219,6 +220,7 @@ void ivshm_broker_destroy(struct ivshm_broker *broker)
 {
 	while (broker->groups_count > 0)
 		ivshm_group_destroy(&broker->group[--broker->groups_count]);
+	ivshm_run_state_destroy(broker->run);
 	if (broker->made_dir)
 		rmdir(broker->made_dir);
 	free(broker->made_dir);

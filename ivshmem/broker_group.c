@@ -94,6 +94,7 @@ int ivshm_group_create(struct ivshm_group *group, struct ivshm_broker *broker,
 		ivshm_fail(error, error_size, r, "group '%s': %s", config->name, strerror(-r));
 		goto out_door;
 	}
+	ivshm_group_run_create(group);
 	ivshm_log(IVSHM_LOG_INFO, "group %s: served at %s", config->name, group->door.socket_path);
 	return 0;
 

@@ -15,6 +15,7 @@
 #include "broker.h"
 #include "door.h"
 #include "memory.h"
+#include "run_state.h"
 #include "wire.h"
 
 #define IVSHM_TICKS_A_SECOND 10
@@ -41,6 +42,7 @@ struct ivshm_group {
 	struct ivshm_broker *broker;
 	const struct ivshm_group_config *config;
 	struct ivshm_memory memory;
+	int run_page; /* -1: the group has none; the run state's */
 	struct ivshm_door door;
 	struct ivshm_watch listener;
 	bool paused; /* no accept() before the next tick: no descriptors were left */
@@ -57,7 +59,8 @@ struct ivshm_broker {
 	struct ivshm_watch timer; /* ticks while something waits for time to pass */
 	bool ticking;
 	struct ivshm_bell bell;
-	uint64_t warned_second; /* when the last warnings were written, and how many */
+	struct ivshm_run_state *run; /* NULL: no group has a page */
+	uint64_t warned_second;      /* when the last warnings were written, and how many */
 	unsigned warnings;
 	char *made_dir; /* the directory, when this broker made it */
 	unsigned groups_count;
@@ -75,6 +78,7 @@ struct ivshm_told {
 enum ivshm_stage {
 	IVSHM_STAGE_HELLO, /* has not said who it is */
 	IVSHM_STAGE_WELCOME,
+	IVSHM_STAGE_RUN_STATE,
 	IVSHM_STAGE_REGIONS,
 	IVSHM_STAGE_SELF,
 	IVSHM_STAGE_PEERS,
@@ -92,12 +96,17 @@ struct ivshm_link {
 	uid_t uid;
 	unsigned ticks; /* while it has not said HELLO */
 	enum ivshm_stage stage;
-	uint32_t at;   /* next region or ID to be told of, within a stage */
-	bool blocked;  /* its socket is full: waits for EPOLLOUT */
-	bool deferred; /* a send failed for want of memory: again at the next tick */
-	bool ready;    /* said READY */
-	bool bye;      /* said BYE */
-	uint32_t id;   /* valid from IVSHM_STAGE_WELCOME on */
+	uint32_t at;           /* next region or ID to be told of, within a stage */
+	bool blocked;          /* its socket is full: waits for EPOLLOUT */
+	bool deferred;         /* a send failed for want of memory: again at the next tick */
+	bool ready;            /* said READY */
+	bool bye;              /* said BYE */
+	uint32_t id;           /* valid from IVSHM_STAGE_WELCOME on */
+	bool run_state;        /* is told of the run-state page */
+	uint32_t threads;      /* that its THREADs say there are; 0: it has sent none */
+	uint32_t told_threads; /* THREADs so far */
+	uint32_t watched;      /* of them ... */
+	struct ivshm_run_thread thread[IST_RUN_THREADS_MAX]; /* ... and who they are */
 	struct ivshm_told told[IST_PEERS_MAX];
 };
 
@@ -122,6 +131,14 @@ int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind);
 void ivshm_seat_live(struct ivshm_link *link);
 void ivshm_seat_leaving(struct ivshm_link *link);
 void ivshm_seat_end(struct ivshm_link *link, uint32_t state);
+
+/* broker_run.c: whose threads are watched. A broker or group without run state: nothing happens. */
+void ivshm_broker_run_create(struct ivshm_broker *broker);
+void ivshm_group_run_create(struct ivshm_group *group);
+/* One IST_WIRE_THREAD. Returns 0, or -errno after refusing it. */
+int ivshm_link_thread(struct ivshm_link *link, const struct ist_wire *wire);
+void ivshm_link_watch(struct ivshm_link *link);  /* it is live */
+void ivshm_link_forget(struct ivshm_link *link); /* not any more */
 
 /* broker_link.c: a connection, what it says. */
 int ivshm_link_create(struct ivshm_group *group, int socket);

@@ -88,6 +88,7 @@ static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
 				  strerror(-r));
 		return r;
 	}
+	link->run_state = group->run_page >= 0 && IVSHM_WIRE_ABI_MINOR(wire->abi) >= 1;
 	group->strangers--;
 	link->stage = IVSHM_STAGE_WELCOME;
 	ivshm_link_tell(link);
@@ -97,8 +98,9 @@ static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
 /* Not a message that may come now. */
 static int out_of_order(struct ivshm_link *link, const struct ist_wire *wire)
 {
-	static const char *const name[] = {"?",     "HELLO", "WELCOME", "REGION", "PEER",
-					   "READY", "GONE",  "BYE",     "ERROR"};
+	static const char *const name[] = {"?",     "HELLO",     "WELCOME", "REGION",
+					   "PEER",  "READY",     "GONE",    "BYE",
+					   "ERROR", "RUN_STATE", "THREAD"};
 
 	if (wire->type >= sizeof(name) / sizeof(name[0]) || wire->type == 0)
 		ivshm_link_refuse(link, EPROTO, "unknown message type %u", wire->type);
@@ -113,6 +115,8 @@ static int hear(struct ivshm_link *link, const struct ist_wire *wire)
 
 	if (wire->type == IST_WIRE_HELLO && link->stage == IVSHM_STAGE_HELLO)
 		return hear_hello(link, wire);
+	if (wire->type == IST_WIRE_THREAD && told && !link->ready && link->run_state)
+		return ivshm_link_thread(link, wire);
 	if (wire->type == IST_WIRE_READY && told && !link->ready) {
 		link->ready = true;
 		ivshm_seat_live(link);

@@ -91,6 +91,7 @@ void ivshm_seat_live(struct ivshm_link *link)
 
 	seat->state = IST_PEER_LIVE;
 	tell_all(link->group);
+	ivshm_link_watch(link);
 	set_state(link, IST_PEER_LIVE);
 	ring_all(link->group);
 	log_change(link, "joined");
@@ -98,6 +99,7 @@ void ivshm_seat_live(struct ivshm_link *link)
 
 void ivshm_seat_leaving(struct ivshm_link *link)
 {
+	ivshm_link_forget(link);
 	set_state(link, IST_PEER_LEAVING);
 	ring_all(link->group);
 	log_change(link, "leaves");
@@ -108,6 +110,7 @@ void ivshm_seat_end(struct ivshm_link *link, uint32_t state)
 	struct ivshm_group *group = link->group;
 	struct ivshm_seat *seat = &group->seat[link->id];
 
+	ivshm_link_forget(link);
 	set_state(link, state);
 	for (struct ivshm_link *other = group->links; other; other = other->next) {
 		struct ivshm_told *told = &other->told[link->id];

@@ -30,6 +30,13 @@ static void make_welcome(const struct ivshm_link *link, struct ivshm_packet *pac
 	packet->fds[packet->fds_count++] = group->memory.fd;
 }
 
+static void make_run_state(const struct ivshm_link *link, struct ivshm_packet *packet)
+{
+	packet->wire.type = IST_WIRE_RUN_STATE;
+	packet->wire.size = IST_RUN_STATE_SIZE;
+	packet->fds[packet->fds_count++] = link->group->run_page;
+}
+
 static void make_region(const struct ivshm_link *link, struct ivshm_packet *packet)
 {
 	const struct ivshm_group *group = link->group;
@@ -130,6 +137,11 @@ static int tell_next(struct ivshm_link *link)
 	switch (link->stage) {
 	case IVSHM_STAGE_WELCOME:
 		make_welcome(link, &packet);
+		break;
+	case IVSHM_STAGE_RUN_STATE:
+		if (!link->run_state)
+			return 1;
+		make_run_state(link, &packet);
 		break;
 	case IVSHM_STAGE_REGIONS:
 		if (link->at == link->group->config->regions_count)

@@ -86,6 +86,22 @@ static const char *take_welcome(struct ivshm_client *client, struct ivshm_packet
 	return NULL;
 }
 
+/* As the memory: no SIGBUS later. What is no regular file is a BPF map, whose size is fixed. */
+static const char *take_run_state(struct ivshm_client *client, struct ivshm_packet *packet)
+{
+	struct stat st;
+
+	if (packet->fds_count != 1 || packet->wire.size != IST_RUN_STATE_SIZE)
+		return "no run-state page";
+	if (fstat(packet->fds[0], &st))
+		return "no run-state page";
+	if (S_ISREG(st.st_mode) && check_memory(packet->fds[0], IST_RUN_STATE_SIZE))
+		return "a run-state page that may shrink";
+	client->run_state = packet->fds[0];
+	packet->fds_count = 0;
+	return NULL;
+}
+
 static const char *take_region(struct ivshm_client *client, struct ivshm_packet *packet)
 {
 	const struct ist_wire *wire = &packet->wire;
@@ -172,6 +188,9 @@ static const char *take_joining(struct ivshm_client *client, struct ivshm_packet
 
 	if (type == IST_WIRE_WELCOME && !welcomed)
 		return take_welcome(client, packet);
+	if (type == IST_WIRE_RUN_STATE && welcomed && client->run_state < 0 &&
+	    client->regions == 0 && !self)
+		return take_run_state(client, packet);
 	if (type == IST_WIRE_REGION && welcomed && !self)
 		return take_region(client, packet);
 	if (type == IST_WIRE_PEER && (self || (welcomed && packet->wire.id == client->id)))
@@ -268,9 +287,12 @@ static void close_all(struct ivshm_client *client)
 {
 	if (client->memory >= 0)
 		close(client->memory);
+	if (client->run_state >= 0)
+		close(client->run_state);
 	if (client->socket >= 0)
 		close(client->socket);
 	client->memory = -1;
+	client->run_state = -1;
 	client->socket = -1;
 }
 
@@ -298,7 +320,8 @@ int ivshm_client_join(struct ivshm_client *client, const char *path, const char 
 {
 	int r;
 
-	*client = (struct ivshm_client){.socket = -1, .memory = -1, .ops = ops, .context = context};
+	*client = (struct ivshm_client){
+		.socket = -1, .memory = -1, .run_state = -1, .ops = ops, .context = context};
 	if (strlen(instance) >= IST_NAME_SIZE)
 		return ivshm_fail(error, error_size, -EINVAL, "instance '%s': the name is too long",
 				  instance);
@@ -323,6 +346,16 @@ out:
 	take_back_peers(client);
 	close_all(client);
 	return r;
+}
+
+int ivshm_client_thread(struct ivshm_client *client, uint32_t thread, uint32_t count)
+{
+	struct ivshm_packet packet = {.wire = {.type = IST_WIRE_THREAD,
+					       .abi = IVSHM_WIRE_ABI,
+					       .id = thread,
+					       .count = count}};
+
+	return client->run_state < 0 ? 0 : ivshm_wire_send(client->socket, &packet);
 }
 
 int ivshm_client_ready(struct ivshm_client *client)

@@ -39,7 +39,8 @@ struct ivshm_client_ops {
 
 struct ivshm_client {
 	int socket;
-	int memory; /* the group's memfd */
+	int memory;    /* the group's memfd */
+	int run_state; /* its run-state page, IST_RUN_STATE_SIZE bytes; -1: there is none */
 	uint32_t id;
 	uint32_t incarnation;
 	uint32_t vectors;
@@ -65,6 +66,12 @@ struct ivshm_client {
 int ivshm_client_join(struct ivshm_client *client, const char *path, const char *instance,
 		      uint32_t kind, const struct ivshm_client_ops *ops, void *context, char *error,
 		      size_t error_size);
+
+/*
+ * Names a vCPU's thread, one of `count`, whose running is shown to the group. Before READY; nothing
+ * without a run-state page.
+ */
+int ivshm_client_thread(struct ivshm_client *client, uint32_t thread, uint32_t count);
 
 /* Tells the broker that this peer has mapped the group: makes it live. */
 int ivshm_client_ready(struct ivshm_client *client);

@@ -38,6 +38,7 @@ struct ivshm_group_config {
 	char **users; /* who may join beside root and the broker's own user */
 	unsigned users_count;
 	bool legacy_trusted;
+	bool run_state; /* the group has a run-state page, where that is possible */
 	/* Filled in by the loader: member i of the group is instances[member[i]]; i is its ID. */
 	unsigned member[IST_PEERS_MAX];
 	unsigned members_count;

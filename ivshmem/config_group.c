@@ -261,6 +261,7 @@ int config_groups(struct config_load *load)
 		struct ivshm_group_config *out = &config->groups[i];
 
 		*out = raw->groups[i].config;
+		out->run_state = !raw->groups[i].run_state || *raw->groups[i].run_state;
 		out->vectors = raw->groups[i].vectors ? *raw->groups[i].vectors : VECTORS_DEFAULT;
 		if (!out->page_size)
 			out->page_size = IST_PAGE;

@@ -110,6 +110,8 @@ static const struct cyaml_schema_field group_fields[] = {
 	TEXT("output_size", MAY, struct config_raw_group, output_size),
 	LIST("users", MAY, struct config_raw_group, config.users, &name_entry, 0, 1024),
 	WORD("legacy", MAY, struct config_raw_group, config.legacy_trusted, legacies),
+	CYAML_FIELD_BOOL_PTR("run_state", CYAML_FLAG_POINTER | MAY, struct config_raw_group,
+			     run_state),
 	LIST("regions", MAY, struct config_raw_group, regions, &region_entry, 0, IST_REGIONS_MAX),
 	CYAML_FIELD_END,
 };

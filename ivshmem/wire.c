@@ -69,13 +69,16 @@ int ivshm_wire_receive(int socket, struct ivshm_packet *packet)
 				 .msg_iovlen = 1,
 				 .msg_control = &control,
 				 .msg_controllen = sizeof(control)};
+	unsigned reset = 0;
 	ssize_t length;
 	int r;
 
 	packet->fds_count = 0;
+	/* Who closes without having read all is told of first, once; what it has sent comes after.
+	 */
 	do
 		length = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (length < 0 && errno == EINTR);
+	while (length < 0 && (errno == EINTR || (errno == ECONNRESET && !reset++)));
 	if (length < 0)
 		return errno == EAGAIN ? -EAGAIN : -EPIPE;
 

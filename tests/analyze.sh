@@ -10,13 +10,13 @@ cd "$(dirname "$0")/.." || exit 1
 
 BUILD=${BUILD:-build}
 ONLY=${ONLY:-}
-"${MAKE:-make}" --no-print-directory -s BUILD="$BUILD" "$BUILD"/{include/.made,generated/dsdt.inc} || exit 1
+"${MAKE:-make}" --no-print-directory -s BUILD="$BUILD" "$BUILD"/{include/.made,generated/dsdt.inc,generated/run_state.inc} || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 bad=0
 
 files() { # folders...
-	find "$@" -name '*.c' 2>/dev/null | grep -F -- "$ONLY" | grep -v platform/bare | sort
+	find "$@" -name '*.c' 2>/dev/null | grep -F -- "$ONLY" | grep -v -e platform/bare -e '\.bpf\.c$' | sort
 }
 
 # The flags a file is compiled with: the Makefile's own.

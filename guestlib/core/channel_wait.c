@@ -7,9 +7,14 @@
  * leaves its fence out while the other end's word says that it polls. That word may be old for as
  * long as a store takes to leave the store buffer, just after a polling end was followed by one
  * that sleeps: so the first sleep of an attachment is short.
+ *
+ * Who has lost its processor while it had work to do gets it back in its time, which is longer than
+ * any spin: where the run-state page says so, the waiter sleeps at once. Who sleeps of its own
+ * accord is about to be woken: there it spins as it would without the page.
  */
 #include "channel.h"
 #include "platform.h"
+#include "run_state.h"
 #include "words.h"
 
 #include <isthmus/app.h>
@@ -47,18 +52,33 @@ static uint64_t later(uint64_t now, uint64_t ns)
 	return now + ns < now ? IST_FOREVER : now + ns;
 }
 
+/* Whether the other end was taken off its processor: not asleep, and not running. */
+static int preempted(const struct ist_channel *channel)
+{
+	uint64_t owner = channel->other_owner;
+
+	return ist_run_state_of(channel->group, IST_OWNER_ID(owner),
+				IST_OWNER_INCARNATION(owner)) == 0 &&
+	       IST_WAKE_STATE(ist_load(&channel->other->wake)) != IST_WAKE_ARMED;
+}
+
+/* Returns what `ready` did, at last -EAGAIN; or -EBUSY: the other end is preempted. */
 static int64_t spin(struct ist_channel *channel, int64_t (*ready)(struct ist_channel *),
 		    uint64_t until)
 {
 	int64_t result;
 	unsigned i;
 
-	for (i = 1;; i++) {
+	for (i = 0;; i++) {
 		result = ready(channel);
 		if (result != -EAGAIN)
 			return result;
+		if (i % SPINS_A_LOOK == 0 && !(channel->flags & IST_CHANNEL_POLL) &&
+		    preempted(channel))
+			return -EBUSY;
 		ist_relax(); /* also keeps loads from running ahead, to be thrown away */
-		if (i % SPINS_A_LOOK == 0 && until != IST_FOREVER && ist_time_ns() >= until)
+		if (i % SPINS_A_LOOK == SPINS_A_LOOK - 1 && until != IST_FOREVER &&
+		    ist_time_ns() >= until)
 			return -EAGAIN;
 	}
 }
@@ -101,11 +121,12 @@ int64_t ist_channel_wait(struct ist_channel *channel, int64_t (*ready)(struct is
 	deadline = later(now, timeout_ns);
 	for (;;) {
 		result = spin(channel, ready, earlier(deadline, later(now, channel->spin_ns)));
-		if (result != -EAGAIN) {
+		if (result != -EAGAIN && result != -EBUSY) {
 			channel->spin_ns = earlier(channel->spin_ns * 2, SPIN_MAX_NS);
 			return result;
 		}
-		if (channel->spin_ns > SPIN_MIN_NS)
+		/* A preemption says nothing of how long the other end takes when it runs. */
+		if (result == -EAGAIN && channel->spin_ns > SPIN_MIN_NS)
 			channel->spin_ns /= 2;
 		result = channel_sleep(channel, ready, deadline);
 		if (result != -EAGAIN)

@@ -3,6 +3,7 @@
 #include "group.h"
 
 #include "platform.h"
+#include "run_state.h"
 #include "words.h"
 
 #include <isthmus/app.h>
@@ -210,6 +211,13 @@ int ist_peer_wait(struct ist_group *group, const char *name, uint64_t timeout_ns
 			return -ETIMEDOUT;
 		ist_platform_wait(group, seen, deadline - now < LOOK_NS ? deadline : now + LOOK_NS);
 	}
+}
+
+int ist_peer_running(struct ist_group *group, uint32_t id)
+{
+	if (id >= group->max_peers)
+		return -EINVAL;
+	return ist_run_state_of(group, id, IST_PEER_INCARNATION(ist_group_peer_word(group, id)));
 }
 
 /* ---- Regions ---- */

@@ -25,6 +25,7 @@ struct ist_group {
 	uint32_t max_peers;
 	uint32_t regions;
 	struct ist_group_region region[IST_REGIONS_MAX];
+	const struct ist_run_state *run; /* NULL: nobody says who runs */
 	uint32_t client; /* tells the users of this peer apart; 0 where there is but one */
 	uint32_t alone;  /* 1: another client of this peer is one that has ended */
 	uint32_t deaf;   /* 1: doorbells do not reach this instance */

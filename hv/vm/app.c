@@ -68,6 +68,9 @@ static int build_tables(struct vmm_vm *vm, const struct vmm_image *image, uint64
 		if (result == 0)
 			result = vmm_paging_map(&paging, group->registers,
 						group->registers + VMM_REGISTERS_SIZE, data);
+		if (result == 0 && group->run_state != 0)
+			result = vmm_paging_map(&paging, group->run_state,
+						group->run_state + IST_RUN_STATE_SIZE, data);
 	}
 	*root = paging.root;
 	if (result != 0)
@@ -131,6 +134,8 @@ static void describe_group(const struct vmm_group *group, struct ist_boot_group 
 		.incarnation = client->incarnation,
 		.vectors = client->vectors,
 		.max_peers = client->max_peers,
+		.run_state = group->run_state,
+		.run_state_size = group->run_state != 0 ? IST_RUN_STATE_SIZE : 0,
 	};
 	memcpy(out->name, client->group, sizeof(out->name));
 	for (unsigned i = 0; i < client->regions; i++)

@@ -175,6 +175,8 @@ int vmm_group_create(struct vmm_vm *vm, unsigned index, uint64_t *next, struct v
 		result = vmm_function_init(group, next, error);
 	if (result == 0)
 		result = map(group, error);
+	if (result == 0)
+		result = vmm_run_state_init(group, error);
 	if (result == 0 && group->device.setup.personality == 2)
 		result = open_v2(group, error);
 	if (result == 0)
@@ -201,6 +203,7 @@ void vmm_group_destroy(struct vmm_group *group)
 		__atomic_store_n(&group->state[group->client.id], 0, __ATOMIC_RELEASE);
 		munmap(group->state, group->client.page_size);
 	}
+	vmm_run_state_fini(group);
 	for (unsigned i = 0; i < group->ranges; i++)
 		if (group->host[i] != NULL)
 			munmap(group->host[i], mapped_size(group, i));

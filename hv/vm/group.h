@@ -16,8 +16,10 @@
 
 struct vmm_vm;
 
-/* Where BARs are assigned: registers of both kinds, an app's memory, a Linux's memory. */
+/* Where things are: registers of both kinds; an app's run-state pages, its memory; a Linux's
+ * memory. */
 #define VMM_PCI_WINDOW_START 0xd0000000u
+#define VMM_RUN_STATE_START 0xe8000000u
 #define VMM_GROUPS_START (4ull << 30)
 #define VMM_PCI_WINDOW64_START (256ull << 30)
 #define VMM_REGISTERS_SIZE IVSHM_BAR_PAGE
@@ -51,6 +53,9 @@ struct vmm_group {
 	struct ivshm_client_range range[IVSHM_CLIENT_RANGES_MAX];
 	void *host[IVSHM_CLIENT_RANGES_MAX];
 	unsigned mapped; /* the first of them have their slot */
+
+	void *run_page;     /* host mapping of the run-state page, or NULL */
+	uint64_t run_state; /* guest-physical, of an app's; 0: none */
 
 	bool attached; /* the VM can take interrupts and ioeventfds */
 	struct ivshm_client_peer peer[IST_PEERS_MAX]; /* without vectors: not there */
@@ -86,6 +91,18 @@ void vmm_group_deny(struct vmm_group *group, uint64_t offset, bool write);
 
 /* Tells of something that did not work, the first time and at every power of two. */
 void vmm_group_complain(struct vmm_group *group, const char *text);
+
+/* ---- run_state.c: who runs ---- */
+
+/* Maps the run-state page, if there is one and this is an app VM, and gives it a slot. */
+int vmm_run_state_init(struct vmm_group *group, struct vmm_error *error);
+void vmm_run_state_fini(struct vmm_group *group);
+
+/* Nobody writes the page any more: it says of nobody that anything is known, from now on. */
+void vmm_run_state_blank(struct vmm_group *group);
+
+/* Names the vCPUs' threads, which have started, to the broker. Returns 0 or -errno. */
+int vmm_run_state_tell(const struct vmm_vm *vm, struct vmm_group *group);
 
 /* ---- function.c: the PCI function ---- */
 

@@ -185,6 +185,8 @@ static void *run(void *argument)
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
 	prctl(PR_SET_NAME, name);
 	current_run = vcpu->run;
+	vcpu->tid = gettid();
+	sem_post(&vcpu->started);
 	sigemptyset(&kick);
 	sigaddset(&kick, KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
@@ -219,6 +221,7 @@ int vmm_vcpu_start(struct vmm_vcpu *vcpu, struct vmm_error *error)
 		CPU_SET(options->cpus[vcpu->index], &cpus);
 		pthread_attr_setaffinity_np(&attributes, sizeof(cpus), &cpus);
 	}
+	sem_init(&vcpu->started, 0, 0);
 	/* The thread hears nothing, then nothing but the kick. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -231,6 +234,8 @@ int vmm_vcpu_start(struct vmm_vcpu *vcpu, struct vmm_error *error)
 	if (result != 0)
 		return vmm_fail(error, result, "cannot start the thread of vCPU %u", vcpu->index);
 	vcpu->threaded = true;
+	while (sem_wait(&vcpu->started) != 0)
+		; /* EINTR */
 	return 0;
 }
 

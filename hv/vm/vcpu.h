@@ -5,6 +5,7 @@
 
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "report.h"
 
@@ -19,6 +20,8 @@ struct vmm_vcpu {
 	struct kvm_run *run;
 	size_t run_size;
 	pthread_t thread;
+	pid_t tid; /* the thread's, once it has started */
+	sem_t started;
 	bool threaded;
 
 	/* Counted by the thread itself, read after it ended. */

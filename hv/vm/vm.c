@@ -101,7 +101,8 @@ static int start(struct vmm_vm *vm, struct vmm_error *error)
 	for (unsigned i = 0; result == 0 && i < vm->groups; i++) {
 		struct ivshm_client *client = &vm->group[i]->client;
 
-		if (ivshm_client_ready(client) != 0 || vmm_vm_watch(vm, client->socket, i) != 0)
+		if (vmm_run_state_tell(vm, vm->group[i]) != 0 || ivshm_client_ready(client) != 0 ||
+		    vmm_vm_watch(vm, client->socket, i) != 0)
 			result = vmm_fail(error, EPIPE, "the broker of group '%s' is gone",
 					  client->group);
 	}
@@ -180,11 +181,14 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 
 /* ---- Running ---- */
 
-static void on_broker(struct vmm_vm *vm, struct ivshm_client *client)
+static void on_broker(struct vmm_vm *vm, struct vmm_group *group)
 {
+	struct ivshm_client *client = &group->client;
+
 	if (ivshm_client_dispatch(client) == 0)
 		return;
 	epoll_ctl(vm->events, EPOLL_CTL_DEL, client->socket, NULL);
+	vmm_run_state_blank(group);
 	ivshm_log(IVSHM_LOG_WARN,
 		  "the broker of group '%s' is gone: going on with the peers there are",
 		  client->group);
@@ -201,7 +205,7 @@ static void on_signal(struct vmm_vm *vm)
 static void on_event(struct vmm_vm *vm, uint32_t event)
 {
 	if (event < vm->groups)
-		on_broker(vm, &vm->group[event]->client);
+		on_broker(vm, vm->group[event]);
 	else if (event == VMM_EVENT_INPUT)
 		vmm_platform_input(vm);
 	else if (event == VMM_EVENT_OUTPUT)

@@ -117,6 +117,36 @@ START_TEST(which)
 }
 END_TEST
 
+/* The run-state page is where the boot block says; one too small, or of another kind, is none. */
+START_TEST(run_state)
+{
+	static struct ist_run_state page = {
+		.magic = IST_RUN_STATE_MAGIC, .abi_major = IST_ABI_MAJOR, .max_peers = 3};
+
+	ck_assert_int_eq(ist_platform_open("one", &group), 0);
+	ck_assert_ptr_null(group.run);
+	ist_platform_close(&group);
+	group = (struct ist_group){0};
+	boot.group[0].run_state = (uintptr_t)&page;
+	boot.group[0].run_state_size = sizeof(page) - 1;
+	ck_assert_int_eq(ist_platform_open("one", &group), 0);
+	ck_assert_ptr_null(group.run);
+	ist_platform_close(&group);
+	group = (struct ist_group){0};
+	boot.group[0].run_state_size = sizeof(page);
+	ck_assert_int_eq(ist_platform_open("one", &group), 0);
+	ck_assert_ptr_eq(group.run, &page);
+	ist_platform_close(&group);
+	group = (struct ist_group){0};
+	page.magic = 0;
+	ck_assert_int_eq(ist_platform_open("one", &group), 0);
+	ck_assert_ptr_null(group.run);
+	ist_platform_close(&group);
+	group = (struct ist_group){0};
+	boot.group[0].run_state = 0;
+}
+END_TEST
+
 START_TEST(doorbells)
 {
 	struct ist_group other = {0};
@@ -189,6 +219,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, setup, NULL);
 	tcase_add_test(tests, joins);
 	tcase_add_test(tests, which);
+	tcase_add_test(tests, run_state);
 	tcase_add_test(tests, doorbells);
 	tcase_add_test(tests, refuses);
 	srunner_run_all(runner, CK_ENV);

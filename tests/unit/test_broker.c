@@ -90,7 +90,7 @@ START_TEST(what_a_peer_is_told)
 	right = raw_live(&f, "right");
 	raw_send(fd, IST_WIRE_HELLO, "third");
 	p = raw_expect(&f, fd, IST_WIRE_WELCOME);
-	ck_assert_uint_eq(p.wire.abi, 0x10000);
+	ck_assert_uint_eq(p.wire.abi, 0x10001);
 	ck_assert_uint_eq(p.wire.id, 2);
 	ck_assert_uint_eq(p.wire.incarnation, 1);
 	ck_assert_uint_eq(p.wire.vectors, 3);
@@ -589,6 +589,23 @@ START_TEST(the_broker_goes)
 }
 END_TEST
 
+/* Who leaves without having read all that it was told has said BYE all the same. */
+START_TEST(leaves_with_news_unread)
+{
+	struct raw left = raw_live(&f, "left"), right = raw_live(&f, "right");
+	uint64_t word;
+
+	raw_send(left.socket, IST_WIRE_BYE, ""); /* right's PEER is unread */
+	close(left.socket);
+	fixture_settle(&f);
+	word = raw_word(&right, 0);
+	ck_assert_uint_eq(IST_PEER_STATE(word), IST_PEER_ABSENT);
+	left.socket = dup(right.socket);
+	raw_close(&left);
+	raw_leave(&f, &right);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("broker");
@@ -602,6 +619,7 @@ int main(void)
 	tcase_add_checked_fixture(plain, start, stop);
 	tcase_add_test(plain, order_of_events);
 	tcase_add_test(plain, what_a_peer_is_told);
+	tcase_add_test(plain, leaves_with_news_unread);
 	tcase_add_test(plain, doorbells_reach);
 	tcase_add_test(plain, an_id_is_used_again);
 	tcase_add_test(plain, one_at_a_time);

@@ -109,10 +109,10 @@ START_TEST(not_a_hello)
 
 	wire.abi = 2u << 16;
 	expect_refusal(&wire, EPROTONOSUPPORT,
-		       "isthmus ABI 2.0 is not spoken here (this broker: 1.0)");
+		       "isthmus ABI 2.0 is not spoken here (this broker: 1.1)");
 	wire.abi = 0xffffffff;
 	expect_refusal(&wire, EPROTONOSUPPORT,
-		       "isthmus ABI 65535.65535 is not spoken here (this broker: 1.0)");
+		       "isthmus ABI 65535.65535 is not spoken here (this broker: 1.1)");
 	wire = hello;
 	wire.kind = 4;
 	expect_refusal(&wire, EINVAL, "4 is not a kind of instance");
@@ -125,8 +125,8 @@ START_TEST(not_a_hello)
 	wire = hello;
 	wire.type = 0;
 	expect_refusal(&wire, EPROTO, "unknown message type 0");
-	wire.type = 9;
-	expect_refusal(&wire, EPROTO, "unknown message type 9");
+	wire.type = 11;
+	expect_refusal(&wire, EPROTO, "unknown message type 11");
 	wire.type = 0xffffffff;
 	expect_refusal(&wire, EPROTO, "unknown message type 4294967295");
 	wire.type = IST_WIRE_READY;

@@ -98,7 +98,7 @@ static void play(void)
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		must(recv(fd, &p.wire, sizeof(p.wire), 0) == sizeof(p.wire));
-		must(p.wire.type == IST_WIRE_HELLO && p.wire.abi == 0x10000);
+		must(p.wire.type == IST_WIRE_HELLO && p.wire.abi == 0x10001);
 		must(!strcmp(p.wire.name, "right") && p.wire.kind == IST_KIND_LINUX);
 		for (unsigned i = 0; i < t.steps; i++)
 			ivshm_wire_send(fd, &t.script[i]);
@@ -409,6 +409,79 @@ START_TEST(updates)
 }
 END_TEST
 
+/* RUN_STATE comes before the script's message `at`. */
+static void insert_run_state(unsigned at, uint64_t size, int fd)
+{
+	memmove(&t.script[at + 1], &t.script[at], (t.steps - at) * sizeof(t.script[0]));
+	t.script[at] = (struct ivshm_packet){.wire = {.type = IST_WIRE_RUN_STATE, .size = size},
+					     .fds_count = fd >= 0,
+					     .fds = {fd}};
+	t.steps++;
+}
+
+static int make_page(void)
+{
+	return make_memory(IST_RUN_STATE_SIZE, F_SEAL_SHRINK | F_SEAL_GROW);
+}
+
+START_TEST(run_state)
+{
+	struct ivshm_client *c = &t.state.client;
+
+	setup();
+	insert_run_state(SHARED, IST_RUN_STATE_SIZE, make_page());
+	ck_assert_int_eq(run(), 0);
+	ck_assert_int_eq(fcntl(c->run_state, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(ivshm_client_thread(c, 12, 1), 0);
+	ck_assert_int_eq(ivshm_client_ready(c), 0);
+	ivshm_client_leave(c);
+	process_gone(&t.state, 1, 7, 0);
+	process_gone(&t.state, 3, 2, 0);
+	teardown((10 * 100 + 57) & 255); /* THREAD, READY, BYE */
+}
+END_TEST
+
+START_TEST(no_run_state)
+{
+	setup();
+	ck_assert_int_eq(run(), 0);
+	ck_assert_int_eq(t.state.client.run_state, -1);
+	ck_assert_int_eq(ivshm_client_thread(&t.state.client, 12, 1), 0);
+	ivshm_client_leave(&t.state.client);
+	process_gone(&t.state, 1, 7, 0);
+	process_gone(&t.state, 3, 2, 0);
+	teardown(7); /* BYE: no THREAD */
+}
+END_TEST
+
+START_TEST(spoilt_run_state)
+{
+	setup();
+	insert_run_state(SHARED, IST_RUN_STATE_SIZE, -1);
+	expect_failure(-EPROTO, "the broker sent message 9: no run-state page");
+	setup();
+	insert_run_state(SHARED, IST_RUN_STATE_SIZE * 2, make_page());
+	expect_failure(-EPROTO, "the broker sent message 9: no run-state page");
+	setup();
+	insert_run_state(SHARED, IST_RUN_STATE_SIZE, make_memory(IST_RUN_STATE_SIZE, 0));
+	expect_failure(-EPROTO, "the broker sent message 9: a run-state page that may shrink");
+	setup();
+	insert_run_state(SHARED, IST_RUN_STATE_SIZE,
+			 make_memory(4096, F_SEAL_SHRINK | F_SEAL_GROW));
+	expect_failure(-EPROTO, "the broker sent message 9: a run-state page that may shrink");
+	setup();
+	insert_run_state(WELCOME, IST_RUN_STATE_SIZE, make_page());
+	expect_failure(-EPROTO, "the broker sent message 9: out of order");
+	setup();
+	insert_run_state(TABLE, IST_RUN_STATE_SIZE, make_page());
+	expect_failure(-EPROTO, "the broker sent message 9: out of order");
+	setup();
+	insert_run_state(SHARED, IST_RUN_STATE_SIZE, make_page());
+	insert_run_state(SHARED, IST_RUN_STATE_SIZE, make_page());
+	expect_failure(-EPROTO, "the broker sent message 9: out of order");
+}
+END_TEST
+
 START_TEST(broker_gone)
 {
 	struct pollfd wait;
@@ -444,6 +517,9 @@ int main(void)
 	tcase_add_test(tcase, no_broker);
 	tcase_add_test(tcase, silence);
 	tcase_add_test(tcase, updates);
+	tcase_add_test(tcase, run_state);
+	tcase_add_test(tcase, no_run_state);
+	tcase_add_test(tcase, spoilt_run_state);
 	tcase_add_test(tcase, broker_gone);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);

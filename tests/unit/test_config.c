@@ -67,7 +67,7 @@ static const char full[] = "groups:\n"
 			   "          - {instance: left, access: rw}\n"
 			   "          - {instance: p, access: none}\n"
 			   "      - {name: other, size: 4096}\n"
-			   "  - {name: huge, page_size: 2M}\n"
+			   "  - {name: huge, page_size: 2M, run_state: false}\n"
 			   "instances:\n"
 			   "  - name: left\n"
 			   "    kind: app\n"
@@ -137,6 +137,8 @@ START_TEST(every_key)
 	ck_assert_uint_eq(group->users_count, 2);
 	ck_assert_str_eq(group->users[1], "bob");
 	ck_assert(group->legacy_trusted);
+	ck_assert(group->run_state);
+	ck_assert(!group[1].run_state);
 	ck_assert_uint_eq(group->regions_count, 2);
 	ck_assert_str_eq(group->regions[0].name, "main");
 	ck_assert_uint_eq(group->regions[0].size, 8 << 20);
@@ -217,6 +219,7 @@ START_TEST(defaults)
 	ck_assert_uint_eq(group->members_count, 1);
 	ck_assert_int_eq(group->numa.policy, IVSHM_NUMA_DEFAULT);
 	ck_assert(!group->legacy_trusted);
+	ck_assert(group->run_state);
 	ck_assert_uint_eq(app->memory, 64 << 20);
 	ck_assert_uint_eq(app->page_size, 4096);
 	ck_assert_uint_eq(app->vcpus, 1);

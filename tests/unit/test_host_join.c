@@ -21,7 +21,7 @@ struct step {
 struct conversation {
 	int memory;
 	uint8_t *map;
-	struct step step[STEPS];
+	struct step step[STEPS + 2];
 	unsigned steps;
 };
 
@@ -142,7 +142,7 @@ static void hold(int listener, const struct conversation *c)
 	must(wire.kind == IST_KIND_PROCESS && !strcmp(wire.name, "left"));
 	for (unsigned i = 0; i < c->steps; i++)
 		say(sock, &c->step[i]);
-	while (c->steps == STEPS && recv(sock, &wire, sizeof(wire), 0) > 0)
+	while (c->steps >= STEPS && recv(sock, &wire, sizeof(wire), 0) > 0)
 		if (wire.type == IST_WIRE_READY)
 			__atomic_store_n(&peer->word, IST_PEER_WORD(IST_PEER_LIVE, 7),
 					 __ATOMIC_RELEASE);
@@ -414,6 +414,59 @@ START_TEST(wrong_memory)
 }
 END_TEST
 
+/* RUN_STATE before the conversation's step `at`: a page of `size` bytes in a file of `real`. */
+static void tell_run_state(struct conversation *c, unsigned at, uint64_t size, off_t real,
+			   int seals)
+{
+	struct step *step = &c->step[at];
+	int fd = memfd_create("page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	must(fd >= 0 && ftruncate(fd, real) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0);
+	memmove(step + 1, step, (c->steps - at) * sizeof(*step));
+	c->steps++;
+	memset(step, 0, sizeof(*step));
+	step->length = sizeof(step->wire);
+	step->wire.type = IST_WIRE_RUN_STATE;
+	step->wire.size = size;
+	step->fds = 1;
+	step->fd[0] = fd;
+}
+
+START_TEST(run_state)
+{
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW;
+	const off_t size = IST_RUN_STATE_SIZE;
+	struct conversation c;
+
+	/* What is in the page matters later, and to nobody's joining. */
+	make(&c);
+	tell_run_state(&c, REGION_0, IST_RUN_STATE_SIZE, size, seals);
+	ck_assert_int_eq(open_against(&c), 0);
+
+	make(&c);
+	tell_run_state(&c, REGION_0, IST_RUN_STATE_SIZE, size, F_SEAL_GROW);
+	ck_assert_int_eq(open_against(&c), -EPROTO);
+	make(&c);
+	tell_run_state(&c, REGION_0, IST_RUN_STATE_SIZE, size / 2, seals);
+	ck_assert_int_eq(open_against(&c), -EPROTO);
+	make(&c);
+	tell_run_state(&c, REGION_0, IST_RUN_STATE_SIZE + 4096, size + 4096, seals);
+	ck_assert_int_eq(open_against(&c), -EPROTO);
+	make(&c);
+	tell_run_state(&c, REGION_0, IST_RUN_STATE_SIZE, size, seals);
+	c.step[REGION_0].fds = 0;
+	ck_assert_int_eq(open_against(&c), -EPROTO);
+	/* Twice, and too late. */
+	make(&c);
+	tell_run_state(&c, REGION_0, IST_RUN_STATE_SIZE, size, seals);
+	tell_run_state(&c, REGION_0, IST_RUN_STATE_SIZE, size, seals);
+	ck_assert_int_eq(open_against(&c), -EPROTO);
+	make(&c);
+	tell_run_state(&c, OTHER, IST_RUN_STATE_SIZE, size, seals);
+	ck_assert_int_eq(open_against(&c), -EPROTO);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("host_join");
@@ -430,6 +483,7 @@ int main(void)
 	tcase_add_test(words, cut_short);
 	tcase_add_test(words, refusals);
 	tcase_add_test(words, wrong_memory);
+	tcase_add_test(words, run_state);
 	suite_add_tcase(suite, words);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -3,6 +3,7 @@
  * test_vm_group.c: isthmus-vm in a group, with tiny guests on the real KVM: rights in the memory
  * slots, doorbells, comings and goings.
  */
+#include "ivshmem/run_state.h"
 #include "tests/vm_run.h"
 
 /* The fixture's layout: IDs, and offsets in the group. */
@@ -59,6 +60,15 @@ GUEST(wait_memory, "mov 160(%rdi), %rcx\n mov $'R', %al\n out %al, $0xe9\n"
 		   "1: cmpl $0, 0x5000(%rcx)\n je 1b\n mov $5, %eax\n" GUEST_EXIT);
 
 /*
+ * The run-state page: 9 there is none; 8 what it writes there lands; 0 it does not, and the page
+ * says that this VM runs, as ID 1.
+ */
+GUEST(run_state, "mov 232(%rdi), %rbx\n mov $9, %eax\n test %rbx, %rbx\n jz 1f\n"
+		 "movq $0, (%rbx)\n movl $77, 0x108(%rbx)\n"
+		 "movabs $0x314e555254534921, %rcx\n mov $8, %eax\n cmp %rcx, (%rbx)\n jne 1f\n"
+		 "2: cmpl $1, 0x108(%rbx)\n jne 2b\n xor %eax, %eax\n1:\n" GUEST_EXIT);
+
+/*
  * Sleeps until vector 1 of its first group arrives (interrupt 0x41); status 7. Never: 8. Vector 0
  * may come before it, with the news that this peer is live itself, and is sent back to sleep.
  */
@@ -88,6 +98,17 @@ static void start_group(void)
 	snprintf(group, sizeof(group), "ping=%s", f.path);
 	snprintf(image, sizeof(image), "%s.app", f.dir);
 	snprintf(stats, sizeof(stats), "%s.json", f.dir);
+}
+
+static bool run_state_kept(void)
+{
+	struct ivshm_run_state *run;
+	char error[256];
+
+	if (ivshm_run_state_create(1, error, sizeof(error), &run))
+		return false;
+	ivshm_run_state_destroy(run);
+	return true;
 }
 
 static void stop_group(void)
@@ -132,6 +153,22 @@ START_TEST(read_only_region)
 	ck_assert_int_eq(stat_of("dropped_reads"), 0);
 	ck_assert_uint_eq(state_of(&raw, RIGHT), IST_PEER_ABSENT);
 	raw_leave(&f, &raw);
+}
+END_TEST
+
+START_TEST(run_state)
+{
+	struct vm vm;
+
+	START(&vm, "right", run_state, "--group", group);
+	run(&vm, 9);
+	fixture_stop(&f);
+	fixture_configure(&f);
+	f.group.run_state = true;
+	must(fixture_serve(&f) == 0);
+	snprintf(group, sizeof(group), "ping=%s", f.path);
+	START(&vm, "right", run_state, "--group", group);
+	run(&vm, run_state_kept() ? 0 : 9);
 }
 END_TEST
 
@@ -338,6 +375,7 @@ int main(void)
 	}
 	tcase_add_checked_fixture(tcase, start_group, stop_group);
 	tcase_add_test(tcase, read_only_region);
+	tcase_add_test(tcase, run_state);
 	tcase_add_test(tcase, quiet);
 	tcase_add_test(tcase, forbidden_region);
 	tcase_add_test(tcase, boot_block_of_a_member);

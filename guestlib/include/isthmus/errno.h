@@ -21,6 +21,7 @@
 #define ENOSPC 28
 #define EPIPE 32
 #define ENOSYS 38
+#define ENODATA 61
 #define EPROTO 71
 #define EMSGSIZE 90
 #define ETIMEDOUT 110

@@ -99,6 +99,18 @@ IST_API int ist_peer_find(struct ist_group *group, const char *name, struct ist_
 IST_API int ist_peer_wait(struct ist_group *group, const char *name, uint64_t timeout_ns,
 			  struct ist_peer_info *out);
 
+/**
+ * ist_peer_running - whether a peer has a processor of the host now
+ *
+ * 1: a thread of it (of a VM: a vCPU) is on one. 0: none is: it waits, or waits to run, and who
+ * spins for it spins in vain. A hint, over when it is read: good for deciding how long to spin and
+ * for nothing else. Costs a few loads: no exit, no system call. Never blocks, any thread.
+ *
+ * Returns 1 or 0; -ENODATA nothing is known: the group has no run-state page, or this instance does
+ * not see it (Linux guests), or the peer is not there or has not run yet; -EINVAL no such ID.
+ */
+IST_API int ist_peer_running(struct ist_group *group, uint32_t id);
+
 enum ist_right {
 	IST_NONE,
 	IST_READ,

@@ -5,6 +5,7 @@
 #include "bare.h"
 #include "heap.h"
 #include "roster.h"
+#include "run_state.h"
 
 #include <isthmus/app.h>
 
@@ -70,6 +71,8 @@ int ist_platform_open(const char *name, struct ist_group *group)
 	error = read_roster(boot, group);
 	if (error)
 		return error;
+	if (boot->run_state && boot->run_state_size >= IST_RUN_STATE_SIZE)
+		ist_run_state_set(group, (const void *)boot->run_state);
 	places[index] = (struct place){.boot = boot, .index = (uint32_t)index};
 	group->platform = &places[index];
 	return 0;

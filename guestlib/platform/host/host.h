@@ -103,7 +103,9 @@ struct ist_host_bells {
 
 struct ist_host {
 	int sock;
-	int memory; /* the group's memfd */
+	int memory;     /* the group's memfd */
+	void *run;      /* the run-state page, or NULL */
+	uint32_t blank; /* atomic; it has been blanked */
 	struct ist_host_peers peers;
 	struct ist_host_bells bells;
 };
@@ -112,6 +114,14 @@ int ist_host_bells_init(struct ist_host_bells *bells, const struct ist_host_peer
 void ist_host_bells_fini(struct ist_host_bells *bells);
 /* As ist_platform_wait(). */
 void ist_host_bells_wait(struct ist_host *host, uint32_t seen, uint64_t deadline);
+
+/* ---- run.c: the run-state page ---- */
+
+/* One IST_WIRE_RUN_STATE: maps the page. Returns 0; -EPROTO it is none; what mmap() refuses. */
+int ist_host_run_take(struct ist_host *host, const struct ist_host_packet *packet);
+/* The broker is gone, and who writes the page with it: nothing is known of anybody. Any thread. */
+void ist_host_run_blank(struct ist_host *host);
+void ist_host_run_fini(struct ist_host *host);
 
 /* ---- join.c: the admission ---- */
 

@@ -141,6 +141,9 @@ static int take_rest(struct ist_host *host, struct ist_group *group, struct ist_
 			return err;
 		if (packet.wire.type == IST_WIRE_READY && self->incarnation)
 			err = 1;
+		else if (packet.wire.type == IST_WIRE_RUN_STATE && !self->incarnation &&
+			 !group->regions)
+			err = ist_host_run_take(host, &packet);
 		else if (packet.wire.type == IST_WIRE_REGION && !self->incarnation)
 			err = take_region(group, offer, &packet);
 		else if (packet.wire.type == IST_WIRE_PEER &&
@@ -221,6 +224,7 @@ int ist_host_join(struct ist_host *host, const char *path, struct ist_group *gro
 	return 0;
 
 close_peers:
+	ist_host_run_fini(host);
 	ist_host_peers_fini(&host->peers);
 close_memory:
 	ist_host_packet_fini(&packet);
@@ -233,6 +237,7 @@ close_socket:
 
 void ist_host_leave(struct ist_host *host)
 {
+	ist_host_run_fini(host);
 	ist_host_peers_fini(&host->peers);
 	close(host->memory);
 	say_bye(host->sock);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* platform.c: what the core asks of a process of a host (core/platform.h). */
 #include "host.h"
+#include "run_state.h"
 #include "words.h"
 
 #include <isthmus/app.h>
@@ -82,6 +83,8 @@ static int host_open(const char *name, struct ist_group *group)
 		err = go_live(host, group);
 	if (err)
 		goto unmap;
+	if (host->run)
+		ist_run_state_set(group, host->run);
 	return 0;
 
 unmap:

@@ -78,6 +78,8 @@ static bool poll_all(struct ist_host *host, uint64_t deadline)
 	/* The table of peers first: who is woken by vector 0 may ring a newcomer at once. */
 	if (fds[sock].revents || fds[IST_VECTOR_ROSTER].revents)
 		ist_host_peers_drain(&host->peers);
+	if (ist_load32(&host->peers.gone))
+		ist_host_run_blank(host);
 	for (i = 0; i < bells->vectors; i++) {
 		if (!fds[i].revents || !take(bells->fd[i]))
 			continue;
