@@ -2,7 +2,8 @@
 /*
  * app_coherence.c: instances contend for shared objects: what does each way to share them cost?
  *
- *   coherence of=N [rounds=N] [ms=N] [cases=LOAD/STRATEGY,...] [crowded=1] [spoil=1]
+ *   coherence of=N [rounds=N] [ms=N] [cases=LOAD/STRATEGY,...] [crowded=1]
+ *             [least=N] [untimed=1] [spoil=1]
  *
  * N instances of the group are given the same arguments and go through the cases in step (no list:
  * all that are possible). Every run is between two bare ping-pongs of the first two instances. The
@@ -10,7 +11,9 @@
  * time, and one "run" line a run; bench/coherence.py reads them.
  *
  * A run whose result is wrong, or in which somebody read what nobody wrote, says so in `wrong` and
- * `torn`. `spoil=1` puts a wrong word into each record: then every run must say so.
+ * `torn`. For tests of that: `untimed=1` leaves out the ping-pongs and pauses, `least=N` is how
+ * many operations each instance does in any case, and `spoil=1` puts a wrong word into each record:
+ * then every run must say that it is wrong.
  */
 #include "coherence.h"
 
@@ -36,7 +39,7 @@ static const struct load *const loads[] = {
 
 struct script {
 	const char *cases;
-	unsigned rounds, ms, spoil;
+	unsigned rounds, ms, least, untimed, spoil;
 	uint32_t exits_cost; /* of reading their number */
 	double bracket;      /* the last one */
 };
@@ -77,8 +80,12 @@ static size_t lay_out(struct bench *b)
 
 static void spoil(struct bench *b)
 {
-	for (unsigned i = 0; i < b->load->objects; i++)
-		objects[i].data[b->load->words - 1]++;
+	for (unsigned i = 0; i < b->load->objects; i++) {
+		struct object *o = &objects[i];
+
+		for (unsigned j = 0; j < (b->by->copies ? b->site.count : 1); j++)
+			o->data[j * o->copy / sizeof(*o->data) + o->words - 1]++;
+	}
 }
 
 /* By the first instance, before and after: the others wait. */
@@ -96,10 +103,12 @@ static int make_objects(struct bench *b, size_t size)
 }
 
 /* Everybody sleeps; what the first one prints meanwhile tells the reader when. */
-static int quiet(struct bench *b, const char *what)
+static int quiet(struct bench *b, const struct script *script, const char *what)
 {
 	int error = step(&b->steps);
 
+	if (script->untimed)
+		return error;
 	if (error == 0 && b->site.me == 0)
 		ist_print("%s case=%s/%s\n", what, b->load->name, b->by->name);
 	if (error == 0)
@@ -127,7 +136,10 @@ static int work(struct bench *b, const struct script *script)
 	b->wait = (struct reservoir){.samples = shared->samples[1][me]};
 	b->alone = (struct summary){0};
 	exits = exits_now();
-	b->report.start = ticks();
+	b->report.start = b->looked = ticks();
+	b->least = script->least;
+	b->stride = 1;
+	b->looks = 0;
 	b->deadline = b->report.start + ns_to_ticks(script->ms * 1e6);
 	error = b->load->run(b);
 	b->report.end = ticks();
@@ -141,82 +153,10 @@ static int work(struct bench *b, const struct script *script)
 	return error;
 }
 
-/* ---- What the first instance makes of it ----------------------------------------------------- */
-
-struct outcome {
-	uint64_t ops, torn, wrong, handovers;
-	double ns; /* from the first start to the end */
-	double fair;
-	int64_t exits;
-	struct summary handover, wait;
-	double max;
-};
-
-/* Of all instances' samples together. Returns the longest. */
-static double merge(struct bench *b, unsigned kind, struct summary *out)
+static void take_bracket(struct bench *b, struct script *script)
 {
-	double ns = ns_per_tick();
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < b->site.count; i++) {
-		const struct report *r = &b->shared->report[i];
-		unsigned n = kind == 0 ? r->handovers : r->waits;
-
-		for (unsigned j = 0; j < n && j < SAMPLES_EACH; j++)
-			samples[count++] = b->shared->samples[kind][i][j];
-	}
-	sort(samples, count);
-	*out = (struct summary){
-		.n = count,
-		.min = percentile(samples, count, 0) * ns,
-		.p50 = percentile(samples, count, 500) * ns,
-		.p99 = percentile(samples, count, 990) * ns,
-		.p999 = percentile(samples, count, 999) * ns,
-	};
-	return percentile(samples, count, 1000) * ns;
-}
-
-static void add_up(struct bench *b, struct outcome *out)
-{
-	uint64_t start = UINT64_MAX, end = b->shared->stopped.value, least = UINT64_MAX, most = 0;
-
-	for (unsigned i = 0; i < b->site.count; i++) {
-		const struct report *r = &b->shared->report[i];
-
-		out->ops += r->ops;
-		out->torn += r->torn;
-		out->exits = r->exits < 0 ? -1 : out->exits + r->exits;
-		start = r->start < start ? r->start : start;
-		if (b->load->needs == NEED_ALONE && i == 0)
-			end = r->end;
-		if (i < b->load->first)
-			continue;
-		least = r->ops < least ? r->ops : least;
-		most = r->ops > most ? r->ops : most;
-	}
-	out->ns = (double)(end - start) * ns_per_tick();
-	out->fair = most == 0 ? 0 : (double)least / (double)most;
-	out->max = merge(b, 0, &out->handover);
-	merge(b, 1, &out->wait);
-	if (b->load->needs == NEED_ALONE) {
-		out->handover = b->alone;
-		out->fair = 1;
-	}
-	out->wrong = b->load->check(b);
-}
-
-static void print_run(const struct bench *b, const struct outcome *o, double before, double after)
-{
-	const struct summary *h = &o->handover, *w = &o->wait;
-
-	ist_print("run case=%s/%s unit=%s n=%llu rate=%.4f min=%.2f p50=%.2f p99=%.2f p999=%.2f "
-		  "max=%.2f samples=%llu wait50=%.2f wait99=%.2f wait999=%.2f fair=%.4f "
-		  "ns=%.0f exits=%lld torn=%llu wrong=%llu before=%.1f after=%.1f\n",
-		  b->load->name, b->by->name, b->load->unit, (unsigned long long)o->ops,
-		  o->ns > 0 ? (double)o->ops * 1000 / o->ns : 0, h->min, h->p50, h->p99, h->p999,
-		  o->max, (unsigned long long)h->n, w->p50, w->p99, w->p999, o->fair, o->ns,
-		  (long long)o->exits, (unsigned long long)o->torn, (unsigned long long)o->wrong,
-		  before, after);
+	if (b->site.me < 2 && !script->untimed)
+		script->bracket = bracket_between(b->shared->bare, b->site.me);
 }
 
 static int run_case(struct bench *b, struct script *script)
@@ -236,25 +176,24 @@ static int run_case(struct bench *b, struct script *script)
 			spoil(b);
 	}
 	b->steps.meanwhile = NULL;
-	error = quiet(b, "begin");
+	error = quiet(b, script, "begin");
 	b->steps.meanwhile = serve;
 	b->steps.context = b;
 	if (error == 0)
 		error = work(b, script);
 	if (error == 0)
-		error = quiet(b, "end");
+		error = quiet(b, script, "end");
 	b->steps.meanwhile = NULL;
 	if (error != 0)
 		return error;
 	if (b->site.me == 0) {
 		if (script->spoil)
 			spoil(b);
-		add_up(b, &outcome);
+		outcome_make(b, &outcome);
 	}
-	if (b->site.me < 2)
-		script->bracket = bracket_between(b->shared->bare, b->site.me);
+	take_bracket(b, script);
 	if (b->site.me == 0)
-		print_run(b, &outcome, before, script->bracket);
+		outcome_print(b, &outcome, before, script->bracket);
 	return step(&b->steps);
 }
 
@@ -282,8 +221,8 @@ static int run_all(struct bench *b, struct script *script)
 {
 	int error = b->site.count < 2 ? -EINVAL : step(&b->steps);
 
-	if (error == 0 && b->site.me < 2)
-		script->bracket = bracket_between(b->shared->bare, b->site.me);
+	if (error == 0)
+		take_bracket(b, script);
 	for (unsigned round = 0; round < script->rounds; round++) {
 		for (unsigned i = 0; i < LOADS; i++) {
 			for (unsigned j = 0; j < STRATEGIES && error == 0; j++) {
@@ -351,6 +290,8 @@ int main(int argc, char **argv)
 		.cases = argument(argc, argv, "cases="),
 		.rounds = number(argument(argc, argv, "rounds="), 3),
 		.ms = number(argument(argc, argv, "ms="), 10),
+		.least = number(argument(argc, argv, "least="), 0),
+		.untimed = number(argument(argc, argv, "untimed="), 0),
 		.spoil = number(argument(argc, argv, "spoil="), 0),
 	};
 	int64_t exits;

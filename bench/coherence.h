@@ -179,10 +179,12 @@ struct bench {
 	const struct strategy *by;
 	struct report report; /* of this run, of this instance */
 	struct reservoir handover, wait;
-	struct summary alone; /* NEED_ALONE: the measured times */
-	uint64_t deadline;    /* ticks */
+	struct summary alone;   /* NEED_ALONE: the measured times */
+	uint64_t deadline;      /* ticks */
+	uint64_t least;         /* operations that this instance does in any case */
+	uint64_t looked;        /* ticks, when the clock was looked at last */
+	unsigned looks, stride; /* operations since then; how many until it is looked at again */
 	uint64_t random;
-	unsigned looks;
 };
 
 struct load {
@@ -218,22 +220,18 @@ struct shared {
 };
 _Static_assert(sizeof(struct shared) <= CASE_OFFSET, "the objects come behind");
 
-/* The time is over: tells all. */
-void stop(struct bench *b);
+/* Looks at the clock, which going() does not do each time. Returns 0 when the time is over. */
+int look(struct bench *b);
 
 /*
  * Once before each operation: whether there is to be another. A look at a line that nobody writes
- * meanwhile; the clock every 32 operations, so that whoever runs ends the run for all.
+ * meanwhile, and now and then at the clock: whoever runs ends the run for all.
  */
 static inline int going(struct bench *b)
 {
 	if (__atomic_load_n(&b->shared->stopped.value, __ATOMIC_RELAXED) != 0)
-		return 0;
-	if (++b->looks % 32 == 0 && __builtin_ia32_rdtsc() > b->deadline) {
-		stop(b);
-		return 0;
-	}
-	return 1;
+		return b->report.ops < b->least;
+	return ++b->looks < b->stride || look(b);
 }
 
 /* After each operation, with its error: counts it, and does what the strategy owes the others. */
@@ -274,6 +272,22 @@ uint64_t settled(struct bench *b, struct object *o, uint64_t *words);
 
 /* Every word of every object is the number of updates; the sum over the objects is. */
 uint64_t check_each(struct bench *b);
+
+/* coherence_outcome.c: in the first instance, when all reports of a run are there. */
+struct outcome {
+	uint64_t ops, torn, wrong;
+	double ns;                     /* from the first start to the end */
+	double fair;                   /* operations of the slowest, over those of the fastest */
+	int64_t exits;                 /* of all; -1: not known */
+	struct summary handover, wait; /* of an instance alone: `handover` is its section */
+	double max;                    /* the longest hand-over */
+};
+
+/* Adds up the reports, merges the samples and checks the result. *out is zero before. */
+void outcome_make(struct bench *b, struct outcome *out);
+
+/* Prints the "run" line, with the bare round trips before and after the run. */
+void outcome_print(const struct bench *b, const struct outcome *o, double before, double after);
 
 /* Whether words read together were all the same. */
 static inline int same_words(const uint64_t *copy, unsigned words)

@@ -2,18 +2,31 @@
 /* coherence_run.c: what loads are made of: the end of a run, samples, passing time, the check. */
 #include "coherence.h"
 
-void stop(struct bench *b)
-{
-	uint64_t none = 0;
-
-	/* The first to find the time over says when that was. */
-	__atomic_compare_exchange_n(&b->shared->stopped.value, &none, ticks(), 0, __ATOMIC_RELAXED,
-				    __ATOMIC_RELAXED);
-}
+#define STRIDE_MAX 32u
+#define LOOK_NS 50000
 
 uint64_t ns_to_ticks(double ns)
 {
 	return (uint64_t)(ns / ns_per_tick());
+}
+
+int look(struct bench *b)
+{
+	uint64_t now = __builtin_ia32_rdtsc(), none = 0;
+
+	/* An operation takes nanoseconds, or milliseconds where somebody else has the processor. */
+	if (now - b->looked > ns_to_ticks(LOOK_NS))
+		b->stride = 1;
+	else if (b->stride < STRIDE_MAX)
+		b->stride *= 2;
+	b->looked = now;
+	b->looks = 0;
+	if (now < b->deadline || b->report.ops < b->least)
+		return 1;
+	/* The first to find the time over says when that was. */
+	__atomic_compare_exchange_n(&b->shared->stopped.value, &none, now, 0, __ATOMIC_RELAXED,
+				    __ATOMIC_RELAXED);
+	return 0;
 }
 
 void reservoir_add(struct bench *b, struct reservoir *reservoir, uint64_t value)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """run.py: runs the benches, throws away what ran in another placement, writes results.json.
 
-    run.py [--quick] [BENCH...]     all benches without a name; $BUILD says where the build is
+    run.py [--quick] [BENCH...]     pingpong and coherence without a name; $BUILD says where the build is
     run.py --report INSTANCES       the demo's table, from the "run" lines on stdin
 
 docs/benchmarks.md tells the method and how to read the figures.
@@ -15,6 +15,8 @@ import statistics
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import coherence
+import coherence_show
 import outside
 from runs import KEPT, Collection
 from session import BUILD, Session, machine
@@ -108,7 +110,12 @@ def pingpong(quick):
     return records
 
 
-BENCHES = {"pingpong": pingpong}
+BENCHES = {
+    "pingpong": pingpong,
+    "coherence": lambda quick: coherence.run(coherence.pairs(), quick, say),
+    "coherence-crowds": lambda quick: coherence.run(coherence.crowds(say), quick, say),
+}
+USUAL = ("pingpong", "coherence")  # the others take long: by name only
 
 
 def say(text):
@@ -140,13 +147,17 @@ def main():
             parser.error(f"no bench '{name}'; there is {', '.join(BENCHES)}")
     about = machine()
     records = []
-    for name in arguments.bench or BENCHES:
-        records += [r | about for r in BENCHES[name](arguments.quick)]
+    for name in arguments.bench or USUAL:
+        records += [about | r for r in BENCHES[name](arguments.quick)]
     path = f"{BUILD}/bench/results.json"
     with open(path, "w") as out:
         json.dump(records, out, indent=1)
         out.write("\n")
-    table(records)
+    contention = [r for r in records if r["bench"] == "coherence"]
+    if len(contention) < len(records):
+        table([r for r in records if r["bench"] != "coherence"])
+    if contention:
+        coherence_show.show(contention, say)
     print(f"{len(records)} records in {path}")
     return 0
 

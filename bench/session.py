@@ -57,7 +57,8 @@ def process(name, cpus, command):
 class Session:
     """A context: everything is torn down at its end."""
 
-    def __init__(self, instances, options=()):
+    def __init__(self, instances, options=(), timeout=TIMEOUT):
+        self.timeout = timeout
         self.folder = tempfile.TemporaryDirectory(prefix="isthmus-bench-")
         self.directory = self.folder.name
         config = os.path.join(self.directory, "bench.yaml")
@@ -84,7 +85,7 @@ class Session:
         environment = dict(os.environ, ISTHMUS_RUNTIME_DIR=self.directory)
         self.up = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True,
                                    env=environment, start_new_session=True)
-        self.timer = threading.Timer(TIMEOUT, self.up.send_signal, [signal.SIGTERM])
+        self.timer = threading.Timer(self.timeout, self.up.send_signal, [signal.SIGTERM])
         self.timer.start()
         return self
 
