@@ -12,7 +12,7 @@
 #include "script.h"
 
 #define INSTANCES_MAX 8u
-#define OBJECTS_MAX 1024u
+#define OBJECTS_MAX 64u
 #define WORDS_MAX 512u
 #define IN_FLIGHT 32u
 #define SAMPLES_EACH (SAMPLES_MAX / INSTANCES_MAX)

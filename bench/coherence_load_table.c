@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * coherence_load_table.c: a small key-value table: 1,024 records of 40 bytes, 95 % reads, the keys
+ * coherence_load_table.c: a small key-value table: 64 records of 40 bytes, 95 % reads, the keys
  * under a Zipf distribution. Each record is an object of its own.
  */
 #include "coherence.h"
