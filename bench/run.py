@@ -19,7 +19,7 @@ import coherence
 import coherence_show
 import outside
 from runs import KEPT, Collection
-from session import BUILD, Session, machine
+from session import BUILD, Session, end_on_term, machine
 from tables import demo, table
 
 TOP_UPS = 5  # further sessions for cases that have fewer
@@ -140,6 +140,7 @@ def main():
     parser.add_argument("--report", choices=("app-vm", "process"))
     parser.add_argument("bench", nargs="*")
     arguments = parser.parse_args()
+    end_on_term()
     if arguments.report:
         return report(arguments.report)
     for name in arguments.bench:

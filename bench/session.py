@@ -5,6 +5,7 @@ import os
 import platform
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -119,6 +120,11 @@ class Session:
         self.folder.cleanup()
         if kind is None and status != 0 and not self.stopped:
             raise RuntimeError(f"{' '.join(self.command)}: exit status {status}")
+
+
+def end_on_term():
+    """SIGTERM ends the program as an exception does: whoever has a Session takes down what it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def first_line(path, key):

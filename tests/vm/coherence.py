@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench"))
 from coherence import Contention, Team, configuration
 from runs import parse
-from session import CPUS, Session
+from session import CPUS, Session, end_on_term
 
 SPIN = ["ttas", "ttas-packed", "ticket", "ticket-packed", "mcs", "seqlock", "doorbell"]
 LIBC = ["mutex", "robust", "rwlock"]
@@ -136,6 +136,7 @@ def records():
 
 
 def main():
+    end_on_term()
     records()
     pair = {kind: Team(kind, 2, tuple(CPUS)) for kind in ("process", "app-vm")}
     four = {kind: Team(kind, 4, tuple(CPUS)) for kind in pair}
