@@ -27,35 +27,16 @@ static struct link *const links[] = {&polling, &adaptive, &stream, &bulk};
 
 int barrier(struct bench *b)
 {
-	uint64_t n = ++b->steps, spins = 0, deadline = 0;
-
-	__atomic_store_n(&b->raw->barrier[b->me].value, n, __ATOMIC_RELEASE);
-	while (__atomic_load_n(&b->raw->barrier[b->other].value, __ATOMIC_ACQUIRE) < n) {
-		__builtin_ia32_pause();
-		if (++spins % 65536 != 0)
-			continue;
-		if (deadline == 0)
-			deadline = ist_time_ns() + 20000000000u;
-		if (ist_time_ns() > deadline)
-			return -ETIMEDOUT;
-	}
-	return 0;
+	return step(&b->steps);
 }
 
 static int bracket(struct bench *b)
 {
-	struct bare lines = {b->raw->bare[b->me], b->raw->bare[b->other]};
-	struct summary s = {0};
 	int error = barrier(b);
 
-	if (error != 0)
-		return error;
-	if (b->me == 0)
-		bare_ping(&lines, &bracket_plan, &s);
-	else
-		bare_pong(&lines, &bracket_plan);
-	b->bracket = s.p50;
-	return 0;
+	if (error == 0)
+		b->bracket = bracket_between(b->raw->bare, b->me);
+	return error;
 }
 
 /* ---- The script ------------------------------------------------------------------------------ */
@@ -85,15 +66,6 @@ static const struct test tests[] = {
 	{"million", "ns", rtt_place_8, &polling, {0, 15625, 0}, 8},
 	{"idle-cpu", "%", run_idle, &adaptive, {0}, 8},
 };
-
-static int64_t exits_now(void)
-{
-	uint32_t exits;
-
-	if (ist_exits(&exits) != 0)
-		return -1;
-	return exits;
-}
 
 static int run_test(struct bench *b, const struct test *test)
 {
@@ -150,48 +122,7 @@ static void close_links(void)
 	}
 }
 
-/* ---- Arguments ------------------------------------------------------------------------------- */
-
-/* What follows `key` in the argument that starts with it, or NULL. */
-static const char *argument(int argc, char **argv, const char *key)
-{
-	for (int i = 1; i < argc; i++) {
-		const char *a = argv[i], *k = key;
-
-		while (*k != 0 && *a == *k)
-			a++, k++;
-		if (*k == 0)
-			return a;
-	}
-	return NULL;
-}
-
-static unsigned number(const char *text, unsigned otherwise)
-{
-	unsigned n = 0;
-
-	if (text == NULL)
-		return otherwise;
-	for (; *text >= '0' && *text <= '9'; text++)
-		n = n * 10 + (unsigned)(*text - '0');
-	return n;
-}
-
-/* Is `name` in the comma-separated list? */
-static int listed(const char *list, const char *name)
-{
-	while (list != NULL && *list != 0) {
-		const char *n = name;
-
-		while (*n != 0 && *list == *n)
-			list++, n++;
-		if (*n == 0 && (*list == 0 || *list == ','))
-			return 1;
-		while (*list != 0 && *list++ != ',')
-			;
-	}
-	return 0;
-}
+/* ---- Beginning and end ----------------------------------------------------------------------- */
 
 static int join(struct bench *b)
 {
@@ -209,6 +140,7 @@ static int join(struct bench *b)
 	ist_print("joined group %s as peer %u\n", ist_group_name(b->group),
 		  ist_group_self(b->group));
 	b->raw = region.address;
+	b->steps = (struct steps){.lines = b->raw->barrier, .me = b->me, .count = 2};
 	b->pool = (uint8_t *)region.address + POOL_OFFSET;
 	error = ist_peer_wait(b->group, b->other == 0 ? "ping" : "pong", 20000000000u, &peer);
 	b->other_id = peer.id;

@@ -3,7 +3,7 @@
 #ifndef BENCH_PINGPONG_H
 #define BENCH_PINGPONG_H
 
-#include "measure.h"
+#include "script.h"
 
 #define BLOCK 65536u
 #define POOL_OFFSET (1u << 20)
@@ -32,7 +32,7 @@ struct bench {
 	uint8_t *pool;
 	unsigned me, other; /* 0: ping, which measures; 1: pong */
 	uint32_t other_id;
-	uint64_t steps;
+	struct steps steps;
 	uint64_t idle_ns;
 	uint32_t exits_cost; /* of reading them */
 	struct link *link;   /* of the case that runs */

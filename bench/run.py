@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """run.py: runs the benches, throws away what ran in another placement, writes results.json.
 
-    run.py [--quick] [BENCH...]     all benches without a name; $BUILD says where the build is
+    run.py [--quick] [BENCH...]     pingpong and coherence without a name; $BUILD says where the build is
     run.py --report INSTANCES       the demo's table, from the "run" lines on stdin
 
 docs/benchmarks.md tells the method and how to read the figures.
@@ -15,9 +15,11 @@ import statistics
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import coherence
+import coherence_show
 import outside
 from runs import KEPT, Collection
-from session import BUILD, Session, machine
+from session import BUILD, Session, end_on_term, machine
 from tables import demo, table
 
 TOP_UPS = 5  # further sessions for cases that have fewer
@@ -108,7 +110,12 @@ def pingpong(quick):
     return records
 
 
-BENCHES = {"pingpong": pingpong}
+BENCHES = {
+    "pingpong": pingpong,
+    "coherence": lambda quick: coherence.run(coherence.pairs(), quick, say),
+    "coherence-crowds": lambda quick: coherence.run(coherence.crowds(say), quick, say),
+}
+USUAL = ("pingpong", "coherence")  # the others take long: by name only
 
 
 def say(text):
@@ -133,6 +140,7 @@ def main():
     parser.add_argument("--report", choices=("app-vm", "process"))
     parser.add_argument("bench", nargs="*")
     arguments = parser.parse_args()
+    end_on_term()
     if arguments.report:
         return report(arguments.report)
     for name in arguments.bench:
@@ -140,13 +148,17 @@ def main():
             parser.error(f"no bench '{name}'; there is {', '.join(BENCHES)}")
     about = machine()
     records = []
-    for name in arguments.bench or BENCHES:
-        records += [r | about for r in BENCHES[name](arguments.quick)]
+    for name in arguments.bench or USUAL:
+        records += [about | r for r in BENCHES[name](arguments.quick)]
     path = f"{BUILD}/bench/results.json"
     with open(path, "w") as out:
         json.dump(records, out, indent=1)
         out.write("\n")
-    table(records)
+    contention = [r for r in records if r["bench"] == "coherence"]
+    if len(contention) < len(records):
+        table([r for r in records if r["bench"] != "coherence"])
+    if contention:
+        coherence_show.show(contention, say)
     print(f"{len(records)} records in {path}")
     return 0
 

@@ -5,6 +5,7 @@ import os
 import platform
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -57,7 +58,8 @@ def process(name, cpus, command):
 class Session:
     """A context: everything is torn down at its end."""
 
-    def __init__(self, instances, options=()):
+    def __init__(self, instances, options=(), timeout=TIMEOUT):
+        self.timeout = timeout
         self.folder = tempfile.TemporaryDirectory(prefix="isthmus-bench-")
         self.directory = self.folder.name
         config = os.path.join(self.directory, "bench.yaml")
@@ -84,7 +86,7 @@ class Session:
         environment = dict(os.environ, ISTHMUS_RUNTIME_DIR=self.directory)
         self.up = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True,
                                    env=environment, start_new_session=True)
-        self.timer = threading.Timer(TIMEOUT, self.up.send_signal, [signal.SIGTERM])
+        self.timer = threading.Timer(self.timeout, self.up.send_signal, [signal.SIGTERM])
         self.timer.start()
         return self
 
@@ -118,6 +120,11 @@ class Session:
         self.folder.cleanup()
         if kind is None and status != 0 and not self.stopped:
             raise RuntimeError(f"{' '.join(self.command)}: exit status {status}")
+
+
+def end_on_term():
+    """SIGTERM ends the program as an exception does: whoever has a Session takes down what it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def first_line(path, key):
