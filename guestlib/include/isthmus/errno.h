@@ -23,6 +23,7 @@
 #define ENOSYS 38
 #define EPROTO 71
 #define EMSGSIZE 90
+#define EOPNOTSUPP 95
 #define ETIMEDOUT 110
 #define ECONNREFUSED 111
 #define EOWNERDEAD 130
