@@ -128,18 +128,11 @@ int ist_cell_take(struct ist_cell *cell, uint64_t timeout_ns);
  */
 int ist_cell_repair(struct ist_cell *cell, struct ist_directory word, uint32_t dead);
 
-/* Lets the cell go, and wakes who waits. 0; -EPROTO, -ENODEV: it was not this handle's any more. */
-int ist_cell_release(struct ist_cell *cell);
-
 /*
  * What is there, no correct peer writes: -EPROTO for good, for all where the word can be changed.
  * When the platform has lost the group that is why: -ENODEV. Returns which.
  */
 int ist_cell_break(struct ist_cell *cell);
-
-/* The head's content becomes own->data, its version `next`. The cell is held, own->redo is `next`.
- */
-void ist_cell_move(struct ist_cell *cell, uint64_t version, uint64_t next);
 
 /* cell_wait.c */
 
@@ -149,6 +142,49 @@ int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint6
 
 /* Rings for one that waits for its turn, and for all that wait for a version. */
 void ist_cell_wake(struct ist_cell *cell);
+
+/* Every section's end */
+
+/* For traces: the word with this control while this seat is busy, and its owner. */
+#define IST_CELL_HELD(cell, control) ((struct ist_directory){(control), coh_bit((cell)->seat)})
+
+/* The head's content becomes own->data, its version `next`. The cell is held, own->redo is `next`.
+ */
+static inline void ist_cell_move(struct ist_cell *cell, uint64_t version, uint64_t next)
+{
+	struct ist_cell_memory *memory = cell->memory;
+	uint32_t i;
+
+	/* Release, all of them: who sees one of these words sees the version say MOVING, or a later
+	   one, when it looks at it again. Partner: the acquires of look_at_head(). */
+	ist_store_release(&memory->version,
+			  IST_CELL_VERSION(IST_CELL_NUMBER(version), IST_CELL_MOVING));
+	for (i = 0; i < cell->words; i++)
+		ist_store_release(&memory->data[i], ist_load(&cell->own->data[i]));
+	ist_store_release(&memory->version, next);
+}
+
+/* Lets the cell go, and wakes who waits. 0; -EPROTO, -ENODEV: it was not this handle's any more. */
+static inline int ist_cell_release(struct ist_cell *cell)
+{
+	struct ist_cell_memory *memory = cell->memory;
+	uint64_t control = cell->control;
+
+	COH_AT(&memory->directory, COH_RELEASE, cell->seat, IST_CELL_HELD(cell, control));
+	cell->control = 0;
+	if (ist_unlikely(ist_load(&memory->directory.control) != control))
+		return ist_cell_break(cell);
+	/* Nobody correct changes the word of who is busy and its owner: a store does
+	   (coherence/word.h). Release: pairs with the acquire of the swap that takes the cell next.
+	 */
+	ist_store_release(&memory->directory.control, coh_released(control));
+	COH_TRACE(&memory->directory, COH_RELEASE, cell->seat, IST_CELL_HELD(cell, control),
+		  IST_CELL_HELD(cell, coh_released(control)));
+	/* No fence: cell_wait.c. */
+	if (ist_unlikely(ist_load(&memory->waiters) | ist_load(&memory->watchers)))
+		ist_cell_wake(cell);
+	return 0;
+}
 
 /* cell_read.c */
 

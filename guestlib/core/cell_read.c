@@ -11,9 +11,28 @@
 #include "cell.h"
 #include "copy.h"
 
+/* A word, of which the content has `left` bytes, at most. */
+static inline void put(void *to, uint64_t word, size_t left)
+{
+	__builtin_memcpy(to, &word, left < sizeof(word) ? left : sizeof(word));
+}
+
+/* A content of this size out of words that change: the look that follows is not earlier. */
+static inline void copy_words(void *to, const uint64_t *from, size_t size)
+{
+	uint8_t *bytes = to;
+	size_t i;
+
+	/* Acquire: pair with the releases of ist_cell_move(), and of who gave a seat its content.
+	 */
+	for (i = 0; i + sizeof(*from) <= size; i += sizeof(*from))
+		put(bytes + i, ist_load_acquire(&from[i / sizeof(*from)]), sizeof(*from));
+	if (ist_unlikely(i < size))
+		put(bytes + i, ist_load_acquire(&from[i / sizeof(*from)]), size - i);
+}
+
 /* The content is being moved to the head: it is in the seat of who is busy. */
-static int look_at_seat(const struct ist_cell *cell, uint64_t version, uint64_t content[],
-			uint64_t *number)
+static int look_at_seat(const struct ist_cell *cell, uint64_t version, void *to, uint64_t *number)
 {
 #ifdef IST_TSAN
 	/* The application writes its next section where this would look, and finds out: a race that
@@ -21,7 +40,7 @@ static int look_at_seat(const struct ist_cell *cell, uint64_t version, uint64_t 
 	return -EAGAIN;
 #else
 	uint64_t control = ist_load_acquire(&cell->memory->directory.control);
-	uint32_t holder = IST_DIR_BUSY(control) - 1, i;
+	uint32_t holder = IST_DIR_BUSY(control) - 1;
 	const struct ist_cell_seat *seat;
 	uint64_t redo;
 
@@ -31,8 +50,7 @@ static int look_at_seat(const struct ist_cell *cell, uint64_t version, uint64_t 
 	redo = ist_load_acquire(&seat->redo);
 	if (redo != IST_CELL_VERSION(IST_CELL_NUMBER(version) + 1, IST_CELL_HEAD))
 		return -EAGAIN;
-	for (i = 0; i < cell->words; i++)
-		content[i] = ist_load_acquire(&seat->data[i]);
+	copy_words(to, seat->data, cell->size);
 	/* It is still being moved, so its writer has not gone on; or another seat does it, with the
 	   same content. */
 	if (ist_load(&cell->memory->version) != version)
@@ -42,20 +60,17 @@ static int look_at_seat(const struct ist_cell *cell, uint64_t version, uint64_t 
 #endif
 }
 
-static inline int look_at_head(const struct ist_cell *cell, uint64_t content[], uint64_t *number)
+static inline int look_at_head(const struct ist_cell *cell, void *to, uint64_t *number)
 {
 	const struct ist_cell_memory *memory = cell->memory;
 	/* Acquire: pairs with the release of the last store in ist_cell_move(). */
 	uint64_t version = ist_load_acquire(&memory->version);
-	uint32_t i;
 
 	if (ist_unlikely(IST_CELL_WHERE(version) != IST_CELL_HEAD))
 		return IST_CELL_WHERE(version) == IST_CELL_MOVING
-			       ? look_at_seat(cell, version, content, number)
+			       ? look_at_seat(cell, version, to, number)
 			       : -EPROTO;
-	/* Acquires: the second look at the version is not earlier. Pair with the releases there. */
-	for (i = 0; i < cell->words; i++)
-		content[i] = ist_load_acquire(&memory->data[i]);
+	copy_words(to, memory->data, cell->size);
 	if (ist_unlikely(ist_load(&memory->version) != version))
 		return -EAGAIN;
 	*number = IST_CELL_NUMBER(version);
@@ -68,16 +83,13 @@ static int look_at_slot(const struct ist_cell *cell, void *to, uint64_t *number)
 	/* Acquire: pairs with the release that publishes, in cell_write.c. */
 	uint64_t version = ist_load_acquire(&memory->version);
 	const uint64_t *slot = ist_cell_slot(cell, IST_CELL_WHERE(version));
-	uint64_t rest;
+	size_t whole = cell->size / sizeof(*slot), left = cell->size % sizeof(*slot);
 
 	if (IST_CELL_WHERE(version) >= IST_CELL_HEAD)
 		return -EPROTO;
-	ist_copy_shared(to, slot, cell->size / sizeof(rest));
-	if (cell->size % sizeof(rest)) {
-		rest = ist_load_acquire(&slot[cell->size / sizeof(rest)]);
-		__builtin_memcpy((uint8_t *)to + cell->size / sizeof(rest) * sizeof(rest), &rest,
-				 cell->size % sizeof(rest));
-	}
+	ist_copy_shared(to, slot, whole);
+	if (left)
+		put((uint8_t *)to + whole * sizeof(*slot), ist_load_acquire(&slot[whole]), left);
 	/* A slot is written again only after the other one was published. */
 	if (ist_load_acquire(&memory->version) != version)
 		return -EAGAIN;
@@ -87,17 +99,8 @@ static int look_at_slot(const struct ist_cell *cell, void *to, uint64_t *number)
 
 int ist_cell_look(struct ist_cell *cell, void *to, uint64_t *number)
 {
-	uint64_t content[IST_CELL_WORDS];
-	int error;
+	int error = cell->in_head ? look_at_head(cell, to, number) : look_at_slot(cell, to, number);
 
-	if (cell->in_head) {
-		error = look_at_head(cell, content, number);
-		if (ist_likely(!error))
-			ist_copy(to, content,
-				 cell->size < sizeof(content) ? cell->size : sizeof(content));
-	} else {
-		error = look_at_slot(cell, to, number);
-	}
 	if (ist_unlikely(error))
 		return error == -EPROTO ? ist_cell_break(cell) : error;
 	return ist_cell_see(cell, *number);
@@ -174,8 +177,16 @@ int ist_cell_read(struct ist_cell *cell, void *to, uint64_t *version, uint64_t t
 	if (ist_unlikely(cell->section != IST_SECTION_NONE || cell->error))
 		return refuse(cell);
 	foresee(cell);
-	error = cell->policy->read ? cell->policy->read(cell, to, &number, timeout_ns)
-				   : ist_cell_read_core(cell, to, &number, timeout_ns);
+	if (ist_likely(cell->in_head && !cell->policy->read)) {
+		error = look_at_head(cell, to, &number);
+		if (ist_likely(!error))
+			error = ist_cell_see(cell, number);
+		else
+			error = ist_cell_read_core(cell, to, &number, timeout_ns);
+	} else {
+		error = cell->policy->read ? cell->policy->read(cell, to, &number, timeout_ns)
+					   : ist_cell_read_core(cell, to, &number, timeout_ns);
+	}
 	if (ist_likely(!error) && version)
 		*version = number;
 	return error;

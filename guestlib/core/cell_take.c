@@ -7,9 +7,6 @@
 
 #define TRIES 8u /* to take a cell that is free */
 
-/* For traces: the word with this control while this seat is busy, and its owner. */
-#define HELD(cell, control) ((struct ist_directory){(control), coh_bit((cell)->seat)})
-
 /* One swap of the word by this step: 1 done; 0 it was another word, which is now in *word. */
 static int swap(struct ist_cell *cell, struct ist_directory *word, const struct coh_result *result,
 		unsigned step)
@@ -44,20 +41,6 @@ int ist_cell_break(struct ist_cell *cell)
 	cell->section = IST_SECTION_NONE;
 	ist_cell_wake(cell);
 	return cell->error = -EPROTO;
-}
-
-void ist_cell_move(struct ist_cell *cell, uint64_t version, uint64_t next)
-{
-	struct ist_cell_memory *memory = cell->memory;
-	uint32_t i;
-
-	/* Release, all of them: who sees one of these words sees the version say MOVING, or a later
-	   one, when it looks at it again. Partner: the acquires of ist_cell_look(). */
-	ist_store_release(&memory->version,
-			  IST_CELL_VERSION(IST_CELL_NUMBER(version), IST_CELL_MOVING));
-	for (i = 0; i < cell->words; i++)
-		ist_store_release(&memory->data[i], ist_load(&cell->own->data[i]));
-	ist_store_release(&memory->version, next);
 }
 
 /* Whether a seat's commitment is one to the version after this one. */
@@ -203,22 +186,4 @@ int ist_cell_take(struct ist_cell *cell, uint64_t timeout_ns)
 	if (error != -EAGAIN)
 		return error;
 	return ist_cell_await(cell, ready_to_take, &cell->memory->waiters, timeout_ns);
-}
-
-int ist_cell_release(struct ist_cell *cell)
-{
-	struct ist_cell_memory *memory = cell->memory;
-	uint64_t control = cell->control, now = control;
-
-	COH_AT(&memory->directory, COH_RELEASE, cell->seat, HELD(cell, control));
-	cell->control = 0;
-	/* A swap, not a store: it is also the fence between this and the look at who sleeps. Pairs
-	   with the one in sleep_once(). */
-	if (ist_unlikely(!coh_cas_control(&memory->directory, &now, coh_released(control))))
-		return ist_cell_break(cell);
-	COH_TRACE(&memory->directory, COH_RELEASE, cell->seat, HELD(cell, control),
-		  HELD(cell, coh_released(control)));
-	if (ist_unlikely(ist_load(&memory->waiters) | ist_load(&memory->watchers)))
-		ist_cell_wake(cell);
-	return 0;
 }

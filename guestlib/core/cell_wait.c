@@ -2,16 +2,22 @@
 /*
  * cell_wait.c: waiting for a cell, and waking who waits.
  *
- * Who spins is known to nobody. Who sleeps has its bit in a word that the releaser looks at after
- * its swap: set the bit, fence, look again, sleep; swap, fence, look at the bits, ring (Dekker).
+ * Who spins is known to nobody. Who sleeps has its bit in a word that the releaser looks at: set
+ * the bit, fence, look again, sleep; let go, look at the bits, ring. The releaser leaves its fence
+ * out: a section would cost half as much again. So its look may be as old as a store takes to leave
+ * a store buffer, and miss a bit set just then; after SETTLE_NS with the bit set, no releaser's
+ * look can be that old any more, and until then the sleep is short.
+ *
  * Who rings takes the bit away, so that nobody is rung for twice; who was rung for and does not
- * take the cell passes the ring on.
+ * stay for the cell passes the ring on.
  */
 #include "cell.h"
 #include "platform.h"
 #include "wait.h"
 
 #include <isthmus/app.h>
+
+#define SETTLE_NS 1000000ull
 
 static uint64_t seat_bit(const struct ist_cell *cell)
 {
@@ -77,27 +83,34 @@ static int spin(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t
 	}
 }
 
-static int sleep_once(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
-		      uint64_t deadline)
+/* Says that it sleeps, and sleeps, until ready, the deadline, or a ring that came to nothing. */
+static int sleep_armed(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
+		       uint64_t deadline)
 {
-	uint32_t seen = ist_platform_count_all(cell->group);
-	uint64_t bit = seat_bit(cell);
-	int result;
+	uint64_t bit = seat_bit(cell), now = ist_time_ns(), settled = ist_later(now, SETTLE_NS);
+	uint32_t seen;
+	int result, rung;
 
-	/* A locked instruction, so a fence: pairs with the swap in ist_cell_release(). */
+	/* A locked instruction, so a fence: what is looked at below is looked at later. */
 	__atomic_fetch_or(mask, bit, __ATOMIC_SEQ_CST);
-	cell->looks = 63; /* the next look is at the holder, too */
-	result = ready(cell);
-	if (result == -EAGAIN)
-		ist_platform_wait(cell->group, seen,
-				  ist_earlier(deadline, ist_later(ist_time_ns(), IST_SLEEP_NS)));
-	if (!(__atomic_fetch_and(mask, ~bit, __ATOMIC_SEQ_CST) & bit) && result == -EAGAIN) {
-		/* Rung for. The look that follows takes what is there, or somebody else has. */
-		cell->looks = 63;
+	do {
+		seen = ist_platform_count_all(cell->group);
+		cell->looks = 63; /* this look is at the holder, too */
 		result = ready(cell);
-		if (result != 0)
-			ist_cell_wake(cell);
-	}
+		now = ist_time_ns();
+		rung = !(ist_load(mask) & bit);
+		if (result != -EAGAIN || rung || now >= deadline || ist_group_gone(cell->group))
+			break;
+		ist_platform_wait(cell->group, seen,
+				  ist_earlier(deadline, now < settled
+								? settled
+								: ist_later(now, IST_SLEEP_NS)));
+	} while (1);
+	rung = !(__atomic_fetch_and(mask, ~bit, __ATOMIC_SEQ_CST) & bit);
+	/* It is leaving without having held what it was rung for: a reader may. */
+	if (rung && mask == &cell->memory->waiters && !cell->control &&
+	    (result != -EAGAIN || now >= deadline))
+		ist_cell_wake(cell);
 	return result;
 }
 
@@ -125,7 +138,7 @@ int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint6
 		}
 		if (cell->spin_ns > IST_SPIN_MIN_NS)
 			cell->spin_ns /= 2;
-		result = sleep_once(cell, ready, mask, deadline);
+		result = sleep_armed(cell, ready, mask, deadline);
 		if (result != -EAGAIN)
 			return result;
 		if (ist_group_gone(cell->group))
