@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * names.h: the one list of the protocol's steps: the enum, the texts of traces, and the names in
- * docs/protocol.md.
+ * names.h: the one list of the protocol's steps: the enum, the texts of traces, the names
+ * in docs/protocol.md, and (by tests/model/coherence_table.c) the model's.
  */
 #ifndef COH_NAMES_H
 #define COH_NAMES_H
