@@ -31,20 +31,26 @@ static inline void copy_words(void *to, const uint64_t *from, size_t size)
 		put(bytes + i, ist_load_acquire(&from[i / sizeof(*from)]), size - i);
 }
 
+/*
+ * Where a reader looks at a seat, its owner writes its next section when it goes on, and the reader
+ * finds out: a race that ThreadSanitizer does not know to be harmless. There readers take their
+ * turn instead.
+ */
+#ifdef IST_TSAN
+#define SEATS_ARE_READ 0
+#else
+#define SEATS_ARE_READ 1
+#endif
+
 /* The content is being moved to the head: it is in the seat of who is busy. */
 static int look_at_seat(const struct ist_cell *cell, uint64_t version, void *to, uint64_t *number)
 {
-#ifdef IST_TSAN
-	/* The application writes its next section where this would look, and finds out: a race that
-	   ThreadSanitizer does not know to be harmless. Readers take their turn instead. */
-	return -EAGAIN;
-#else
 	uint64_t control = ist_load_acquire(&cell->memory->directory.control);
 	uint32_t holder = IST_DIR_BUSY(control) - 1;
 	const struct ist_cell_seat *seat;
 	uint64_t redo;
 
-	if (holder >= cell->seats)
+	if (!SEATS_ARE_READ || holder >= cell->seats)
 		return -EAGAIN;
 	seat = &cell->all[holder];
 	redo = ist_load_acquire(&seat->redo);
@@ -57,7 +63,6 @@ static int look_at_seat(const struct ist_cell *cell, uint64_t version, void *to,
 		return -EAGAIN;
 	*number = IST_CELL_NUMBER(redo);
 	return 0;
-#endif
 }
 
 static inline int look_at_head(const struct ist_cell *cell, void *to, uint64_t *number)
