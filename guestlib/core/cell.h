@@ -128,11 +128,17 @@ int ist_cell_take(struct ist_cell *cell, uint64_t timeout_ns);
  */
 int ist_cell_repair(struct ist_cell *cell, struct ist_directory word, uint32_t dead);
 
+/* As ist_cell_break(): 1 when the platform has lost the group, else 0. */
+int ist_cell_spoil(struct ist_cell *cell);
+
 /*
  * What is there, no correct peer writes: -EPROTO for good, for all where the word can be changed.
  * When the platform has lost the group that is why: -ENODEV. Returns which.
  */
-int ist_cell_break(struct ist_cell *cell);
+static inline int ist_cell_break(struct ist_cell *cell)
+{
+	return ist_cell_spoil(cell) ? -ENODEV : -EPROTO;
+}
 
 /* cell_wait.c */
 

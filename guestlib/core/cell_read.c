@@ -176,7 +176,7 @@ static inline void foresee(struct ist_cell *cell)
 
 int ist_cell_read(struct ist_cell *cell, void *to, uint64_t *version, uint64_t timeout_ns)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	int error;
 
 	if (ist_unlikely(cell->section != IST_SECTION_NONE || cell->error))
@@ -215,7 +215,7 @@ static int begin_held(struct ist_cell *cell, uint64_t timeout_ns, const void **o
 
 int ist_cell_read_begin(struct ist_cell *cell, uint64_t timeout_ns, const void **out)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	int error;
 
 	if (ist_unlikely(cell->section != IST_SECTION_NONE || cell->error))
@@ -278,10 +278,13 @@ static int latest(struct ist_cell *cell, uint64_t *number)
 
 static int ready_another(struct ist_cell *cell)
 {
-	uint64_t number;
-	int error =
-		cell->policy->latest ? cell->policy->latest(cell, &number) : latest(cell, &number);
+	uint64_t number = 0;
+	int error;
 
+	/* Memory that is gone reads as zeros: as a cell that nobody has written. */
+	if (ist_unlikely(ist_group_gone(cell->group)))
+		return cell->error = -ENODEV;
+	error = cell->policy->latest ? cell->policy->latest(cell, &number) : latest(cell, &number);
 	if (!error && number == cell->wanted)
 		error = -EAGAIN;
 	if (!error)

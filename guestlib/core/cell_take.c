@@ -21,15 +21,17 @@ static int swap(struct ist_cell *cell, struct ist_directory *word, const struct 
 	return 1;
 }
 
-int ist_cell_break(struct ist_cell *cell)
+int ist_cell_spoil(struct ist_cell *cell)
 {
 	struct ist_directory *shared = &cell->memory->directory;
 	struct ist_directory word = coh_load(shared);
 	struct coh_event spoil = {.type = COH_BREAK, .peer = cell->seat};
 	struct coh_result result;
 
-	if (ist_group_gone(cell->group))
-		return cell->error = -ENODEV;
+	if (ist_group_gone(cell->group)) {
+		cell->error = -ENODEV;
+		return 1;
+	}
 	coh_confirm(shared, &word);
 	/* The word is sound, and this seat holds the cell: then it is the content that is lost. */
 	if (coh_check(word, cell->seats) == 0)
@@ -39,8 +41,9 @@ int ist_cell_break(struct ist_cell *cell)
 		swap(cell, &word, &result, spoil.type);
 	cell->control = 0;
 	cell->section = IST_SECTION_NONE;
+	cell->error = -EPROTO;
 	ist_cell_wake(cell);
-	return cell->error = -EPROTO;
+	return 0;
 }
 
 /* Whether a seat's commitment is one to the version after this one. */
