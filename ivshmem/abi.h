@@ -217,7 +217,7 @@ struct ist_object {
 	char name[IST_NAME_SIZE];
 	uint64_t offset;        /* from the start of the region, a multiple of IST_OBJECT_ALIGN */
 	uint64_t size;          /* bytes */
-	uint64_t parameters[4]; /* channel: lines, bytes */
+	uint64_t parameters[4]; /* channel: lines, bytes; cell: size, IST_CELL_*, seats */
 	uint64_t reserved[5];
 };
 IST_ABI_OFFSET(struct ist_object, type, 4);
@@ -354,7 +354,7 @@ IST_ABI_SIZE(struct ist_directory, 16);
 #define IST_DIR_EPOCH(control) ((control) >> 16)
 #define IST_DIR_EPOCH_MASK 0xffffffffffffull
 
-/* How a cell is shared: ist_cell.policy. */
+/* How a cell is shared. */
 #define IST_CELL_ADAPTIVE 0u          /* watches, and becomes one of the others */
 #define IST_CELL_READ_MOSTLY 1u       /* readers write no shared line */
 #define IST_CELL_MIGRATORY 2u         /* lock and data travel together */
@@ -363,28 +363,83 @@ IST_ABI_SIZE(struct ist_directory, 16);
 #define IST_CELL_DELEGATED 5u         /* operations are done by who holds the cell */
 
 /*
- * A cell's header: one line at the start of the object. Who is busy in `directory` writes the rest,
- * but for `waiters`.
+ * A cell is a record with one published version at a time. The object is
+ *   0x000  head        the directory word, the version, and the content of up to IST_CELL_INLINE
+ *                      bytes: one line, the only one that a short section shares
+ *   0x080  aside       who sleeps, who consumes; repairs
+ *   0x100  seats       one for each that has the cell open: 128 bytes each
+ *   ...    slots       of a longer content, two, each in whole pairs of lines
+ *   ...    boxes       producer-consumer: one a seat, a struct ist_cell_box and the rest of the
+ *                      content, in whole pairs of lines
+ * In the directory word of a cell, "peer i" is seat i.
  */
-struct ist_cell {
+#define IST_CELL_INLINE 40u
+#define IST_CELL_SEATS_MAX 64u
+#define IST_CELL_SIZE_MAX (1ull << 24)
+
+/* Which version is published (from 0), and where its content is. */
+#define IST_CELL_VERSION(number, where) ((uint64_t)(number) << 2 | (uint64_t)(where))
+#define IST_CELL_NUMBER(version) ((version) >> 2)
+#define IST_CELL_WHERE(version) ((uint32_t)((version)&3u))
+#define IST_CELL_SLOT(i) ((i)&1u) /* slot 0 or 1 */
+#define IST_CELL_HEAD 2u          /* in the head */
+#define IST_CELL_MOVING 3u        /* it was; the next is being moved there from its writer's seat */
+
+struct ist_cell_memory {
 	struct ist_directory directory;
-	uint64_t version; /* atomic; the last one published. Of two slots, version % 2 holds it */
-	uint64_t since;   /* atomic; when `directory`'s owner became it, ns of CLOCK_MONOTONIC */
-	uint64_t waiters; /* atomic; bit i: peer i waits for the cell */
-	uint64_t undo;    /* atomic; the version being written over the only copy, 0: none is */
-	uint32_t policy;  /* atomic; IST_CELL_*: the one that holds now */
-	uint32_t history; /* atomic; what was seen of the pattern: coherence/policy.h */
-	uint64_t reserved;
+	uint64_t version; /* atomic; IST_CELL_VERSION */
+	uint64_t data[5]; /* atomic; the content, when it is in the head */
+	uint64_t reserved0[8];
+	uint64_t waiters;   /* atomic; bit i: seat i sleeps until the cell is free */
+	uint64_t watchers;  /* atomic; bit i: seat i sleeps until another version is published */
+	uint64_t consumers; /* atomic; bit i: seat i wants every version in its box */
+	uint64_t repairs;   /* atomic; sections that ended with their holder */
+	uint64_t since;     /* atomic; when `policy` became it, ns of CLOCK_MONOTONIC */
+	uint32_t policy;    /* atomic; IST_CELL_*: the one that holds now */
+	uint32_t history;   /* atomic; what was seen of the pattern */
+	uint64_t reserved1[10];
 };
-IST_ABI_OFFSET(struct ist_cell, directory, 0);
-IST_ABI_OFFSET(struct ist_cell, version, 16);
-IST_ABI_OFFSET(struct ist_cell, since, 24);
-IST_ABI_OFFSET(struct ist_cell, waiters, 32);
-IST_ABI_OFFSET(struct ist_cell, undo, 40);
-IST_ABI_OFFSET(struct ist_cell, policy, 48);
-IST_ABI_OFFSET(struct ist_cell, history, 52);
-IST_ABI_OFFSET(struct ist_cell, reserved, 56);
-IST_ABI_SIZE(struct ist_cell, 64);
+IST_ABI_OFFSET(struct ist_cell_memory, directory, 0);
+IST_ABI_OFFSET(struct ist_cell_memory, version, 16);
+IST_ABI_OFFSET(struct ist_cell_memory, data, 24);
+IST_ABI_OFFSET(struct ist_cell_memory, reserved0, 64);
+IST_ABI_OFFSET(struct ist_cell_memory, waiters, 128);
+IST_ABI_OFFSET(struct ist_cell_memory, watchers, 136);
+IST_ABI_OFFSET(struct ist_cell_memory, consumers, 144);
+IST_ABI_OFFSET(struct ist_cell_memory, repairs, 152);
+IST_ABI_OFFSET(struct ist_cell_memory, since, 160);
+IST_ABI_OFFSET(struct ist_cell_memory, policy, 168);
+IST_ABI_OFFSET(struct ist_cell_memory, history, 172);
+IST_ABI_OFFSET(struct ist_cell_memory, reserved1, 176);
+IST_ABI_SIZE(struct ist_cell_memory, 256);
+
+/*
+ * One that has the cell open. Its second line is its own workplace: the content that its section
+ * makes, and then, once `redo` is the version after the published one, a commitment that whoever
+ * finds the section's holder dead fulfils.
+ */
+struct ist_cell_seat {
+	uint64_t owner; /* atomic; IST_OWNER, 0: free */
+	uint64_t reserved0[7];
+	uint64_t redo;    /* atomic; what the head's `version` is to become */
+	uint64_t data[5]; /* atomic once `redo` says so; the content it is to have */
+	uint64_t reserved1[2];
+};
+IST_ABI_OFFSET(struct ist_cell_seat, owner, 0);
+IST_ABI_OFFSET(struct ist_cell_seat, reserved0, 8);
+IST_ABI_OFFSET(struct ist_cell_seat, redo, 64);
+IST_ABI_OFFSET(struct ist_cell_seat, data, 72);
+IST_ABI_OFFSET(struct ist_cell_seat, reserved1, 112);
+IST_ABI_SIZE(struct ist_cell_seat, 128);
+
+/* What is pushed to a consumer. A longer content goes on behind. */
+struct ist_cell_box {
+	uint64_t version; /* atomic; number of the version << 1, bit 0: it is being written */
+	uint64_t data[7]; /* atomic; read between two looks at `version` */
+};
+IST_ABI_OFFSET(struct ist_cell_box, version, 0);
+IST_ABI_OFFSET(struct ist_cell_box, data, 8);
+IST_ABI_SIZE(struct ist_cell_box, 64);
 
 /*
  * Directory of a page-coherent region: a header, then a struct ist_page for each page of the

@@ -104,33 +104,75 @@ static int slot_read(const struct ist_group_region *region, const struct ist_obj
 	return 0;
 }
 
+static struct ist_arena_object place(const struct ist_group *group,
+				     const struct ist_group_region *region, uint32_t slot,
+				     const struct ist_object *copy)
+{
+	struct ist_arena_object out = {
+		.slot = slot,
+		.memory = group->base + region->offset + copy->offset,
+		.size = copy->size,
+	};
+
+	__builtin_memcpy(out.parameters, copy->parameters, sizeof(copy->parameters));
+	return out;
+}
+
+/* Where there is room: a slot that is free, and the end of what is used. */
+struct room {
+	uint32_t slot; /* IST_ARENA_SLOTS: there is none */
+	uint64_t end;
+};
+
+static int find(struct ist_group *group, const struct ist_group_region *region, const char *name,
+		uint32_t type, struct room *room, struct ist_arena_object *out)
+{
+	struct ist_object *slots = slots_of(arena_of(group, region)), copy;
+	uint32_t i;
+
+	room->slot = IST_ARENA_SLOTS;
+	room->end = IST_ARENA_SIZE;
+	for (i = 0; i < IST_ARENA_SLOTS; i++) {
+		if (ist_load32(&slots[i].state) != IST_OBJECT_READY) {
+			if (room->slot == IST_ARENA_SLOTS)
+				room->slot = i;
+			continue;
+		}
+		if (slot_read(region, &slots[i], &copy))
+			return -EPROTO;
+		if (copy.offset + copy.size > room->end)
+			room->end = copy.offset + copy.size;
+		if (__builtin_strcmp(copy.name, name) == 0) {
+			if (copy.type != type)
+				return -EEXIST;
+			*out = place(group, region, i, &copy);
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+int ist_arena_find(struct ist_group *group, const struct ist_group_region *region, const char *name,
+		   uint32_t type, struct ist_arena_object *out)
+{
+	struct room room;
+
+	return find(group, region, name, type, &room, out);
+}
+
 int ist_arena_open(struct ist_group *group, const struct ist_group_region *region, const char *name,
 		   uint32_t type, uint64_t size, const uint64_t parameters[4],
 		   ist_arena_format *format, struct ist_arena_object *out)
 {
 	struct ist_object *slots = slots_of(arena_of(group, region)), copy;
-	uint64_t end = IST_ARENA_SIZE;
-	uint32_t i, free_slot = IST_ARENA_SLOTS;
+	struct room room;
+	uint64_t end;
+	int error = find(group, region, name, type, &room, out);
 
-	for (i = 0; i < IST_ARENA_SLOTS; i++) {
-		if (ist_load32(&slots[i].state) != IST_OBJECT_READY) {
-			if (free_slot == IST_ARENA_SLOTS)
-				free_slot = i;
-			continue;
-		}
-		if (slot_read(region, &slots[i], &copy))
-			return -EPROTO;
-		if (copy.offset + copy.size > end)
-			end = copy.offset + copy.size;
-		if (__builtin_strcmp(copy.name, name) == 0) {
-			if (copy.type != type)
-				return -EEXIST;
-			free_slot = i;
-			goto found;
-		}
-	}
-	end = (end + IST_OBJECT_ALIGN - 1) & ~(uint64_t)(IST_OBJECT_ALIGN - 1);
-	if (free_slot == IST_ARENA_SLOTS || end > region->size || size > region->size - end)
+	if (error != -ENOENT)
+		return error;
+	end = (room.end + IST_OBJECT_ALIGN - 1) & ~(uint64_t)(IST_OBJECT_ALIGN - 1);
+	if (room.slot == IST_ARENA_SLOTS || end > region->size || size > region->size - end)
 		return -ENOSPC;
 
 	__builtin_memset(&copy, 0, sizeof(copy));
@@ -140,13 +182,9 @@ int ist_arena_open(struct ist_group *group, const struct ist_group_region *regio
 	__builtin_memcpy(copy.name, name, __builtin_strlen(name));
 	__builtin_memcpy(copy.parameters, parameters, sizeof(copy.parameters));
 	format(group->base + region->offset + end, copy.parameters);
-	__builtin_memcpy(&slots[free_slot], &copy, sizeof(copy));
+	__builtin_memcpy(&slots[room.slot], &copy, sizeof(copy));
 	/* Release: who sees READY sees the slot and the formatted memory. */
-	ist_store32_release(&slots[free_slot].state, IST_OBJECT_READY);
-found:
-	out->slot = free_slot;
-	out->memory = group->base + region->offset + copy.offset;
-	out->size = copy.size;
-	__builtin_memcpy(out->parameters, copy.parameters, sizeof(copy.parameters));
+	ist_store32_release(&slots[room.slot].state, IST_OBJECT_READY);
+	*out = place(group, region, room.slot, &copy);
 	return 0;
 }

@@ -37,6 +37,10 @@ int ist_arena_open(struct ist_group *group, const struct ist_group_region *regio
 		   uint32_t type, uint64_t size, const uint64_t parameters[4],
 		   ist_arena_format *format, struct ist_arena_object *out);
 
+/* The same, and -ENOENT when there is none. */
+int ist_arena_find(struct ist_group *group, const struct ist_group_region *region, const char *name,
+		   uint32_t type, struct ist_arena_object *out);
+
 /* Whether a name may name an object: 1..31 printable ASCII characters without blanks. */
 int ist_name_valid(const char *name);
 

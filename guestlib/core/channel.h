@@ -9,9 +9,7 @@
 #include <isthmus/channel.h>
 
 #include "group.h"
-
-#define ist_likely(x) (__builtin_expect(!!(x), 1) != 0)
-#define ist_unlikely(x) (__builtin_expect(!!(x), 0) != 0)
+#include "words.h"
 
 struct ist_channel {
 	/* Read or written for every message. */

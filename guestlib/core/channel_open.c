@@ -140,24 +140,6 @@ static int attach(struct ist_channel *channel)
 	return 0;
 }
 
-/* The region asked for by name, or the first one this peer may write. */
-static int find_region(const struct ist_group *group, const char *name,
-		       const struct ist_group_region **out)
-{
-	uint32_t i;
-
-	for (i = 0; i < group->regions; i++) {
-		const struct ist_group_region *region = &group->region[i];
-
-		if (name ? __builtin_strcmp(region->name, name) != 0
-			 : region->right != IST_RIGHT_WRITE)
-			continue;
-		*out = region;
-		return region->right == IST_RIGHT_WRITE ? 0 : -EACCES;
-	}
-	return name ? -ENOENT : -EACCES;
-}
-
 static void channel_free(struct ist_channel *channel)
 {
 	ist_platform_free(channel->ring_end);
@@ -183,7 +165,7 @@ int ist_channel_open(struct ist_group *group, const char *name, enum ist_role ro
 	if (!name || !ist_name_valid(name) || (role != IST_SENDER && role != IST_RECEIVER) ||
 	    (options->flags & ~IST_CHANNEL_POLL) || !sizes_valid(lines, bytes))
 		return -EINVAL;
-	error = find_region(group, options->region, &region);
+	error = ist_group_find_writable(group, options->region, &region);
 	if (error)
 		return error;
 	if (ist_group_gone(group))

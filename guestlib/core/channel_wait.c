@@ -15,17 +15,12 @@
 #include "channel.h"
 #include "platform.h"
 #include "run_state.h"
+#include "wait.h"
 #include "words.h"
 
 #include <isthmus/app.h>
 
-#define SPIN_MAX_NS 50000ull /* about what sleeping and being woken costs */
-#define SPIN_MIN_NS 2000ull
 #define FIRST_SLEEP_NS 1000000ull
-/* A hostile peer can erase the armed word: look again now and then. */
-#define SLEEP_NS 1000000000ull
-
-#define SPINS_A_LOOK 64u /* tries between looks at the clock */
 
 void ist_channel_kick(struct ist_channel *channel)
 {
@@ -39,17 +34,6 @@ void ist_channel_kick(struct ist_channel *channel)
 	if (ist_platform_ring(channel->group, IST_OWNER_ID(owner), IST_OWNER_INCARNATION(owner),
 			      channel->vector) == 0)
 		channel->rung = wake;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-/* A time so far ahead that it would wrap is never reached. */
-static uint64_t later(uint64_t now, uint64_t ns)
-{
-	return now + ns < now ? IST_FOREVER : now + ns;
 }
 
 /* Whether the other end was taken off its processor: not asleep, and not running. */
@@ -73,11 +57,11 @@ static int64_t spin(struct ist_channel *channel, int64_t (*ready)(struct ist_cha
 		result = ready(channel);
 		if (result != -EAGAIN)
 			return result;
-		if (i % SPINS_A_LOOK == 0 && !(channel->flags & IST_CHANNEL_POLL) &&
+		if (i % IST_SPINS_A_LOOK == 0 && !(channel->flags & IST_CHANNEL_POLL) &&
 		    preempted(channel))
 			return -EBUSY;
 		ist_relax(); /* also keeps loads from running ahead, to be thrown away */
-		if (i % SPINS_A_LOOK == SPINS_A_LOOK - 1 && until != IST_FOREVER &&
+		if (i % IST_SPINS_A_LOOK == IST_SPINS_A_LOOK - 1 && until != IST_FOREVER &&
 		    ist_time_ns() >= until)
 			return -EAGAIN;
 	}
@@ -88,7 +72,7 @@ static int64_t channel_sleep(struct ist_channel *channel, int64_t (*ready)(struc
 			     uint64_t deadline)
 {
 	uint32_t seen = ist_platform_count_all(channel->group);
-	uint64_t most = channel->armed ? SLEEP_NS : FIRST_SLEEP_NS;
+	uint64_t most = channel->armed ? IST_SLEEP_NS : FIRST_SLEEP_NS;
 	int64_t result;
 
 	ist_store_release(&channel->own->wake,
@@ -97,7 +81,7 @@ static int64_t channel_sleep(struct ist_channel *channel, int64_t (*ready)(struc
 	result = ready(channel);
 	if (result == -EAGAIN)
 		ist_platform_wait(channel->group, seen,
-				  earlier(deadline, later(ist_time_ns(), most)));
+				  ist_earlier(deadline, ist_later(ist_time_ns(), most)));
 	ist_store_release(&channel->own->wake,
 			  IST_WAKE(IST_WAKE_AWAKE, channel->armed, channel->generation));
 	return result;
@@ -113,20 +97,21 @@ int64_t ist_channel_wait(struct ist_channel *channel, int64_t (*ready)(struct is
 		return -ETIMEDOUT;
 	if (channel->flags & IST_CHANNEL_POLL) {
 		if (timeout_ns != IST_FOREVER)
-			deadline = later(ist_time_ns(), timeout_ns);
+			deadline = ist_later(ist_time_ns(), timeout_ns);
 		result = spin(channel, ready, deadline);
 		return result == -EAGAIN ? -ETIMEDOUT : result;
 	}
 	now = ist_time_ns();
-	deadline = later(now, timeout_ns);
+	deadline = ist_later(now, timeout_ns);
 	for (;;) {
-		result = spin(channel, ready, earlier(deadline, later(now, channel->spin_ns)));
+		result = spin(channel, ready,
+			      ist_earlier(deadline, ist_later(now, channel->spin_ns)));
 		if (result != -EAGAIN && result != -EBUSY) {
-			channel->spin_ns = earlier(channel->spin_ns * 2, SPIN_MAX_NS);
+			channel->spin_ns = ist_earlier(channel->spin_ns * 2, IST_SPIN_MAX_NS);
 			return result;
 		}
 		/* A preemption says nothing of how long the other end takes when it runs. */
-		if (result == -EAGAIN && channel->spin_ns > SPIN_MIN_NS)
+		if (result == -EAGAIN && channel->spin_ns > IST_SPIN_MIN_NS)
 			channel->spin_ns /= 2;
 		result = channel_sleep(channel, ready, deadline);
 		if (result != -EAGAIN)

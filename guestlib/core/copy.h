@@ -34,4 +34,37 @@ static inline void ist_copy(void *to, const void *from, size_t size)
 	}
 }
 
+/* Content that another may change meanwhile: what was read is looked at once it is known to be
+ * whole.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define IST_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define IST_TSAN 1
+#endif
+#endif
+
+/*
+ * Copies content out of, or into, memory that another copies into, or out of, at the same time, in
+ * words or larger pieces. Reading: no load is made later than what follows this, nor earlier than
+ * what was acquired before. Writing: no store is made earlier than what precedes this. The two are
+ * for machines that keep loads in order among themselves, and stores, as x86 does: there it is the
+ * compiler alone that must not move them. ThreadSanitizer sees words.
+ */
+static inline void ist_copy_shared(uint64_t *to, const uint64_t *from, size_t words)
+{
+#if defined(__x86_64__) && !defined(IST_TSAN)
+	__asm__ volatile("" ::: "memory");
+	__builtin_memcpy(to, from, words * sizeof(*to));
+	__asm__ volatile("" ::: "memory");
+#else
+	size_t i;
+
+	for (i = 0; i < words; i++)
+		__atomic_store_n(&to[i], __atomic_load_n(&from[i], __ATOMIC_ACQUIRE),
+				 __ATOMIC_RELEASE);
+#endif
+}
+
 #endif

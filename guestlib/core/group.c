@@ -247,6 +247,23 @@ int ist_region_find(struct ist_group *group, const char *name, struct ist_region
 	return -ENOENT;
 }
 
+int ist_group_find_writable(const struct ist_group *group, const char *name,
+			    const struct ist_group_region **out)
+{
+	uint32_t i;
+
+	for (i = 0; i < group->regions; i++) {
+		const struct ist_group_region *region = &group->region[i];
+
+		if (name ? __builtin_strcmp(region->name, name) != 0
+			 : region->right != IST_RIGHT_WRITE)
+			continue;
+		*out = region;
+		return region->right == IST_RIGHT_WRITE ? 0 : -EACCES;
+	}
+	return name ? -ENOENT : -EACCES;
+}
+
 /* ---- Doorbells ---- */
 
 int ist_doorbell_ring(struct ist_group *group, uint32_t peer, uint32_t vector)

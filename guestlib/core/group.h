@@ -49,6 +49,13 @@ const uint64_t *ist_group_changes(const struct ist_group *group);
 /* Me, as the holder of something. */
 uint64_t ist_group_owner(const struct ist_group *group);
 
+/*
+ * The region of this name, or, with NULL, the first one this peer may write. Returns 0; -ENOENT;
+ * -EACCES this peer may not write it, or none.
+ */
+int ist_group_find_writable(const struct ist_group *group, const char *name,
+			    const struct ist_group_region **out);
+
 enum ist_fate {
 	IST_FATE_HERE, /* the owner can still act */
 	IST_FATE_LEFT, /* it left in good order */

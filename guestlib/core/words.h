@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 
+#define ist_likely(x) (__builtin_expect(!!(x), 1) != 0)
+#define ist_unlikely(x) (__builtin_expect(!!(x), 0) != 0)
+
 static inline uint64_t ist_load(const uint64_t *word)
 {
 	return __atomic_load_n(word, __ATOMIC_RELAXED);

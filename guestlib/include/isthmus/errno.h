@@ -24,6 +24,7 @@
 #define ENODATA 61
 #define EPROTO 71
 #define EMSGSIZE 90
+#define EOPNOTSUPP 95
 #define ETIMEDOUT 110
 #define ECONNREFUSED 111
 #define EOWNERDEAD 130

@@ -4,6 +4,7 @@
 #define ISTHMUS_ISTHMUS_H
 
 #include <isthmus/app.h>
+#include <isthmus/cell.h>
 #include <isthmus/channel.h>
 #include <isthmus/errno.h>
 #include <isthmus/group.h>

@@ -2,13 +2,17 @@
 /* memory.c: see memory.h. */
 #include "memory.h"
 
+#include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "channel.h"
 #include "platform.h"
@@ -20,8 +24,13 @@ static uint8_t *base;
 static uint64_t total, main_bytes;
 static uint32_t joining, joining_client;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t rung = PTHREAD_COND_INITIALIZER;
-static uint32_t counts[MEM_PEERS][MEM_VECTORS];
+
+/* Shared by processes that are forked, and by those that are killed: so without a lock. */
+struct doorbells {
+	uint32_t counts[MEM_VECTORS];
+	uint32_t all; /* a futex */
+};
+static struct doorbells *doorbells;
 
 /*
  * Which word whose client may hold. In the page that the core does not look at, so that a test that
@@ -78,7 +87,10 @@ void mem_create(uint64_t main_size)
 	if (mmap(base, total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1,
 		 0) == MAP_FAILED)
 		abort();
-	memset(counts, 0, sizeof(counts));
+	doorbells = mmap(NULL, MEM_PEERS * sizeof(*doorbells), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (doorbells == MAP_FAILED)
+		abort();
 	roster()->magic = IST_ROSTER_MAGIC;
 	roster()->max_peers = MEM_PEERS;
 	roster()->vectors = MEM_VECTORS;
@@ -86,16 +98,16 @@ void mem_create(uint64_t main_size)
 
 void mem_destroy(void)
 {
+	munmap(doorbells, MEM_PEERS * sizeof(*doorbells));
 	munmap(base - GUARD, total + 2 * GUARD);
 	base = NULL;
 }
 
 static void ring(uint32_t id, uint32_t vector)
 {
-	pthread_mutex_lock(&lock);
-	counts[id][vector]++;
-	pthread_cond_broadcast(&rung);
-	pthread_mutex_unlock(&lock);
+	__atomic_fetch_add(&doorbells[id].counts[vector], 1, __ATOMIC_ACQ_REL);
+	__atomic_fetch_add(&doorbells[id].all, 1, __ATOMIC_ACQ_REL);
+	syscall(SYS_futex, &doorbells[id].all, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 static void set_state(uint32_t id, uint32_t state, uint32_t incarnation)
@@ -195,13 +207,7 @@ struct ist_channel_memory *mem_channel(const char *name)
 
 uint32_t mem_rings(uint32_t id)
 {
-	uint32_t i, sum = 0;
-
-	pthread_mutex_lock(&lock);
-	for (i = 0; i < MEM_VECTORS; i++)
-		sum += counts[id][i];
-	pthread_mutex_unlock(&lock);
-	return sum;
+	return __atomic_load_n(&doorbells[id].all, __ATOMIC_ACQUIRE);
 }
 
 /* ---- platform.h ------------------------------------------------------------------------------ */
@@ -260,12 +266,7 @@ int ist_platform_ring(struct ist_group *group, uint32_t id, uint32_t incarnation
 
 uint32_t ist_platform_count(struct ist_group *group, uint32_t vector)
 {
-	uint32_t count;
-
-	pthread_mutex_lock(&lock);
-	count = counts[group->id][vector];
-	pthread_mutex_unlock(&lock);
-	return count;
+	return __atomic_load_n(&doorbells[group->id].counts[vector], __ATOMIC_ACQUIRE);
 }
 
 uint32_t ist_platform_count_all(struct ist_group *group)
@@ -275,24 +276,12 @@ uint32_t ist_platform_count_all(struct ist_group *group)
 
 void ist_platform_wait(struct ist_group *group, uint32_t seen, uint64_t deadline)
 {
-	struct timespec at;
-	uint64_t now = ist_time_ns(), real;
+	uint64_t now = ist_time_ns(), most = 10000000000u;
+	uint64_t ns = deadline <= now ? 0 : deadline - now > most ? most : deadline - now;
+	struct timespec time = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
 
-	clock_gettime(CLOCK_REALTIME, &at);
-	real = (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
-	real += deadline <= now ? 0 : deadline - now > 10000000000u ? 10000000000u : deadline - now;
-	at.tv_sec = (time_t)(real / 1000000000u);
-	at.tv_nsec = (long)(real % 1000000000u);
-	pthread_mutex_lock(&lock);
-	while (1) {
-		uint32_t i, sum = 0;
-
-		for (i = 0; i < MEM_VECTORS; i++)
-			sum += counts[group->id][i];
-		if (sum != seen || pthread_cond_timedwait(&rung, &lock, &at))
-			break;
-	}
-	pthread_mutex_unlock(&lock);
+	if (ns)
+		syscall(SYS_futex, &doorbells[group->id].all, FUTEX_WAIT, seen, &time, NULL, 0);
 }
 
 void *ist_platform_alloc(size_t size)

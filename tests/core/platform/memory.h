@@ -9,7 +9,7 @@
 #include <isthmus/abi.h>
 #include <isthmus/isthmus.h>
 
-#define MEM_PEERS 4u
+#define MEM_PEERS 64u
 #define MEM_VECTORS 4u
 
 /* Makes the group "test": region "main" (rw, of this size) and region "view" (one page, ro). */

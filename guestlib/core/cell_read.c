@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cell_read.c: reading a cell: the version, its content, the version again. No shared line is
+ * written.
+ *
+ * A writer that stops or dies is in nobody's way: its version is published by one store, or, in the
+ * head, moved there from its seat, where readers find it meanwhile. Only versions that follow each
+ * other faster than a reader can copy are: so after IST_CELL_LOOKS it takes its turn with the
+ * writers.
+ */
+#include "cell.h"
+#include "copy.h"
+
+/* A word, of which the content has `left` bytes, at most. */
+static inline void put(void *to, uint64_t word, size_t left)
+{
+	__builtin_memcpy(to, &word, left < sizeof(word) ? left : sizeof(word));
+}
+
+/* A content of this size out of words that change: the look that follows is not earlier. */
+static inline void copy_words(void *to, const uint64_t *from, size_t size)
+{
+	uint8_t *bytes = to;
+	size_t i;
+
+	/* Acquire: pair with the releases of ist_cell_move(), and of who gave a seat its content.
+	 */
+	for (i = 0; i + sizeof(*from) <= size; i += sizeof(*from))
+		put(bytes + i, ist_load_acquire(&from[i / sizeof(*from)]), sizeof(*from));
+	if (ist_unlikely(i < size))
+		put(bytes + i, ist_load_acquire(&from[i / sizeof(*from)]), size - i);
+}
+
+/*
+ * Where a reader looks at a seat, its owner writes its next section when it goes on, and the reader
+ * finds out: a race that ThreadSanitizer does not know to be harmless. There readers take their
+ * turn instead.
+ */
+#ifdef IST_TSAN
+#define SEATS_ARE_READ 0
+#else
+#define SEATS_ARE_READ 1
+#endif
+
+/* The content is being moved to the head: it is in the seat of who is busy. */
+static int look_at_seat(const struct ist_cell *cell, uint64_t version, void *to, uint64_t *number)
+{
+	uint64_t control = ist_load_acquire(&cell->memory->directory.control);
+	uint32_t holder = IST_DIR_BUSY(control) - 1;
+	const struct ist_cell_seat *seat;
+	uint64_t redo;
+
+	if (!SEATS_ARE_READ || holder >= cell->seats)
+		return -EAGAIN;
+	seat = &cell->all[holder];
+	redo = ist_load_acquire(&seat->redo);
+	if (redo != IST_CELL_VERSION(IST_CELL_NUMBER(version) + 1, IST_CELL_HEAD))
+		return -EAGAIN;
+	copy_words(to, seat->data, cell->size);
+	/* It is still being moved, so its writer has not gone on; or another seat does it, with the
+	   same content. */
+	if (ist_load(&cell->memory->version) != version)
+		return -EAGAIN;
+	*number = IST_CELL_NUMBER(redo);
+	return 0;
+}
+
+static inline int look_at_head(const struct ist_cell *cell, void *to, uint64_t *number)
+{
+	const struct ist_cell_memory *memory = cell->memory;
+	/* Acquire: pairs with the release of the last store in ist_cell_move(). */
+	uint64_t version = ist_load_acquire(&memory->version);
+
+	if (ist_unlikely(IST_CELL_WHERE(version) != IST_CELL_HEAD))
+		return IST_CELL_WHERE(version) == IST_CELL_MOVING
+			       ? look_at_seat(cell, version, to, number)
+			       : -EPROTO;
+	copy_words(to, memory->data, cell->size);
+	if (ist_unlikely(ist_load(&memory->version) != version))
+		return -EAGAIN;
+	*number = IST_CELL_NUMBER(version);
+	return 0;
+}
+
+static int look_at_slot(const struct ist_cell *cell, void *to, uint64_t *number)
+{
+	const struct ist_cell_memory *memory = cell->memory;
+	/* Acquire: pairs with the release that publishes, in cell_write.c. */
+	uint64_t version = ist_load_acquire(&memory->version);
+	const uint64_t *slot = ist_cell_slot(cell, IST_CELL_WHERE(version));
+	size_t whole = cell->size / sizeof(*slot), left = cell->size % sizeof(*slot);
+
+	if (IST_CELL_WHERE(version) >= IST_CELL_HEAD)
+		return -EPROTO;
+	ist_copy_shared(to, slot, whole);
+	if (left)
+		put((uint8_t *)to + whole * sizeof(*slot), ist_load_acquire(&slot[whole]), left);
+	/* A slot is written again only after the other one was published. */
+	if (ist_load_acquire(&memory->version) != version)
+		return -EAGAIN;
+	*number = IST_CELL_NUMBER(version);
+	return 0;
+}
+
+int ist_cell_look(struct ist_cell *cell, void *to, uint64_t *number)
+{
+	int error = cell->in_head ? look_at_head(cell, to, number) : look_at_slot(cell, to, number);
+
+	if (ist_unlikely(error))
+		return error == -EPROTO ? ist_cell_break(cell) : error;
+	return ist_cell_see(cell, *number);
+}
+
+/* For who waits for its turn, with cell->place and cell->wanted for what it looks for. */
+static int look_or_take(struct ist_cell *cell)
+{
+	int error = ist_cell_look(cell, cell->place, &cell->wanted);
+
+	if (error != -EAGAIN)
+		return error;
+	/* Versions follow each other: so whoever holds the cell now is neither dead nor stopped for
+	   long, or the next look will do. */
+	error = ist_cell_try_take(cell);
+	if (error)
+		return error;
+	error = ist_cell_look(cell, cell->place, &cell->wanted);
+	if (error == -EAGAIN) /* it is held, and yet it changes */
+		return ist_cell_break(cell);
+	if (error)
+		return error;
+	return ist_cell_release(cell);
+}
+
+int ist_cell_read_core(struct ist_cell *cell, void *to, uint64_t *number, uint64_t timeout_ns)
+{
+	unsigned i;
+	int error;
+
+	for (i = 0; i < IST_CELL_LOOKS; i++) {
+		error = ist_cell_look(cell, to, number);
+		if (ist_likely(error != -EAGAIN))
+			return error;
+		ist_relax();
+	}
+	cell->place = to;
+	error = look_or_take(cell);
+	if (error == -EAGAIN)
+		error = ist_cell_await(cell, look_or_take, &cell->memory->waiters, timeout_ns);
+	*number = cell->wanted;
+	return error;
+}
+
+/* What stands in the way of a new section. */
+static int refuse(struct ist_cell *cell)
+{
+	int error = cell->error;
+
+	if (!error)
+		return -EBUSY; /* a section is open */
+	if (error == -EOWNERDEAD)
+		cell->error = 0;
+	return error;
+}
+
+/* A migratory cell's reader that usually writes next asks for the line as a writer does. */
+static inline void foresee(struct ist_cell *cell)
+{
+	if (cell->kind != IST_CELL_MIGRATORY)
+		return;
+	if (cell->was_read && cell->follows)
+		cell->follows--;
+	cell->was_read = 1;
+	if (cell->follows >= 2)
+		__builtin_prefetch(cell->memory, 1);
+}
+
+int ist_cell_read(struct ist_cell *cell, void *to, uint64_t *version, uint64_t timeout_ns)
+{
+	uint64_t number = 0;
+	int error;
+
+	if (ist_unlikely(cell->section != IST_SECTION_NONE || cell->error))
+		return refuse(cell);
+	foresee(cell);
+	if (ist_likely(cell->in_head && !cell->policy->read)) {
+		error = look_at_head(cell, to, &number);
+		if (ist_likely(!error))
+			error = ist_cell_see(cell, number);
+		else
+			error = ist_cell_read_core(cell, to, &number, timeout_ns);
+	} else {
+		error = cell->policy->read ? cell->policy->read(cell, to, &number, timeout_ns)
+					   : ist_cell_read_core(cell, to, &number, timeout_ns);
+	}
+	if (ist_likely(!error) && version)
+		*version = number;
+	return error;
+}
+
+/* A section that holds the cell, in place. */
+static int begin_held(struct ist_cell *cell, uint64_t timeout_ns, const void **out)
+{
+	int error = ist_cell_take(cell, timeout_ns);
+	uint64_t version;
+
+	if (error)
+		return error;
+	version = ist_load_acquire(&cell->memory->version);
+	if (IST_CELL_WHERE(version) >= IST_CELL_HEAD)
+		return ist_cell_break(cell);
+	*out = ist_cell_slot(cell, IST_CELL_WHERE(version));
+	cell->section = IST_SECTION_HELD;
+	return 0;
+}
+
+int ist_cell_read_begin(struct ist_cell *cell, uint64_t timeout_ns, const void **out)
+{
+	uint64_t number = 0;
+	int error;
+
+	if (ist_unlikely(cell->section != IST_SECTION_NONE || cell->error))
+		return refuse(cell);
+	if (cell->in_head) {
+		error = ist_cell_read(cell, cell->copy, &number, timeout_ns);
+		if (error)
+			return error;
+		*out = cell->copy;
+		cell->section = IST_SECTION_COPY;
+		return 0;
+	}
+	if (cell->refused >= IST_CELL_LOOKS)
+		return begin_held(cell, timeout_ns, out);
+	cell->version = ist_load_acquire(&cell->memory->version);
+	if (IST_CELL_WHERE(cell->version) >= IST_CELL_HEAD)
+		return ist_cell_break(cell);
+	error = ist_cell_see(cell, IST_CELL_NUMBER(cell->version));
+	if (error)
+		return error;
+	*out = ist_cell_slot(cell, IST_CELL_WHERE(cell->version));
+	cell->section = IST_SECTION_PLACE;
+	return 0;
+}
+
+int ist_cell_read_end(struct ist_cell *cell)
+{
+	uint32_t section = cell->section;
+
+	if (section == IST_SECTION_NONE || section == IST_SECTION_WRITE)
+		return cell->error ? cell->error : -EINVAL;
+	cell->section = IST_SECTION_NONE;
+	if (section == IST_SECTION_HELD) {
+		cell->refused = 0;
+		return ist_cell_release(cell);
+	}
+	if (section == IST_SECTION_PLACE) {
+		/* What was read was read before this: no later look can be earlier. */
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (ist_load(&cell->memory->version) != cell->version) {
+			cell->refused++;
+			return -EAGAIN;
+		}
+		cell->refused = 0;
+	}
+	return 0;
+}
+
+/* The number of the latest version, without its content. */
+static int latest(struct ist_cell *cell, uint64_t *number)
+{
+	uint64_t version = ist_load_acquire(&cell->memory->version);
+
+	if (!ist_cell_where_valid(cell, IST_CELL_WHERE(version)))
+		return ist_cell_break(cell);
+	/* What is being moved is published. */
+	*number = IST_CELL_NUMBER(version) + (IST_CELL_WHERE(version) == IST_CELL_MOVING);
+	return 0;
+}
+
+static int ready_another(struct ist_cell *cell)
+{
+	uint64_t number = 0;
+	int error;
+
+	/* Memory that is gone reads as zeros: as a cell that nobody has written. */
+	if (ist_unlikely(ist_group_gone(cell->group)))
+		return cell->error = -ENODEV;
+	error = cell->policy->latest ? cell->policy->latest(cell, &number) : latest(cell, &number);
+	if (!error && number == cell->wanted)
+		error = -EAGAIN;
+	if (!error)
+		cell->wanted = number;
+	return error;
+}
+
+int ist_cell_wait(struct ist_cell *cell, uint64_t *version, uint64_t timeout_ns)
+{
+	int error;
+
+	if (cell->error && cell->error != -EOWNERDEAD)
+		return cell->error;
+	cell->wanted = *version;
+	error = ready_another(cell);
+	if (error == -EAGAIN)
+		error = ist_cell_await(cell, ready_another, &cell->memory->watchers, timeout_ns);
+	if (!error)
+		*version = cell->wanted;
+	return error;
+}

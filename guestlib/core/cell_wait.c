@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cell_wait.c: waiting for a cell, and waking who waits.
+ *
+ * Who spins is known to nobody. Who sleeps has its bit in a word that the releaser looks at: set
+ * the bit, fence, look again, sleep; let go, look at the bits, ring. The releaser leaves its fence
+ * out: a section would cost half as much again. So its look may be as old as a store takes to leave
+ * a store buffer, and miss a bit set just then; after SETTLE_NS with the bit set, no releaser's
+ * look can be that old any more, and until then the sleep is short.
+ *
+ * Who rings takes the bit away, so that nobody is rung for twice; who was rung for and does not
+ * stay for the cell passes the ring on.
+ */
+#include "cell.h"
+#include "platform.h"
+#include "wait.h"
+
+#include <isthmus/app.h>
+
+#define SETTLE_NS 1000000ull
+
+static uint64_t seat_bit(const struct ist_cell *cell)
+{
+	return (uint64_t)1 << cell->seat;
+}
+
+/* Rings for whoever has a seat. 0, or -errno: nobody is there. */
+static int ring(struct ist_cell *cell, uint32_t seat)
+{
+	uint64_t owner = ist_load(&cell->all[seat].owner);
+
+	if (ist_group_fate(cell->group, owner) != IST_FATE_HERE)
+		return -EPIPE;
+	return ist_platform_ring(cell->group, IST_OWNER_ID(owner), IST_OWNER_INCARNATION(owner),
+				 cell->vector);
+}
+
+/* Whose turn it is: the next seat after this one, round and round, so that each gets its own. */
+static uint32_t next_of(const struct ist_cell *cell, uint64_t waiters)
+{
+	uint64_t behind = waiters & ~(seat_bit(cell) | (seat_bit(cell) - 1));
+
+	return (uint32_t)__builtin_ctzll(behind ? behind : waiters);
+}
+
+void ist_cell_wake(struct ist_cell *cell)
+{
+	struct ist_cell_memory *memory = cell->memory;
+	uint64_t all = ist_cell_everybody(cell), waiters, watchers, bit;
+	uint32_t seat, tries;
+
+	/* As often as there are seats: a hostile peer may set bits as fast as they are taken. */
+	for (tries = 0; tries < cell->seats; tries++) {
+		waiters = ist_load(&memory->waiters) & all;
+		if (!waiters)
+			break;
+		seat = next_of(cell, waiters);
+		bit = (uint64_t)1 << seat;
+		if (__atomic_fetch_and(&memory->waiters, ~bit, __ATOMIC_SEQ_CST) & bit &&
+		    ring(cell, seat) == 0)
+			break;
+	}
+	watchers = ist_load(&memory->watchers) & all;
+	if (!watchers)
+		return;
+	watchers &= __atomic_fetch_and(&memory->watchers, ~watchers, __ATOMIC_SEQ_CST);
+	for (; watchers; watchers &= watchers - 1)
+		ring(cell, (uint32_t)__builtin_ctzll(watchers));
+}
+
+static int spin(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t until)
+{
+	unsigned i;
+	int result;
+
+	for (i = 1;; i++) {
+		result = ready(cell);
+		if (result != -EAGAIN)
+			return result;
+		ist_relax();
+		if (i % IST_SPINS_A_LOOK == 0 && until != IST_FOREVER && ist_time_ns() >= until)
+			return -EAGAIN;
+	}
+}
+
+/* Says that it sleeps, and sleeps, until ready, the deadline, or a ring that came to nothing. */
+static int sleep_armed(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
+		       uint64_t deadline)
+{
+	uint64_t bit = seat_bit(cell), now = ist_time_ns(), settled = ist_later(now, SETTLE_NS);
+	uint32_t seen;
+	int result, rung;
+
+	/* A locked instruction, so a fence: what is looked at below is looked at later. */
+	__atomic_fetch_or(mask, bit, __ATOMIC_SEQ_CST);
+	do {
+		seen = ist_platform_count_all(cell->group);
+		cell->looks = 63; /* this look is at the holder, too */
+		result = ready(cell);
+		now = ist_time_ns();
+		rung = !(ist_load(mask) & bit);
+		if (result != -EAGAIN || rung || now >= deadline || ist_group_gone(cell->group))
+			break;
+		ist_platform_wait(cell->group, seen,
+				  ist_earlier(deadline, now < settled
+								? settled
+								: ist_later(now, IST_SLEEP_NS)));
+	} while (1);
+	rung = !(__atomic_fetch_and(mask, ~bit, __ATOMIC_SEQ_CST) & bit);
+	/* It is leaving without having held what it was rung for: a reader may. */
+	if (rung && mask == &cell->memory->waiters && !cell->control &&
+	    (result != -EAGAIN || now >= deadline))
+		ist_cell_wake(cell);
+	return result;
+}
+
+int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
+		   uint64_t timeout_ns)
+{
+	uint64_t deadline = IST_FOREVER, now = 0;
+	int result;
+
+	if (timeout_ns == 0)
+		return -ETIMEDOUT;
+	if (cell->flags & IST_CELL_POLL) {
+		if (timeout_ns != IST_FOREVER)
+			deadline = ist_later(ist_time_ns(), timeout_ns);
+		result = spin(cell, ready, deadline);
+		return result == -EAGAIN ? -ETIMEDOUT : result;
+	}
+	now = ist_time_ns();
+	deadline = ist_later(now, timeout_ns);
+	for (;;) {
+		result = spin(cell, ready, ist_earlier(deadline, ist_later(now, cell->spin_ns)));
+		if (result != -EAGAIN) {
+			cell->spin_ns = ist_earlier(cell->spin_ns * 2, IST_SPIN_MAX_NS);
+			return result;
+		}
+		if (cell->spin_ns > IST_SPIN_MIN_NS)
+			cell->spin_ns /= 2;
+		result = sleep_armed(cell, ready, mask, deadline);
+		if (result != -EAGAIN)
+			return result;
+		if (ist_group_gone(cell->group))
+			return ist_cell_break(cell);
+		now = ist_time_ns();
+		if (now >= deadline)
+			return -ETIMEDOUT;
+	}
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cell_write.c: write sections.
+ *
+ * A short content is made in this seat's own line: private until the end of the section, which
+ * commits to it by one store of `redo` and then moves it to the head. A longer one is made in the
+ * slot that is not published, and published by one store. Either way there is nothing to undo.
+ */
+#include "cell.h"
+#include "copy.h"
+
+/* The slot that is not published, with what the section may find there. */
+static int prepare_slot(struct ist_cell *cell, uint32_t flags, void **out)
+{
+	uint32_t where = IST_CELL_WHERE(cell->version);
+	uint64_t *target = ist_cell_slot(cell, where ^ 1);
+
+	/* Readers may still be looking there: what they find, they throw away. */
+	if (!(flags & IST_CELL_REPLACE))
+		ist_copy_shared(target, ist_cell_slot(cell, where), cell->words);
+	*out = target;
+	return 0;
+}
+
+/* This seat's own line, with the head's content. */
+static inline void prepare_own(struct ist_cell *cell)
+{
+	uint32_t i;
+
+	/* Often this seat was the last to write: then it is there. */
+	if (cell->mine == cell->version)
+		return;
+	for (i = 0; i < cell->words; i++)
+		cell->own->data[i] = ist_load(&cell->memory->data[i]);
+}
+
+/* The cell is held: the section begins. */
+static inline int prepare(struct ist_cell *cell, uint32_t flags, void **out)
+{
+	uint64_t version = ist_load_acquire(&cell->memory->version);
+
+	if (ist_unlikely(cell->in_head ? IST_CELL_WHERE(version) != IST_CELL_HEAD
+				       : IST_CELL_WHERE(version) >= IST_CELL_HEAD))
+		return ist_cell_break(cell);
+	cell->version = version;
+	cell->section = IST_SECTION_WRITE;
+	if (ist_unlikely(!cell->in_head))
+		return prepare_slot(cell, flags, out);
+	prepare_own(cell);
+	*out = cell->own->data;
+	return 0;
+}
+
+/* Migratory: reading was followed by writing. */
+static inline void remember(struct ist_cell *cell)
+{
+	if (!cell->was_read)
+		return;
+	cell->was_read = 0;
+	if (cell->follows < 3)
+		cell->follows++;
+}
+
+/* Holds the cell: mostly it was this seat's last, and one swap of eight bytes does. */
+static inline int take(struct ist_cell *cell, uint64_t timeout_ns)
+{
+	struct ist_directory *shared = &cell->memory->directory;
+	uint64_t control = ist_load(&shared->control), next = coh_retake(control, cell->seat);
+
+	if (ist_unlikely(cell->section != IST_SECTION_NONE))
+		return -EBUSY;
+	if (ist_unlikely(cell->error || !next))
+		return ist_cell_take(cell, timeout_ns);
+	COH_AT(shared, COH_TAKE, cell->seat, *shared);
+	if (ist_unlikely(!coh_cas_control(shared, &control, next)))
+		return ist_cell_take(cell, timeout_ns);
+	COH_TRACE(shared, COH_TAKE, cell->seat, *shared, *shared);
+	cell->control = next;
+	return 0;
+}
+
+int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out)
+{
+	int error;
+
+	if (ist_unlikely(flags & ~IST_CELL_REPLACE))
+		return -EINVAL;
+	error = take(cell, timeout_ns);
+	if (ist_unlikely(error))
+		return error;
+	remember(cell);
+	return prepare(cell, flags, out);
+}
+
+/* Publishes what the section has made. The cell is held. */
+static inline void publish(struct ist_cell *cell)
+{
+	uint64_t number = IST_CELL_NUMBER(cell->version) + 1, next;
+
+	if (ist_likely(cell->in_head)) {
+		next = IST_CELL_VERSION(number, IST_CELL_HEAD);
+		/* Release: who finds the commitment finds the content. From here on it will be
+		   published, by this seat or by who finds it dead. Partners: the acquires of
+		   inherit() and look_at_seat(). */
+		ist_store_release(&cell->own->redo, next);
+		ist_cell_move(cell, cell->version, next);
+		cell->mine = next;
+	} else {
+		next = IST_CELL_VERSION(number, IST_CELL_WHERE(cell->version) ^ 1);
+		/* Release: pairs with the acquire in look_at_slot(). */
+		ist_store_release(&cell->memory->version, next);
+	}
+	cell->seen = number;
+	if (ist_unlikely(cell->policy->published != NULL))
+		cell->policy->published(cell, number,
+					cell->in_head ? cell->own->data
+						      : ist_cell_slot(cell, IST_CELL_WHERE(next)));
+}
+
+int ist_cell_write_end(struct ist_cell *cell)
+{
+	if (ist_unlikely(cell->section != IST_SECTION_WRITE))
+		return cell->error ? cell->error : -EINVAL;
+	publish(cell);
+	cell->section = IST_SECTION_NONE;
+	return ist_cell_release(cell);
+}
+
+int ist_cell_write_abort(struct ist_cell *cell)
+{
+	if (cell->section != IST_SECTION_WRITE)
+		return cell->error ? cell->error : -EINVAL;
+	cell->mine = IST_CELL_NOTHING;
+	cell->section = IST_SECTION_NONE;
+	return ist_cell_release(cell);
+}
+
+int ist_cell_write(struct ist_cell *cell, const void *from, uint64_t timeout_ns)
+{
+	void *content;
+	uint64_t *slot, rest = 0;
+	size_t whole = cell->size / sizeof(rest), left = cell->size % sizeof(rest);
+	int error = ist_cell_write_begin(cell, IST_CELL_REPLACE, timeout_ns, &content);
+
+	if (error)
+		return error;
+	if (cell->in_head) {
+		ist_copy(content, from, cell->size);
+		return ist_cell_write_end(cell);
+	}
+	slot = content;
+	ist_copy_shared(slot, from, whole);
+	if (left) {
+		__builtin_memcpy(&rest, (const uint8_t *)from + whole * sizeof(rest), left);
+		ist_store_release(&slot[whole], rest);
+	}
+	return ist_cell_write_end(cell);
+}

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_cell_kill.c: death, and stopping, at every instruction.
+ *
+ * A child does one thing with a cell while this process steps it, instruction by instruction. After
+ * each one that changed the shared memory, the memory is saved: the states a death can leave
+ * behind, all of them. From each the survivors must go on: the version before, or the one that was
+ * being published, whole, and the same one for all from then on; one of them is told; and the next
+ * incarnation comes back. A survivor that repairs is itself stepped, and dies at every instruction.
+ *
+ * In each state the victim may also just be stopped: readers read, and those who want to write get
+ * their timeouts, until it goes on and ends as if nothing had been.
+ *
+ * Deaths are of three kinds: the whole peer dies; a client of a peer dies, a process in a Linux
+ * guest, and the roster says nothing; the same, and the survivor is a process in that guest, too.
+ */
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cell.h"
+#include "platform/memory.h"
+
+#define REGION 65536u
+#define STATES_MAX 4096u
+#define BEFORE 5u /* versions before */
+
+enum death { OF_A_PEER, OF_A_CLIENT, OF_A_NEIGHBOUR, DEATHS };
+static enum death death;
+static uint32_t clients;
+
+static struct ist_group *alice, *bob, *carol;
+static struct ist_cell *a, *b, *c;
+static struct ist_cell_options options = {.region = "main", .flags = IST_CELL_POLL, .seats = 4};
+
+struct scene {
+	const char *name;
+	void (*prepare)(void);
+	void (*operate)(void); /* in the child */
+	unsigned most;         /* versions it may publish */
+};
+
+/* Alice is peer 0. Bob and Carol are others, or her neighbours. */
+static struct ist_group *join(uint32_t id)
+{
+	if (death == OF_A_PEER)
+		return mem_join(id);
+	return mem_join_client(death == OF_A_NEIGHBOUR ? 0 : id, ++clients);
+}
+
+static void die(uint32_t id, struct ist_group *group)
+{
+	if (death == OF_A_PEER)
+		mem_die(id);
+	else
+		mem_die_client(group);
+}
+
+static void start(void)
+{
+	uint32_t id;
+
+	a = b = c = NULL;
+	clients = 0;
+	mem_create(REGION);
+	for (id = 0; id < 3; id++)
+		mem_forget(mem_join(id));
+	alice = join(0);
+	bob = join(1);
+	carol = join(2);
+}
+
+static void fill(uint8_t *content, uint64_t number)
+{
+	size_t i;
+
+	for (i = 0; i < options.size; i++)
+		content[i] = (uint8_t)(number * 37 + i);
+}
+
+static int whole(const uint8_t *content, uint64_t number)
+{
+	size_t i;
+
+	for (i = 0; i < options.size; i++)
+		if (content[i] != (number ? (uint8_t)(number * 37 + i) : 0))
+			return 0;
+	return 1;
+}
+
+/* The next version, in place: so what was there must be the one before. */
+static int write_next(struct ist_cell *cell)
+{
+	uint8_t next[256];
+	void *content;
+	uint64_t number;
+	int error = ist_cell_write_begin(cell, 0, 0, &content);
+
+	if (error)
+		return error;
+	number = IST_CELL_NUMBER(cell->version);
+	if (!whole(content, number))
+		return -1000;
+	fill(next, number + 1);
+	memcpy(content, next, options.size);
+	return ist_cell_write_end(cell);
+}
+
+static void prepare_nothing(void)
+{
+}
+
+static void prepare_open(void)
+{
+	unsigned i;
+
+	ck_assert_int_eq(ist_cell_open(alice, "c", &options, &a), 0);
+	ck_assert_int_eq(ist_cell_open(bob, "c", &options, &b), 0);
+	ck_assert_int_eq(ist_cell_open(carol, "c", &options, &c), 0);
+	for (i = 0; i < BEFORE; i++)
+		ck_assert_int_eq(write_next(i % 2 ? b : a), 0); /* Alice was the last */
+	ck_assert_int_eq(ist_cell_read(b, (uint8_t[256]){0}, NULL, 0), 0);
+	ck_assert_int_eq(ist_cell_read(c, (uint8_t[256]){0}, NULL, 0), 0);
+}
+
+static void prepare_others_turn(void)
+{
+	prepare_open();
+	ck_assert_int_eq(write_next(b), 0);
+}
+
+static void prepare_dead(void)
+{
+	void *content;
+
+	prepare_open();
+	ck_assert_int_eq(ist_cell_write_begin(a, 0, 0, &content), 0);
+	memset(content, 0x99, options.size);
+	die(0, alice);
+	alice = join(0);
+}
+
+/* Dead over its end: what it had committed to is to be done. */
+static void prepare_dead_committed(void)
+{
+	uint64_t number;
+	void *content;
+
+	prepare_open();
+	ck_assert_int_eq(ist_cell_write_begin(a, 0, 0, &content), 0);
+	number = IST_CELL_NUMBER(a->version) + 1;
+	fill(content, number);
+	if (a->in_head) {
+		a->own->redo = IST_CELL_VERSION(number, IST_CELL_HEAD);
+		a->memory->version = IST_CELL_VERSION(number - 1, IST_CELL_MOVING);
+		a->memory->data[0] = 0x9999;
+	} else {
+		a->memory->version = IST_CELL_VERSION(number, IST_CELL_WHERE(a->version) ^ 1);
+	}
+	die(0, alice);
+	alice = join(0);
+}
+
+static void do_write(void)
+{
+	write_next(a);
+}
+
+static void do_abort(void)
+{
+	void *content;
+
+	if (ist_cell_write_begin(a, 0, 0, &content) == 0) {
+		memset(content, 0x77, options.size);
+		ist_cell_write_abort(a);
+	}
+}
+
+static void do_close(void)
+{
+	ist_cell_close(a);
+}
+
+static void do_open(void)
+{
+	ist_cell_open(alice, "c", &options, &a);
+}
+
+/* A survivor, who repairs: Carol, so that Bob is there to look. */
+static void do_repair(void)
+{
+	write_next(c);
+}
+
+static void do_read(void)
+{
+	ist_cell_read(a, (uint8_t[256]){0}, NULL, 0);
+}
+
+/* `most` 2: a repair may also publish what the dead had committed to. */
+static const struct scene scenes[] = {
+	{"write again", prepare_open, do_write, 1},
+	{"write after another", prepare_others_turn, do_write, 1},
+	{"abort", prepare_open, do_abort, 0},
+	{"read", prepare_open, do_read, 0},
+	{"close", prepare_open, do_close, 0},
+	{"make the cell", prepare_nothing, do_open, 0},
+	{"open after a death", prepare_dead, do_open, 0},
+	{"open after a death at the end", prepare_dead_committed, do_open, 1},
+	{"repair", prepare_dead, do_repair, 1},
+	{"repair what was committed", prepare_dead_committed, do_repair, 1},
+};
+#define SCENES ((int)(sizeof(scenes) / sizeof(scenes[0])))
+
+static const struct {
+	enum ist_policy policy;
+	size_t size;
+} kinds[] = {
+	{IST_MIGRATORY, 40},         {IST_READ_MOSTLY, 104},       {IST_READ_MOSTLY, 13},
+	{IST_PRODUCER_CONSUMER, 40}, {IST_PRODUCER_CONSUMER, 100},
+};
+#define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
+/* Of whom it is makes no difference to the policy: all deaths of the first ones, of others a
+ * peer's. */
+#define ALL_DEATHS 2
+#define RUNS (ALL_DEATHS * (DEATHS - 1) + KINDS)
+
+static uint64_t group_size(void)
+{
+	return IST_REGIONS_OFFSET + REGION;
+}
+
+/* Steps the child through the operation; saves each state of the shared memory. */
+static unsigned collect(const struct scene *scene, uint8_t **states)
+{
+	unsigned count = 0;
+	pid_t child = fork();
+	int status;
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		scene->operate();
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFSTOPPED(status));
+	while (WIFSTOPPED(status)) {
+		if (!count || memcmp(states[count - 1], mem_base(), group_size()) != 0) {
+			ck_assert_uint_lt(count, STATES_MAX);
+			states[count] = malloc(group_size());
+			ck_assert_ptr_nonnull(states[count]);
+			memcpy(states[count++], mem_base(), group_size());
+		}
+		ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+		ck_assert_int_eq(waitpid(child, &status, 0), child);
+	}
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	return count;
+}
+
+#define must(condition)                                                                            \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			return __LINE__;                                                           \
+	} while (0)
+
+/* What one reads: a whole version, `first` to `last`. The death may be told, once. */
+static int reads(struct ist_cell *cell, uint64_t first, uint64_t last, uint64_t *version,
+		 unsigned *told)
+{
+	uint8_t content[256];
+	int n = ist_cell_read(cell, content, version, 0);
+
+	if (n == -EOWNERDEAD) {
+		++*told;
+		n = ist_cell_read(cell, content, version, 0);
+	}
+	must(n == 0);
+	must(*version >= first && *version <= last);
+	must(whole(content, *version));
+	return 0;
+}
+
+static int writes(struct ist_cell *cell, unsigned *told)
+{
+	int n = write_next(cell);
+
+	if (n == -EOWNERDEAD) {
+		++*told;
+		n = write_next(cell);
+	}
+	must(n == 0);
+	return 0;
+}
+
+static int survive(const struct scene *scene, uint64_t first)
+{
+	uint64_t last = first + scene->most, version, again;
+	unsigned repairing = scene->operate == do_repair;
+	int line;
+	struct ist_cell *other;
+	unsigned told = 0;
+
+	if (repairing)
+		die(2, carol); /* the one before her is dead already */
+	else
+		die(0, alice);
+	if (!b)
+		must(ist_cell_open(bob, "c", &options, &b) == 0);
+	/* Bob reads, whatever state it is in; then he writes, and reads again. */
+	line = reads(b, first, last + repairing, &version, &told);
+	must(line == 0);
+	line = writes(b, &told);
+	must(line == 0);
+	line = reads(b, version + 1, last + repairing + 1, &again, &told);
+	must(line == 0);
+	/* Then a new incarnation: it gets the same. */
+	if (repairing)
+		carol = join(2);
+	else
+		alice = join(0);
+	must(ist_cell_open(repairing ? carol : alice, "c", &options, &other) == 0);
+	line = reads(other, again, again, &version, &told);
+	must(line == 0);
+	line = writes(other, &told);
+	must(line == 0);
+	line = reads(b, again + 1, again + 1, &version, &told);
+	must(line == 0);
+	must(told <=
+	     1u + (scene->prepare == prepare_dead || scene->prepare == prepare_dead_committed));
+	must(other->memory->waiters == 0);
+	return 0;
+}
+
+/* The victim is only stopped. Nobody takes anything from it. */
+static int endure(const struct scene *scene, uint64_t first)
+{
+	uint64_t last = first + scene->most, version, again;
+	struct ist_directory before, after;
+	unsigned told = 0;
+	int line, n;
+
+	if (!b || scene->prepare == prepare_dead || scene->prepare == prepare_dead_committed)
+		return 0;
+	before = coh_load(&b->memory->directory);
+	line = reads(b, first, last, &version, &told);
+	must(line == 0);
+	n = write_next(b);
+	after = coh_load(&b->memory->directory);
+	if (IST_DIR_BUSY(before.control)) {
+		must(n == -ETIMEDOUT);
+		must(coh_equal(before, after));
+	} else {
+		must(n == 0);
+		line = reads(b, version + 1, version + 1, &again, &told);
+		must(line == 0);
+	}
+	must(!told);
+	return 0;
+}
+
+static void try_state(const struct scene *scene, const uint8_t *state, uint64_t first,
+		      int (*go_on)(const struct scene *, uint64_t), const char *what)
+{
+	pid_t child;
+	int status;
+
+	memcpy(mem_base(), state, group_size());
+	child = fork();
+	if (child == 0) {
+		int line = go_on(scene, first);
+
+		if (line)
+			fprintf(stderr, "%s, %s: death %d, size %zu, policy %d: line %d\n",
+				scene->name, what, death, options.size, options.policy, line);
+		_exit(line != 0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s, %s", scene->name, what);
+}
+
+START_TEST(at_every_instruction)
+{
+	const struct scene *scene = &scenes[_i / RUNS];
+	int run = _i % RUNS,
+	    kind = run < ALL_DEATHS * DEATHS ? run / DEATHS : run - ALL_DEATHS * (DEATHS - 1);
+	static uint8_t *states[STATES_MAX];
+	unsigned i, count;
+	uint64_t first;
+
+	death = run < ALL_DEATHS * DEATHS ? (enum death)(run % DEATHS) : OF_A_PEER;
+	options.policy = kinds[kind].policy;
+	options.size = kinds[kind].size;
+	start();
+	scene->prepare();
+	/* The last version that was published, or the dead had committed to. */
+	first = !b ? 0 : BEFORE + (scene->prepare == prepare_others_turn);
+	count = collect(scene, states);
+	ck_assert_uint_gt(count, scene->operate == do_read ? 0 : 1); /* or nothing was done */
+	for (i = 0; i < count; i++) {
+		try_state(scene, states[i], first, survive, "dead");
+		if (death == OF_A_PEER)
+			try_state(scene, states[i], first, endure, "stopped");
+		free(states[i]);
+	}
+	mem_destroy();
+}
+END_TEST
+
+static int looking(int status)
+{
+	return WIFSTOPPED(status) && WSTOPSIG(status) != SIGUSR1;
+}
+
+/*
+ * The other way round: a reader is stepped, and between two of its instructions the writer
+ * publishes a version, or stops over it. What it reads is whole.
+ */
+START_TEST(published_between_any_two_looks)
+{
+	static uint8_t before[IST_REGIONS_OFFSET + REGION];
+	unsigned steps;
+	int status, last = 0;
+
+	death = OF_A_PEER;
+	options.policy = kinds[_i].policy;
+	options.size = kinds[_i].size;
+	start();
+	prepare_open();
+	memcpy(before, mem_base(), sizeof(before));
+	for (steps = 1; !last; steps++) {
+		pid_t reader = fork();
+
+		if (reader == 0) {
+			uint8_t content[256];
+			uint64_t version;
+			int n;
+
+			ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+			raise(SIGSTOP);
+			n = ist_cell_read(b, content, &version, 0);
+			raise(SIGUSR1); /* the looking is over */
+			_exit(n || version < BEFORE || version > BEFORE + 1 ||
+			      !whole(content, version));
+		}
+		waitpid(reader, &status, 0);
+		for (unsigned i = 0; i < steps && looking(status); i++) {
+			ptrace(PTRACE_SINGLESTEP, reader, NULL, NULL);
+			waitpid(reader, &status, 0);
+		}
+		if (looking(status)) {
+			/* In a child: this process' handle is to stay as it was. */
+			pid_t writer = fork();
+			int written;
+
+			if (writer == 0)
+				_exit(write_next(a) != 0);
+			waitpid(writer, &written, 0);
+			ck_assert(WIFEXITED(written) && WEXITSTATUS(written) == 0);
+		} else {
+			last = 1;
+		}
+		while (WIFSTOPPED(status)) {
+			ptrace(PTRACE_CONT, reader, NULL, NULL);
+			waitpid(reader, &status, 0);
+		}
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "after %u", steps);
+		memcpy(mem_base(), before, sizeof(before));
+	}
+	ck_assert_uint_gt(steps, 20);
+	mem_destroy();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("cell_kill");
+	TCase *test = tcase_create("steps");
+	SRunner *runner;
+	int failed;
+
+#ifdef __SANITIZE_THREAD__
+	printf("TSan does not live with a process that is stepped through it\n");
+	return 77;
+#endif
+	tcase_add_loop_test(test, at_every_instruction, 0, SCENES * RUNS);
+	tcase_add_loop_test(test, published_between_any_two_looks, 0, KINDS);
+	tcase_set_timeout(test, 240);
+	suite_add_tcase(suite, test);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}

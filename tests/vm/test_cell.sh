@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# test_cell.sh: two instances share cells (app_cell.c), as app VMs and as processes. Prints TAP.
+#
+# shellcheck disable=SC2317 # functions are called by name
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+
+# shellcheck source=tests/vm/up_tests.sh
+. tests/vm/up_tests.sh
+image=$PWD/$BUILD/tests/vm/cell.app
+rounds=20000
+
+cells() { # options of up...
+	config cells <<-END
+		  - {name: left, kind: app, image: $image, args: [left, $rounds], memory: 16M, groups: [ping]}
+		  - {name: right, kind: app, image: $image, args: [right, $rounds], memory: 16M, groups: [ping]}
+	END
+	up "$@" "$work/cells.yml"
+	expect_status 0
+	expect out "left  | sum $((2 * rounds)): $rounds and $rounds"
+	expect out "right | sum $((2 * rounds)): $rounds and $rounds"
+	expect out "left  | ball $((rounds / 5))"
+	expect out "right | ball $((rounds / 5))"
+	expect out "right | news $rounds"
+	! grep -q bad "$work/out" || complain "$(grep -m 1 bad "$work/out")"
+}
+
+processes() { cells --no-kvm; }
+
+if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
+	t "cells between two app VMs" cells
+else
+	skip "cells between two app VMs" "no /dev/kvm"
+fi
+t "cells between two processes" processes
+finish_tests
