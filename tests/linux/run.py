@@ -139,7 +139,7 @@ def main():
         say(f"1..0 # SKIP {reason}" if options.job == "tests" else f"cannot run here: {reason}")
         return 77
     direct = options.level == "direct" or (not options.level and runs_linux_here(job))
-    patience = max(1.5, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
+    patience = min(max(1.5, os.getloadavg()[0] / len(os.sched_getaffinity(0))), 4)
     machines.patience = patience
     job.update(only=options.only, keep=options.keep, quick=options.quick, job=options.job, direct=direct,
                patience=patience, vmm=options.vmm)
