@@ -13,6 +13,7 @@
  */
 #include "cell.h"
 #include "platform.h"
+#include "run_state.h"
 #include "wait.h"
 
 #include <isthmus/app.h>
@@ -68,17 +69,35 @@ void ist_cell_wake(struct ist_cell *cell)
 		ring(cell, (uint32_t)__builtin_ctzll(watchers));
 }
 
+/* Whether who holds the cell was taken off its processor: it lets go of nothing until it is back.
+ */
+static int preempted(const struct ist_cell *cell)
+{
+	uint32_t busy = IST_DIR_BUSY(ist_load(&cell->memory->directory.control));
+	uint64_t owner;
+
+	if (busy == 0 || busy > cell->seats)
+		return 0;
+	owner = ist_load(&cell->all[busy - 1].owner);
+	return ist_run_state_of(cell->group, IST_OWNER_ID(owner), IST_OWNER_INCARNATION(owner)) ==
+	       0;
+}
+
+/* Returns what `ready` did, at last -EAGAIN; or -EBUSY: the holder is preempted. */
 static int spin(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t until)
 {
 	unsigned i;
 	int result;
 
-	for (i = 1;; i++) {
+	for (i = 0;; i++) {
 		result = ready(cell);
 		if (result != -EAGAIN)
 			return result;
+		if (i % IST_SPINS_A_LOOK == 0 && !(cell->flags & IST_CELL_POLL) && preempted(cell))
+			return -EBUSY;
 		ist_relax();
-		if (i % IST_SPINS_A_LOOK == 0 && until != IST_FOREVER && ist_time_ns() >= until)
+		if (i % IST_SPINS_A_LOOK == IST_SPINS_A_LOOK - 1 && until != IST_FOREVER &&
+		    ist_time_ns() >= until)
 			return -EAGAIN;
 	}
 }
@@ -132,11 +151,12 @@ int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint6
 	deadline = ist_later(now, timeout_ns);
 	for (;;) {
 		result = spin(cell, ready, ist_earlier(deadline, ist_later(now, cell->spin_ns)));
-		if (result != -EAGAIN) {
+		if (result != -EAGAIN && result != -EBUSY) {
 			cell->spin_ns = ist_earlier(cell->spin_ns * 2, IST_SPIN_MAX_NS);
 			return result;
 		}
-		if (cell->spin_ns > IST_SPIN_MIN_NS)
+		/* A preemption says nothing of how long the holder takes when it runs. */
+		if (result == -EAGAIN && cell->spin_ns > IST_SPIN_MIN_NS)
 			cell->spin_ns /= 2;
 		result = sleep_armed(cell, ready, mask, deadline);
 		if (result != -EAGAIN)

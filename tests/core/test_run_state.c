@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cell.h"
 #include "channel.h"
 #include "platform/memory.h"
 #include "run_state.h"
@@ -118,6 +119,49 @@ START_TEST(spins_no_longer_than_it_pays)
 }
 END_TEST
 
+/* How this one spins the next time after it waited in vain for a cell whose holder is like this. */
+static uint64_t cell_spin_after(struct ist_cell *cell, uint32_t running)
+{
+	uint64_t content = 1;
+
+	show(2, running);
+	ck_assert_int_eq(ist_cell_write(cell, &content, 100000), -ETIMEDOUT);
+	return cell->spin_ns;
+}
+
+START_TEST(waits_for_a_cell_as_its_holder_runs)
+{
+	static const struct ist_cell_options options = {
+		.region = "main", .size = 8, .policy = IST_MIGRATORY, .seats = 4};
+	struct ist_group *other = mem_join(1);
+	struct ist_cell *theirs, *mine;
+	uint64_t spin, content = 2;
+	void *place;
+
+	ck_assert_int_eq(ist_cell_open(other, "record", &options, &theirs), 0);
+	ck_assert_int_eq(ist_cell_open(me, "record", &options, &mine), 0);
+	ist_run_state_set(me, &page);
+	ck_assert_int_eq(ist_cell_write_begin(theirs, IST_CELL_REPLACE, 0, &place), 0);
+
+	/* Preempted: it slept at once, and learnt nothing of how long to spin. */
+	spin = mine->spin_ns;
+	ck_assert_uint_gt(spin, 2000);
+	ck_assert_uint_eq(cell_spin_after(mine, 0), spin);
+	ck_assert_uint_lt(cell_spin_after(mine, 1), spin);
+	mine->spin_ns = spin;
+	me->run = NULL;
+	ck_assert_uint_lt(cell_spin_after(mine, 0), spin);
+
+	/* Only a hint: what is free is taken, whatever the page says. */
+	ist_run_state_set(me, &page);
+	ck_assert_int_eq(ist_cell_write_abort(theirs), 0);
+	ck_assert_int_eq(ist_cell_write(mine, &content, 0), 0);
+	ist_cell_close(mine);
+	ist_cell_close(theirs);
+	mem_forget(other);
+}
+END_TEST
+
 /* Whatever the page says, what is there is received. */
 START_TEST(only_a_hint)
 {
@@ -151,6 +195,7 @@ int main(void)
 	tcase_add_test(tests, three_answers);
 	tcase_add_test(tests, pages_that_make_no_sense);
 	tcase_add_test(tests, spins_no_longer_than_it_pays);
+	tcase_add_test(tests, waits_for_a_cell_as_its_holder_runs);
 	tcase_add_test(tests, only_a_hint);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
