@@ -19,12 +19,15 @@
 #define CONFIG_ERRORS_MAX 100u /* reported of one file */
 #define CONFIG_INSTANCES_MAX 1024u
 #define CONFIG_SIZE_MAX (1ull << 46)
+#define CONFIG_TIME_MAX (3600ull * 1000000000u)
 #define CONFIG_SIZE_TEXT 24u /* bytes for config_size_format() */
 
 /* What libcyaml fills. A pointer to a number is NULL where the key is absent. */
 struct config_raw_region {
 	struct ivshm_region_config config;
 	char *size;
+	char *tenure;
+	char *recall;
 	uint32_t *access;
 };
 
@@ -131,6 +134,9 @@ void config_raw_free(struct config_raw *raw);
 /* config_size.c: "64M" and back. -EINVAL not a size; -ERANGE more than CONFIG_SIZE_MAX. */
 int config_size_parse(const char *text, uint64_t *out);
 const char *config_size_format(uint64_t size, char text[static CONFIG_SIZE_TEXT]);
+
+/* config_size.c: "50us" and the like, in ns, at most CONFIG_TIME_MAX. The same errors. */
+int config_time_parse(const char *text, uint64_t *out);
 
 /* config_check.c: checks groups and instances have in common, whose mapping is `node`. */
 void config_check_name(struct config_load *load, const struct config_node *node, const char *what,
