@@ -74,6 +74,8 @@ static void on_peer(void *context, const struct ivshm_client_peer *peer)
 		bells->bell[vector] = (struct vmm_bell){.fd = peer->fds[vector]};
 	attach_peer(group, peer->id);
 	pthread_mutex_unlock(&group->lock);
+	if (peer->pager >= 0)
+		vmm_pager_peer(group->pager, peer->id, peer->incarnation, peer->pager);
 }
 
 static void on_gone(void *context, uint32_t id, uint32_t incarnation, uint32_t state)
@@ -85,6 +87,7 @@ static void on_gone(void *context, uint32_t id, uint32_t incarnation, uint32_t s
 	if (group->peer[id].incarnation == incarnation)
 		remove_peer(group, id);
 	pthread_mutex_unlock(&group->lock);
+	vmm_pager_gone(group->pager, id, incarnation);
 }
 
 const struct ivshm_client_ops vmm_doorbell_client_ops = {on_peer, on_gone};

@@ -35,6 +35,8 @@ static unsigned locate(const struct vmm_group *group, uint64_t *offset, const ch
 	else if (client->output_size != 0 && *offset >= client->output_offset &&
 		 *offset - client->output_offset < client->output_size * client->max_peers)
 		*name = "output sections";
+	else if (client->directories != 0 && *offset >= client->directories)
+		*name = "page directories";
 	else
 		*name = "unused";
 	return IST_REGIONS_MAX;
@@ -124,6 +126,10 @@ static void collect(struct vmm_group *group)
 	for (uint32_t id = 0; client->output_size != 0 && id < client->max_peers; id++)
 		add_range(group, client->output_offset + id * client->output_size,
 			  client->output_size, id == client->id ? IST_RIGHT_WRITE : IST_RIGHT_READ);
+	for (unsigned i = 0; i < client->regions; i++)
+		if (client->region[i].directory != 0)
+			add_range(group, client->region[i].directory,
+				  ivshm_client_directory_size(client, i), IST_RIGHT_READ);
 	qsort(range, group->ranges, sizeof(*range), compare);
 	for (unsigned i = 1; i < group->ranges; i++) {
 		struct vmm_range *last = &range[merged];
@@ -289,7 +295,9 @@ int vmm_group_create(const struct vmm_options *options, unsigned index, struct v
 	group->base = group->registers = VMM_BUS_NOWHERE;
 	group->watch = -1;
 	pthread_mutex_init(&group->lock, NULL);
-	result = join(group, error);
+	group->pager = vmm_pager_create();
+	result = group->pager != NULL ? join(group, error)
+				      : vmm_fail(error, ENOMEM, "out of memory");
 	if (result == 0)
 		result = vmm_function_init(group, next, error);
 	if (result == 0)
@@ -310,8 +318,10 @@ int vmm_group_create(const struct vmm_options *options, unsigned index, struct v
 
 int vmm_group_start(struct vmm_group *group, struct vmm_error *error)
 {
-	int result;
+	int result = vmm_pages_start(group, error);
 
+	if (result != 0)
+		return result;
 	pthread_mutex_lock(&group->lock);
 	group->attached = true;
 	result = vmm_vectors_update(group, error);
@@ -324,6 +334,7 @@ void vmm_group_destroy(struct vmm_group *group)
 {
 	if (group == NULL)
 		return;
+	vmm_pager_destroy(group->pager);
 	if (group->state != NULL) {
 		__atomic_store_n(&group->state[group->client.id], 0, __ATOMIC_RELEASE);
 		munmap(group->state, group->client.page_size);

@@ -16,13 +16,15 @@
 #include "ivshmem/client.h"
 #include "ivshmem/device.h"
 
+#include "../pager/pager.h"
+
 #include "bus.h"
 #include "irq.h"
 #include "memory.h"
 
 #define VMM_GROUPS_START (4ull << 30) /* an app's: the groups' memory from here on */
 #define VMM_REGISTERS_SIZE IVSHM_BAR_PAGE
-#define VMM_GROUP_RANGES_MAX (1u + IST_REGIONS_MAX + IST_PEERS_MAX)
+#define VMM_GROUP_RANGES_MAX (1u + 2u * IST_REGIONS_MAX + IST_PEERS_MAX)
 
 struct vmm_bell {
 	int fd;      /* -1: none */
@@ -77,6 +79,8 @@ struct vmm_group {
 	size_t reserved_size;
 	uint8_t *host;   /* the group's memory in it; only what may be read is accessible */
 	uint32_t *state; /* v2: the state table, writable; or NULL */
+	struct vmm_pager *pager;
+	struct vmm_vm *machine; /* of which this is a group */
 
 	/* Who moves BARs. */
 	uint64_t base;      /* guest-physical, of the memory, or VMM_BUS_NOWHERE */
@@ -124,6 +128,11 @@ struct vmm_denied vmm_group_denied(struct vmm_group *group);
 
 /* Tells of something that did not work, the first time and at every power of two. */
 void vmm_group_complain(struct vmm_group *group, const char *text);
+
+/* ---- pages.c: page-coherent regions ---- */
+
+/* The pager has them from now on. Before the first vCPU runs. */
+int vmm_pages_start(struct vmm_group *group, struct vmm_error *error);
 
 /* ---- function.c: the PCI function ---- */
 

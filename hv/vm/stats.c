@@ -124,6 +124,35 @@ static void print_reasons(const struct vmm_vm *vm, FILE *out)
 		io, mmio, interrupted);
 }
 
+/* Of the groups that have page-coherent regions; nothing where there are none. */
+static void print_pages(const struct vmm_vm *vm, FILE *out)
+{
+	struct vmm_pager_stats sum = {0}, one;
+	bool any = false;
+
+	for (unsigned i = 0; i < vm->groups; i++) {
+		if (!vmm_pager_stats(vm->group[i]->pager, &one))
+			continue;
+		any = true;
+		sum.read_faults += one.read_faults;
+		sum.write_faults += one.write_faults;
+		sum.requests += one.requests;
+		sum.answers += one.answers;
+		sum.tenure_waits += one.tenure_waits;
+		sum.reaped += one.reaped;
+		sum.recalls += one.recalls;
+		sum.false_sharing += one.false_sharing;
+	}
+	if (any)
+		fprintf(out,
+			", \"pages\": {\"read_faults\": %" PRIu64 ", \"write_faults\": %" PRIu64
+			", \"requests\": %" PRIu64 ", \"answers\": %" PRIu64
+			", \"tenure_waits\": %" PRIu64 ", \"reaped\": %" PRIu64
+			", \"recalls\": %" PRIu64 ", \"false_sharing\": %" PRIu64 "}",
+			sum.read_faults, sum.write_faults, sum.requests, sum.answers,
+			sum.tenure_waits, sum.reaped, sum.recalls, sum.false_sharing);
+}
+
 char *vmm_stats_collect(struct vmm_vm *vm)
 {
 	uint64_t exits = 0, unknown = 0, doorbells = 0;
@@ -152,6 +181,7 @@ char *vmm_stats_collect(struct vmm_vm *vm)
 		", \"unknown_accesses\": %" PRIu64 ", \"doorbells_user\": %" PRIu64
 		", \"start_to_run_ns\": %" PRIu64,
 		denied.writes, denied.reads, unknown, doorbells, vm->first_run_ns - vm->started_ns);
+	print_pages(vm, out);
 	if (fclose(out) != 0) {
 		free(text);
 		return NULL;

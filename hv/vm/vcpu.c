@@ -209,8 +209,12 @@ static void *run(void *argument)
 		vm->first_run_ns = vmm_stats_now();
 	pthread_mutex_unlock(&vm->gate);
 	while (!vmm_vm_ended(vm)) {
+		uint32_t moments = vmm_vm_moments(vm);
+
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 			vmm_exit_handle(vcpu);
+		} else if (errno == EFAULT && (moments % 2 || moments != vmm_vm_moments(vm))) {
+			continue; /* into a moment of a pager: see vmm_pager_moments() */
 		} else if (errno == EINTR || errno == EAGAIN) {
 			vcpu->interrupted_exits++;
 			__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);

@@ -73,6 +73,7 @@ static int join_groups(struct vmm_vm *vm, struct vmm_error *error)
 		if (result != 0)
 			break;
 		vm->groups++;
+		(*group)->machine = vm;
 		if (pci)
 			vmm_pci_add(&vm->pci, *group);
 		if ((*group)->watch >= 0 &&
@@ -300,4 +301,17 @@ bool vmm_vm_end(struct vmm_vm *vm, int status)
 bool vmm_vm_ended(const struct vmm_vm *vm)
 {
 	return __atomic_load_n(&vm->status, __ATOMIC_ACQUIRE) != VMM_STATUS_RUNNING;
+}
+
+uint32_t vmm_vm_moments(const struct vmm_vm *vm)
+{
+	uint32_t sum = 0, now = 0;
+
+	for (unsigned i = 0; i < vm->groups; i++) {
+		uint32_t one = vmm_pager_moments(vm->group[i]->pager);
+
+		sum += one;
+		now |= one & 1;
+	}
+	return sum << 1 | now;
 }

@@ -66,4 +66,7 @@ bool vmm_vm_end(struct vmm_vm *vm, int status);
 /* Has it one? Any thread. */
 bool vmm_vm_ended(const struct vmm_vm *vm);
 
+/* Changes with any of its pagers' vmm_pager_moments(); odd while one of these is. Any thread. */
+uint32_t vmm_vm_moments(const struct vmm_vm *vm);
+
 #endif

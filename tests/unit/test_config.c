@@ -266,7 +266,6 @@ START_TEST(not_yet_supported)
 	static const char *const expected[] = {
 		":9:13: error: group 'ping': legacy 'trusted' is not yet supported\n",
 		":10:5: error: group 'ping': 'users' is not yet supported\n",
-		":15:20: error: region 'main': coherence 'page' is not yet supported\n",
 		":46:11: error: instance 'q': kind 'qemu' is not yet supported\n",
 	};
 	struct ivshm_config *config = load(full);

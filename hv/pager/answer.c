@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* answer.c: a holder that is asked: drop or reduce the permission, then say so. */
+#include "coherence/tenure.h"
+#include "coherence/trace.h"
+
+#include "internal.h"
+
+#define SHORT_NS 100000u /* less than handing a page over and back takes */
+
+/* The question that the page's word puts to this peer now, with what has to become of its own. */
+static bool hear(struct vmm_paged *paged, uint32_t index, struct ist_directory *word,
+		 enum vmm_permission *left)
+{
+	/* Acquire, before the word: partner of the release in who asks. */
+	uint64_t asked = __atomic_load_n(&paged->entry[index].asked, __ATOMIC_ACQUIRE);
+	unsigned id = paged->pager->client->id;
+	uint32_t busy;
+
+	*word = vmm_directory_look(paged, index);
+	busy = IST_DIR_BUSY(word->control);
+	if (busy == 0 || busy == id + 1 || !(word->sharers & coh_bit(id)) ||
+	    IST_PAGE_ASK_EPOCH(asked) != IST_DIR_EPOCH(word->control))
+		return false;
+	*left = IST_PAGE_ASK_QUESTION(asked) == IST_PAGE_ASK_DOWN ? VMM_MAY_READ : VMM_MAY_NOTHING;
+	return *left == VMM_MAY_NOTHING || IST_DIR_OWNER(word->control) == id + 1;
+}
+
+/* Whoever waited for this permission has not had it long enough: true, and it is looked at later.
+ */
+static bool put_off(struct vmm_paged *paged, uint32_t index, uint64_t question, uint64_t now)
+{
+	struct vmm_page *page = &paged->page[index];
+	uint64_t until = page->got_ns + page->tenure_ns;
+
+	if (page->have == VMM_MAY_NOTHING)
+		return false;
+	if (page->question != question) {
+		uint64_t held = now - page->got_ns;
+
+		page->question = question;
+		page->bounces = held < SHORT_NS + 4 * page->tenure_ns ? page->bounces + 1 : 0;
+		page->tenure_ns = coh_tenure(page->tenure_ns, paged->tenure_ns, held);
+		if (now < until)
+			vmm_count(&paged->pager->stats.tenure_waits);
+	}
+	if (now >= until)
+		return false;
+	vmm_page_due(paged, index, until);
+	return true;
+}
+
+static int give_up(struct vmm_paged *paged, uint32_t index, struct ist_directory word,
+		   enum vmm_permission left)
+{
+	struct vmm_pager *pager = paged->pager;
+	struct vmm_page *page = &paged->page[index];
+	unsigned step = left == VMM_MAY_READ ? COH_REDUCE : COH_DROP;
+	uint64_t offset = (uint64_t)index * IST_PAGE;
+	int n = 0;
+
+	COH_TRACE(&paged->entry[index].directory,
+		  left == VMM_MAY_READ ? COH_HEAR_DOWN : COH_HEAR_INV, pager->client->id, word,
+		  word);
+	COH_AT(&paged->entry[index].directory, step, pager->client->id, word);
+	if (page->have > left) {
+		n = vmm_permission_set(&pager->permissions, paged->base + offset,
+				       paged->region->offset + offset,
+				       paged->region->right == IST_RIGHT_WRITE, page->have, left);
+		if (n != 0) {
+			vmm_pager_break(pager, "cannot take a permission away");
+			return n;
+		}
+		if (page->have == VMM_MAY_WRITE)
+			vmm_sharing_end(paged, index);
+		page->have = (uint8_t)left;
+	}
+	COH_TRACE(&paged->entry[index].directory, step, pager->client->id, word, word);
+	(void)word;
+	(void)step;
+	return n;
+}
+
+void vmm_answer(struct vmm_paged *paged, uint32_t index, uint64_t now)
+{
+	struct vmm_page *page = &paged->page[index];
+	struct coh_result result;
+	enum vmm_permission left;
+	struct ist_directory word;
+	uint64_t epoch;
+
+	if (!hear(paged, index, &word, &left))
+		return;
+	epoch = IST_DIR_EPOCH(word.control);
+	if (put_off(paged, index, epoch, now) || give_up(paged, index, word, left) != 0)
+		return;
+	page->question = 0;
+	/* What refuses it says that the question is over: the permission is asked for anew then. */
+	if (vmm_directory_step(paged, index, left == VMM_MAY_READ ? COH_ACK_DOWN : COH_ACK_INV,
+			       epoch, &result) != 0)
+		return;
+	vmm_count(&paged->pager->stats.answers);
+	if (IST_DIR_BUSY(result.word.control) != 0)
+		vmm_directory_draw(paged, index, coh_bit(IST_DIR_BUSY(result.word.control) - 1));
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* pages.c: what a group's pager needs of its VM. */
+#include "vm.h"
+
+static void on_stalled(void *context, uint32_t id, uint32_t incarnation, uint64_t offset)
+{
+	struct vmm_group *group = context;
+
+	ivshm_client_recall(&group->client, id, incarnation, offset);
+}
+
+static void on_broken(void *context, const char *text)
+{
+	struct vmm_group *group = context;
+
+	if (vmm_vm_end(group->machine, VMM_STATUS_FAULT))
+		vmm_log(group->options, VMM_ERROR, "group '%s': pager: %s", group->client.group,
+			text);
+}
+
+static const struct vmm_pager_ops ops = {on_stalled, on_broken};
+
+int vmm_pages_start(struct vmm_group *group, struct vmm_error *error)
+{
+	void *base[IST_REGIONS_MAX];
+
+	for (unsigned i = 0; i < group->client.regions; i++)
+		base[i] = group->host + group->client.region[i].offset;
+	return vmm_pager_start(group->pager, &group->client, base, &ops, group, error->text,
+			       sizeof(error->text));
+}
