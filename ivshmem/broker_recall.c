@@ -52,7 +52,7 @@ int ivshm_recall(struct ivshm_link *link, const struct ist_wire *wire)
 	seat = &group->seat[wire->id];
 	busy = IST_DIR_BUSY(word.control);
 	/* What has changed since it was sent is over: the accused has answered, or is gone. */
-	if (!seat->link || seat->incarnation != wire->incarnation ||
+	if (!seat->link || seat->link->bye || seat->incarnation != wire->incarnation ||
 	    (busy != wire->id + 1 &&
 	     (busy != link->id + 1 || !(word.sharers & (uint64_t)1 << wire->id))))
 		return 0;

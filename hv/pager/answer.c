@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* answer.c: a holder that is asked: drop or reduce the permission, then say so. */
+/* answer.c: a holder gives up: asked, a page, and at its end, unasked, all of them. */
+#include <sys/mman.h>
+
 #include "coherence/tenure.h"
 #include "coherence/trace.h"
 
@@ -101,4 +103,47 @@ void vmm_answer(struct vmm_paged *paged, uint32_t index, uint64_t now)
 	vmm_count(&paged->pager->stats.answers);
 	if (IST_DIR_BUSY(result.word.control) != 0)
 		vmm_directory_draw(paged, index, coh_bit(IST_DIR_BUSY(result.word.control) - 1));
+}
+
+/* Of a page whose permission is gone for good: whatever the epoch is by now. */
+static void evict(struct vmm_paged *paged, uint32_t index)
+{
+	unsigned id = paged->pager->client->id;
+	struct ist_directory word = vmm_directory_look(paged, index);
+	struct coh_result result;
+	uint32_t busy;
+
+	if (IST_DIR_BUSY(word.control) == id + 1 &&
+	    vmm_directory_step(paged, index, COH_RELEASE, IST_DIR_EPOCH(word.control), &result) ==
+		    0) {
+		vmm_directory_wake(paged, index);
+		word = result.word;
+	}
+	/* Another claim in between changes the epoch: the one after it has this bit to wait for. */
+	while (word.sharers & coh_bit(id)) {
+		if (vmm_directory_step(paged, index, COH_EVICT, IST_DIR_EPOCH(word.control),
+				       &result) == 0) {
+			busy = IST_DIR_BUSY(result.word.control);
+			vmm_directory_draw(paged, index, busy != 0 ? coh_bit(busy - 1) : 0);
+			return;
+		}
+		if (paged->pager->broken)
+			return;
+		word = vmm_directory_look(paged, index);
+	}
+}
+
+void vmm_leave(struct vmm_paged *paged)
+{
+	unsigned id = paged->pager->client->id;
+
+	if (madvise(paged->base, paged->region->size, MADV_DONTNEED) != 0)
+		return; /* this peer's end takes it all, and others reap it then */
+	for (uint32_t i = 0; i < paged->pages; i++) {
+		/* Nobody but this peer sets its bit, or makes it busy: a look at each half does. */
+		struct ist_directory word = coh_load(&paged->entry[i].directory);
+
+		if (word.sharers & coh_bit(id) || IST_DIR_BUSY(word.control) == id + 1)
+			evict(paged, i);
+	}
 }

@@ -120,6 +120,9 @@ void vmm_directory_wake(struct vmm_paged *paged, uint32_t index);
 void vmm_answer(struct vmm_paged *paged, uint32_t index, uint64_t now);
 void vmm_request(struct vmm_paged *paged, uint32_t index, uint64_t now);
 
+/* At the end: gives up everything, so that nobody has to wait for this peer to be gone. */
+void vmm_leave(struct vmm_paged *paged);
+
 /* ---- reap.c ---- */
 
 /* Takes what dead peers left in the page's word. */

@@ -193,6 +193,8 @@ static void *run(void *argument)
 		if (fds[1].revents != 0 && !pager->broken)
 			on_faults(pager);
 	}
+	for (unsigned i = 0; i < pager->regions && !pager->broken; i++)
+		vmm_leave(&pager->paged[i]);
 	return NULL;
 }
 

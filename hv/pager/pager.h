@@ -63,7 +63,7 @@ bool vmm_pager_stats(const struct vmm_pager *pager, struct vmm_pager_stats *out)
  */
 uint32_t vmm_pager_moments(const struct vmm_pager *pager);
 
-/* When no vCPU runs any more. What it held is for others to take away once this peer is gone. */
+/* When no vCPU runs any more: it gives up all that it holds. NULL is ignored. */
 void vmm_pager_destroy(struct vmm_pager *pager);
 
 #endif

@@ -59,6 +59,15 @@ static void ask(struct vmm_paged *paged, uint32_t index, struct ist_directory wo
 	(void)word;
 }
 
+/* Looks again often, and when `limit` after page->since_ns has come. */
+static void look_later(struct vmm_paged *paged, uint32_t index, uint64_t now, uint64_t limit)
+{
+	uint64_t often = now + paged->recall_ns / LOOKS_A_RECALL;
+	uint64_t last = paged->page[index].since_ns + limit;
+
+	vmm_page_due(paged, index, last > now && last < often ? last : often);
+}
+
 /* Another's transition is in progress. True: not any more, so try again. */
 static bool wait_turn(struct vmm_paged *paged, uint32_t index, uint64_t now)
 {
@@ -79,7 +88,7 @@ static bool wait_turn(struct vmm_paged *paged, uint32_t index, uint64_t now)
 		page->since_ns = now;
 		complain(paged, index, coh_bit(IST_DIR_BUSY(word.control) - 1));
 	}
-	vmm_page_due(paged, index, now + paged->recall_ns / LOOKS_A_RECALL);
+	look_later(paged, index, now, BUSY_RECALLS * paged->recall_ns);
 	return false;
 }
 
@@ -122,7 +131,7 @@ static void insist(struct vmm_paged *paged, uint32_t index, uint64_t now)
 		page->drawn_ns = now;
 		vmm_directory_draw(paged, index, holders);
 	}
-	vmm_page_due(paged, index, now + paged->recall_ns / LOOKS_A_RECALL);
+	look_later(paged, index, now, paged->recall_ns);
 }
 
 /* The word allows it: install, and let the next one go on. */

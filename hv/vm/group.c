@@ -334,7 +334,7 @@ void vmm_group_destroy(struct vmm_group *group)
 {
 	if (group == NULL)
 		return;
-	vmm_pager_destroy(group->pager);
+	vmm_pages_stop(group);
 	if (group->state != NULL) {
 		__atomic_store_n(&group->state[group->client.id], 0, __ATOMIC_RELEASE);
 		munmap(group->state, group->client.page_size);

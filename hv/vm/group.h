@@ -134,6 +134,9 @@ void vmm_group_complain(struct vmm_group *group, const char *text);
 /* The pager has them from now on. Before the first vCPU runs. */
 int vmm_pages_start(struct vmm_group *group, struct vmm_error *error);
 
+/* Nothing keeps the regions coherent from now on. When no vCPU will run any more. */
+void vmm_pages_stop(struct vmm_group *group);
+
 /* ---- function.c: the PCI function ---- */
 
 /* Powers it on with its BARs assigned from *next on, as firmware would, and claims them. */

@@ -29,3 +29,9 @@ int vmm_pages_start(struct vmm_group *group, struct vmm_error *error)
 	return vmm_pager_start(group->pager, &group->client, base, &ops, group, error->text,
 			       sizeof(error->text));
 }
+
+void vmm_pages_stop(struct vmm_group *group)
+{
+	vmm_pager_destroy(group->pager);
+	group->pager = NULL;
+}

@@ -172,6 +172,9 @@ static void close_fd(int fd)
 static void release(struct vmm_vm *vm)
 {
 	end_threads(vm);
+	/* Before KVM's own workers are waited for: one may be waiting for a page. */
+	for (unsigned i = 0; i < vm->groups; i++)
+		vmm_pages_stop(vm->group[i]);
 	for (unsigned i = 0; i < vm->vcpus; i++)
 		vmm_vcpu_destroy(&vm->vcpu[i]);
 	close_fd(vm->fd);

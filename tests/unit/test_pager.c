@@ -324,6 +324,40 @@ START_TEST(false_sharing)
 }
 END_TEST
 
+/* Who ends in good order leaves nothing, even what it was amid of. */
+START_TEST(leaves)
+{
+	struct member *a = &g.member[0], *b = &g.member[1];
+	struct adder adder;
+	pthread_t thread;
+
+	group_create(TENURE, RECALL);
+	ivshm_roster_admit(&g.memory, 3, 1, "d", 1, IST_KIND_APP);
+	members_start(2);
+	put(a, 0, 1);
+	ck_assert_uint_eq(get(a, 1) + get(b, 1), 0);
+	/* A holder that lives and does not answer: a stays busy there. */
+	g.entry[2].directory.control = IST_DIR_CONTROL(IST_DIR_MODIFIED, 0, 4, 7);
+	g.entry[2].directory.sharers = 8;
+	adder = (struct adder){a, 3, 3};
+	must(pthread_create(&thread, NULL, add, &adder) == 0);
+	while (IST_DIR_BUSY(coh_load(&g.entry[2].directory).control) != 1)
+		usleep(500);
+	vmm_pager_destroy(a->pager); /* userfaultfd lets the thread go */
+	must(pthread_join(thread, NULL) == 0);
+	for (unsigned page = 0; page < PAGER_PAGES; page++) {
+		struct ist_directory word = coh_load(&g.entry[page].directory);
+
+		ck_assert_uint_eq(word.sharers & 1, 0);
+		ck_assert_uint_eq(IST_DIR_BUSY(word.control), 0);
+	}
+	ck_assert_uint_eq(get(b, 0), 2);
+	munmap(a->page, PAGER_PAGES * IST_PAGE);
+	member_stop(b);
+	group_destroy();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("pager");
@@ -339,6 +373,7 @@ int main(void)
 	tcase_add_loop_test(tests, a_holder_that_does_not_answer, 0, 2);
 	tcase_add_test(tests, a_holder_without_a_bell);
 	tcase_add_loop_test(tests, hostile_words, 0, 5);
+	tcase_add_test(tests, leaves);
 	tcase_add_loop_test(tests, false_sharing, 0, 2);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

@@ -7,17 +7,20 @@
  *   share ID PEERS TIMES     each its own word of one page
  *   quiet ID PEERS TIMES     the first alone goes over all pages, TIMES times, and counts its exits
  *   hostile ID PEERS TIMES   stores to the directory, which must not change
- *   beat ID PEERS 0          for ever: adds to the page's words, a mark of whom and how often
+ *   beat ID PEERS 0          for ever: adds to the page's sum, then to its own mark there
+ *   tell ID PEERS 0          what the beating has left: sum, marks, and what was known to be done
  *
  * "bad" in a line: something that must not be. The region "meet" is the processor's own: where the
  * VMs wait for each other.
  */
+#include <isthmus/abi.h>
 #include <isthmus/isthmus.h>
 
 int main(int argc, char **argv);
 
 #define WORDS 512u /* of a page */
 #define SECOND 1000000000ull
+#define SLEEP 100000ull
 
 static struct ist_group *group;
 static uint64_t *meet, *page; /* the regions' words */
@@ -87,12 +90,18 @@ static uint64_t left(uint32_t place)
 	return __atomic_load_n(&meet[64 + place], __ATOMIC_SEQ_CST);
 }
 
-/* Who comes last opens the round for all. No page is touched in it. */
+/* Who comes last opens the round for all. No page is touched in it; who waits long sleeps. */
 static void step(uint64_t round)
 {
+	uint32_t seen = 0;
+
 	__atomic_add_fetch(&meet[2], 1, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&meet[2], __ATOMIC_SEQ_CST) < round * peers)
-		__builtin_ia32_pause();
+	for (unsigned spins = 0; __atomic_load_n(&meet[2], __ATOMIC_SEQ_CST) < round * peers;
+	     spins++)
+		if (spins < 20000)
+			__builtin_ia32_pause();
+		else
+			ist_doorbell_wait(group, 1, &seen, SLEEP);
 }
 
 static void play(unsigned test, uint64_t i)
@@ -136,16 +145,19 @@ static void play(unsigned test, uint64_t i)
 		b = load(at(6));
 		leave(self - 1, a == i && b != i);
 		break;
-	case 32: /* IRIW, with two readers of two writers: the first writes both roles in turn */
-		store(at(i % 2 ? 7 : 0), i);
+	case 32: /* IRIW: two writers, two readers that may not see them in different orders */
+		store(at(7), i);
 		break;
 	case 33:
-		a = load(at(7));
-		b = load(at(0));
-		leave(0, a == i && b != i);
+		store(at(8), i);
 		break;
 	case 34:
-		b = load(at(0));
+		a = load(at(7));
+		b = load(at(8));
+		leave(0, a == i && b != i);
+		break;
+	case 35:
+		b = load(at(8));
 		a = load(at(7));
 		leave(1, b == i && a != i);
 		break;
@@ -167,17 +179,17 @@ static int judge(unsigned test)
 	case 3:
 		return left(0) || left(1);
 	default:
-		return 0; /* IRIW with one writer a round: nothing can contradict */
+		return left(0) && left(1);
 	}
 }
 
 static int litmus(uint64_t rounds)
 {
-	static const char *const name[] = {"MP", "SB", "LB", "CoRR"};
+	static const char *const name[] = {"MP", "SB", "LB", "CoRR", "IRIW"};
 	uint64_t turn = 0;
 	int bad = 0;
 
-	for (unsigned test = 0; test < 4; test++) {
+	for (unsigned test = 0; test < (peers == 4 ? 5 : 4); test++) {
 		for (uint64_t i = 1; i <= rounds; i++) {
 			if (self == 0)
 				leave(0, 0), leave(1, 0);
@@ -191,7 +203,7 @@ static int litmus(uint64_t rounds)
 		}
 	}
 	if (self == 0 && !bad)
-		ist_print("no bad order in %lu rounds\n", rounds);
+		ist_print("all orders are in order: %lu rounds\n", rounds);
 	return bad;
 }
 
@@ -228,18 +240,57 @@ static int quiet(uint64_t times)
 	return 0;
 }
 
+/* Who dies in it leaves each count one behind the one before it, at most. */
 static __attribute__((noreturn)) void beat(void)
 {
-	uint64_t marks = 0;
-
 	for (;;) {
-		uint64_t n = __atomic_add_fetch(page, 1, __ATOMIC_SEQ_CST);
-
-		/* The last write of the last owner: the sum and what it wrote beside it agree. */
-		store(&page[1 + self], ++marks);
+		__atomic_fetch_add(page, 1, __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(&page[WORDS + self], 1, __ATOMIC_SEQ_CST);
 		__atomic_fetch_add(&meet[8 + self], 1, __ATOMIC_SEQ_CST);
-		(void)n;
 	}
+}
+
+static int tell(void)
+{
+	uint64_t marks = 0, done = 0;
+
+	for (unsigned i = 0; i < peers; i++) {
+		marks += load(&page[WORDS + i]);
+		done += load(&meet[8 + i]);
+	}
+	ist_print("sum %lu marks %lu done %lu\n", load(page), marks, done);
+	return 0;
+}
+
+/*
+ * The directory is where the roster says, and can be read and not be written. Ordinary stores: a
+ * vector store there ends the VM.
+ */
+static int hostile(uint64_t times)
+{
+	uint8_t *base = (uint8_t *)meet - IST_REGIONS_OFFSET;
+	const struct ist_region *table = (void *)(base + IST_REGION_TABLE_OFFSET);
+	uint64_t *words = (void *)(base + table[1].directory), state = 88172645463325252ull, before;
+	uint64_t count = IST_PAGE_DIRECTORY_SIZE(pages, peers) / 8;
+
+	if (words[0] != IST_PAGE_DIRECTORY_MAGIC)
+		ist_print("bad: no directory\n");
+	store(page, 1);
+	for (uint64_t i = 0; i < times; i++) {
+		uint64_t *word;
+
+		state ^= state << 13;
+		state ^= state >> 7;
+		state ^= state << 17;
+		word = &words[state % count];
+		before = load(word);
+		store(word, ~before);
+		if (load(word) != before)
+			ist_print("bad: a store landed\n");
+	}
+	store(page, 2);
+	ist_print("%lu stores dropped\n", times);
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -268,6 +319,10 @@ int main(int argc, char **argv)
 		return share(times);
 	case 'q':
 		return quiet(times);
+	case 'h':
+		return hostile(times);
+	case 't':
+		return tell();
 	default:
 		beat();
 	}
