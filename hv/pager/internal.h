@@ -26,7 +26,7 @@ struct vmm_page {
 	uint8_t active;   /* in the region's list */
 	uint32_t bounces; /* tenures in a row that were cut short */
 	uint32_t reports; /* of false sharing */
-	uint32_t reserved;
+	uint32_t guesses; /* faults in a row taken for stores, as the last that was known was one */
 	uint64_t drawn_ns;     /* when the holders' attention was last drawn */
 	uint64_t epoch;        /* of the claim */
 	uint64_t since_ns;     /* when it was made; or since when `awaited` is */
@@ -75,6 +75,9 @@ struct vmm_pager {
 	const struct vmm_pager_ops *ops;
 	void *context;
 	struct vmm_permissions permissions;
+	struct vmm_paged *declined; /* where a fault is declined now, or NULL */
+	uint32_t declined_page;
+	uint64_t declined_until;
 	unsigned regions;
 	struct vmm_paged paged[IST_REGIONS_MAX];
 	struct vmm_pager_stats stats; /* atomic, relaxed */

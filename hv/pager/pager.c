@@ -15,7 +15,9 @@
 #include "internal.h"
 
 #define FAULTS 16u
-#define SLACK_NS 1000ul /* a tenure is some microseconds: timers of 50 would not do */
+#define GUESSES_MAX 8u      /* stores that are not known to be one, after one that was */
+#define DECLINED_NS 200000u /* a thread of the kernel has given up by then */
+#define SLACK_NS 1000ul     /* a tenure is some microseconds: timers of 50 would not do */
 
 static uint64_t now_ns(void)
 {
@@ -54,6 +56,50 @@ void vmm_page_look(struct vmm_paged *paged, uint32_t index, uint64_t now)
 	vmm_answer(paged, index, now);
 	if (page->want != VMM_MAY_NOTHING)
 		vmm_request(paged, index, now);
+}
+
+/* ---- What a fault needs ---- */
+
+static void end_declining(struct vmm_pager *pager)
+{
+	struct vmm_paged *paged = pager->declined;
+
+	if (paged != NULL &&
+	    vmm_permission_decline_end(&pager->permissions,
+				       paged->base + (size_t)pager->declined_page * IST_PAGE) != 0)
+		vmm_pager_break(pager, "cannot make a mapping writable again");
+	pager->declined = NULL;
+}
+
+/*
+ * KVM lets a thread of the kernel wait for a page where it can (asynchronous page faults), and that
+ * one asks for writing whatever the guest did. Where it matters, because others have the page too,
+ * it is declined; then the vCPU faults by itself. Where that was a store last time, this is taken
+ * for one for some times. True: declined.
+ */
+static bool decline(struct vmm_paged *paged, uint32_t index, struct vmm_permission_fault fault)
+{
+	struct vmm_pager *pager = paged->pager;
+	struct vmm_page *page = &paged->page[index];
+	struct ist_directory word = coh_load(&paged->entry[index].directory);
+
+	if (fault.own || fault.present || page->have != VMM_MAY_NOTHING ||
+	    page->want != VMM_MAY_NOTHING || pager->declined != NULL ||
+	    paged->region->right != IST_RIGHT_WRITE ||
+	    (word.sharers & ~coh_bit(pager->client->id)) == 0)
+		return false;
+	if (page->guesses != 0 && page->guesses++ < GUESSES_MAX)
+		return false;
+	page->guesses = 1; /* until a load is seen */
+	if (vmm_permission_decline(&pager->permissions, paged->base + (size_t)index * IST_PAGE) !=
+	    0) {
+		vmm_pager_break(pager, "cannot decline a fault");
+		return true;
+	}
+	pager->declined = paged;
+	pager->declined_page = index;
+	pager->declined_until = now_ns() + DECLINED_NS;
+	return true;
 }
 
 /* Pages whose time has come, or all that wait for something. Returns when the next is due, or 0. */
@@ -121,6 +167,12 @@ static void on_fault(struct vmm_pager *pager, struct vmm_permission_fault fault)
 		/* What may only be read is written to by nobody: KVM does not ask for it. */
 		if (fault.needs == VMM_MAY_WRITE && paged->region->right != IST_RIGHT_WRITE)
 			fault.needs = VMM_MAY_READ;
+		if (pager->declined == paged && pager->declined_page == index)
+			end_declining(pager);
+		else if (decline(paged, index, fault))
+			return;
+		if (fault.own && fault.needs == VMM_MAY_READ)
+			page->guesses = 0;
 		if (page->want < fault.needs)
 			page->want = (uint8_t)fault.needs;
 		vmm_page_look(paged, index, now_ns());
@@ -155,6 +207,10 @@ static uint64_t look_at_all_due(struct vmm_pager *pager)
 	bool all = __atomic_exchange_n(&pager->news, 0, __ATOMIC_ACQUIRE) != 0;
 	uint64_t next = 0;
 
+	if (pager->declined != NULL && pager->declined_until <= now_ns())
+		end_declining(pager);
+	if (pager->declined != NULL)
+		next = pager->declined_until;
 	for (unsigned i = 0; i < pager->regions; i++) {
 		uint64_t one = look_at_due(&pager->paged[i], all);
 
@@ -334,9 +390,13 @@ bool vmm_pager_stats(const struct vmm_pager *pager, struct vmm_pager_stats *out)
 
 uint32_t vmm_pager_moments(const struct vmm_pager *pager)
 {
+	uint32_t lasting;
+
 	if (pager == NULL)
 		return 0;
-	return __atomic_load_n(&pager->permissions.moments, __ATOMIC_SEQ_CST);
+	/* In this order: one that ends in between is then counted, if it is not seen. */
+	lasting = __atomic_load_n(&pager->permissions.lasting, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&pager->permissions.moments, __ATOMIC_SEQ_CST) << 1 | (lasting != 0);
 }
 
 static void give_back(struct vmm_paged *paged)

@@ -57,9 +57,9 @@ int vmm_pager_start(struct vmm_pager *pager, const struct ivshm_client *client,
 bool vmm_pager_stats(const struct vmm_pager *pager, struct vmm_pager_stats *out);
 
 /*
- * Changes before and after each moment in which, on Linux before 6.4, an access of another vCPU may
- * fail with EFAULT; odd meanwhile. Then it is to be done again. 0 for ever where there is no such
- * moment. Any thread; `pager` may be NULL.
+ * Odd in each moment in which a store of a vCPU to a page may fail with EFAULT because the mapping
+ * is read-only there, and another number after it. What failed then is to be done again. Any
+ * thread; `pager` may be NULL.
  */
 uint32_t vmm_pager_moments(const struct vmm_pager *pager);
 

@@ -23,7 +23,8 @@
 #define UFFDIO_CONTINUE_MODE_WP ((__u64)1 << 1)
 #endif
 
-#define FEATURES (UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
+#define FEATURES                                                                                   \
+	(UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_THREAD_ID)
 #define MODES (UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR | UFFDIO_REGISTER_MODE_WP)
 #define FAULTS_MAX 16u
 
@@ -141,6 +142,18 @@ static int map(const struct vmm_permissions *permissions, void *base, uint64_t o
 	return again(permissions->fd, UFFDIO_CONTINUE, &range);
 }
 
+/* A vCPU that fails between these two sees one of the counts changed, or a moment that lasts. */
+static void begin_moment(struct vmm_permissions *permissions)
+{
+	__atomic_fetch_add(&permissions->lasting, 1, __ATOMIC_SEQ_CST);
+}
+
+static void end_moment(struct vmm_permissions *permissions)
+{
+	__atomic_fetch_add(&permissions->moments, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_sub(&permissions->lasting, 1, __ATOMIC_SEQ_CST);
+}
+
 /*
  * Before Linux 6.4: what UFFDIO_CONTINUE maps is writable if the mapping is. So the mapping is not,
  * for a moment, until userfaultfd protects the entry; from then on mprotect() leaves it alone.
@@ -149,7 +162,7 @@ static int map_protected(struct vmm_permissions *permissions, void *base, uint64
 {
 	int n, back;
 
-	__atomic_fetch_add(&permissions->moments, 1, __ATOMIC_SEQ_CST);
+	begin_moment(permissions);
 	n = mprotect(base, IST_PAGE, PROT_READ) == 0 ? 0 : -errno;
 	if (n == 0)
 		n = map(permissions, base, offset, UFFDIO_CONTINUE_MODE_DONTWAKE);
@@ -159,7 +172,7 @@ static int map_protected(struct vmm_permissions *permissions, void *base, uint64
 	if (n != 0 && n != -EEXIST)
 		madvise(base, IST_PAGE, MADV_DONTNEED);
 	back = mprotect(base, IST_PAGE, PROT_READ | PROT_WRITE) == 0 ? 0 : -errno;
-	__atomic_fetch_add(&permissions->moments, 1, __ATOMIC_SEQ_CST);
+	end_moment(permissions);
 	if (n == 0)
 		n = back;
 	return n == 0 ? wake(permissions, base) : n;
@@ -189,6 +202,25 @@ int vmm_permission_set(struct vmm_permissions *permissions, void *base, uint64_t
 	return n == -EEXIST ? wake(permissions, base) : n;
 }
 
+int vmm_permission_decline_end(struct vmm_permissions *permissions, void *base)
+{
+	int n = mprotect(base, IST_PAGE, PROT_READ | PROT_WRITE) == 0 ? 0 : -errno;
+
+	end_moment(permissions);
+	return n;
+}
+
+int vmm_permission_decline(struct vmm_permissions *permissions, void *base)
+{
+	int n;
+
+	begin_moment(permissions);
+	n = mprotect(base, IST_PAGE, PROT_READ) == 0 ? wake(permissions, base) : -errno;
+	if (n != 0)
+		vmm_permission_decline_end(permissions, base);
+	return n;
+}
+
 int vmm_permission_faults(struct vmm_permissions *permissions, struct vmm_permission_fault *out,
 			  unsigned max)
 {
@@ -205,6 +237,10 @@ int vmm_permission_faults(struct vmm_permissions *permissions, struct vmm_permis
 		if (message[i].event != UFFD_EVENT_PAGEFAULT)
 			continue;
 		out[count].address = (uintptr_t)message[i].arg.pagefault.address;
+		out[count].present = (flags & UFFD_PAGEFAULT_FLAG_WP) != 0;
+		/* Threads of the kernel fault for KVM. */
+		out[count].own =
+			syscall(SYS_tgkill, getpid(), message[i].arg.pagefault.feat.ptid, 0) == 0;
 		out[count].needs = flags & (UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP)
 					   ? VMM_MAY_WRITE
 					   : VMM_MAY_READ;

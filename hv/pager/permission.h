@@ -16,12 +16,15 @@ struct vmm_permissions {
 	int fd;           /* userfaultfd, or -1 */
 	int memory;       /* memfd of what is mapped */
 	bool atomic;      /* "present, but not writable" is one operation: Linux 6.4 */
-	uint32_t moments; /* atomic: see vmm_pager_moments() */
+	uint32_t moments; /* atomic: that have passed, see vmm_pager_moments() */
+	uint32_t lasting; /* atomic: that there are now */
 };
 
 struct vmm_permission_fault {
 	uintptr_t address;
-	enum vmm_permission needs;
+	enum vmm_permission needs; /* at most: see `own` */
+	bool present;              /* it may be read there already */
+	bool own;                  /* by a thread of this process, which knows what it needs */
 };
 
 /* Returns 0, or -errno with one line in `error` that says what it takes. */
@@ -43,6 +46,15 @@ int vmm_permissions_take(struct vmm_permissions *permissions, void *base, size_t
  */
 int vmm_permission_set(struct vmm_permissions *permissions, void *base, uint64_t offset,
 		       bool writable, enum vmm_permission from, enum vmm_permission to);
+
+/*
+ * A fault that is not `own` on a page where nothing is permitted: who waits there, a thread of the
+ * kernel that asks for writing whatever its guest did, gives up, and the vCPU faults by itself,
+ * which tells. Nothing is written there until the end of it. One page at a time, in a writable
+ * mapping. Return 0 or -errno.
+ */
+int vmm_permission_decline(struct vmm_permissions *permissions, void *base);
+int vmm_permission_decline_end(struct vmm_permissions *permissions, void *base);
 
 /* Next faults, without blocking; `fd` is readable when there is one. Returns how many, or -errno.
  */

@@ -214,7 +214,7 @@ static void *run(void *argument)
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 			vmm_exit_handle(vcpu);
 		} else if (errno == EFAULT && (moments % 2 || moments != vmm_vm_moments(vm))) {
-			continue; /* into a moment of a pager: see vmm_pager_moments() */
+			usleep(10); /* into a moment of a pager, which needs a processor too */
 		} else if (errno == EINTR || errno == EAGAIN) {
 			vcpu->interrupted_exits++;
 			__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);

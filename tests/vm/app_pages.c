@@ -5,6 +5,7 @@
  *   count ID PEERS TIMES     adds to one word, TIMES times; the last to end finds all of it
  *   litmus ID PEERS ROUNDS   MP, SB, LB, CoRR and IRIW, each word in a page of its own
  *   share ID PEERS TIMES     each its own word of one page
+ *   read ID PEERS TIMES      all read all pages but one; the first of them writes now and then
  *   quiet ID PEERS TIMES     the first alone goes over all pages, TIMES times, and counts its exits
  *   hostile ID PEERS TIMES   stores to the directory, which must not change
  *   beat ID PEERS 0          for ever: adds to the page's sum, then to its own mark there
@@ -221,6 +222,24 @@ static int share(uint64_t times)
 	return load(own) != times;
 }
 
+/* All but the first read pages that nobody writes; the first writes each, now and then. */
+static int read_mostly(uint64_t times)
+{
+	uint64_t sum = 0;
+
+	gather(0);
+	for (uint64_t i = 0; i < times; i++) {
+		for (uint64_t p = 1; p < pages; p++) {
+			if (self == 0 && i % 1024 == 0)
+				store(&page[p * WORDS], i);
+			sum += load(&page[p * WORDS]);
+		}
+	}
+	gather(1);
+	ist_print("read %lu\n", sum);
+	return 0;
+}
+
 static int quiet(uint64_t times)
 {
 	uint32_t before = 0, after = 0;
@@ -319,6 +338,8 @@ int main(int argc, char **argv)
 		return share(times);
 	case 'q':
 		return quiet(times);
+	case 'r':
+		return read_mostly(times);
 	case 'h':
 		return hostile(times);
 	case 't':

@@ -118,6 +118,15 @@ def shares(group):
     return f"faults {[s['read_faults'] + s['write_faults'] for s in stats]}"
 
 
+def reads(group):
+    """KVM asks for writing on behalf of loads; readers must be given reading all the same."""
+    group.run("read", 100000)
+    faults = [group.stats(i)["pages"]["read_faults"] for i in range(group.places)]
+    if not sum(faults):
+        raise AssertionError("no VM was ever given the right to read alone")
+    return f"read faults {faults}"
+
+
 def is_quiet(group):
     """16 pages, a fault or two each (it may read before it writes), and no more however often they are used."""
     text = group.end(group.start("quiet", 0, 100))
@@ -213,6 +222,8 @@ SCENES = [
     ("litmus tests of four", orders, 4, "", None),
     ("litmus tests of two, as on Linux 6.1", orders, 2, "", OLD),
     ("words of one page", shares, 2, "", None),
+    ("three VMs read", reads, 3, "", None),
+    ("three VMs read, as on Linux 6.1", reads, 3, "", OLD),
     ("nobody contends", is_quiet, 1, "", None),
     ("a guest stores to the directory", hostile, 2, "", None),
     (f"{KILLS} are killed at random moments", killed, 4, "", None),
