@@ -61,7 +61,7 @@ int ivshm_recall(struct ivshm_link *link, const struct ist_wire *wire)
 		"group %s: peer %u (pid %d) does not give up region '%s' at offset 0x%llx: "
 		"killed",
 		group->config->name, wire->id, (int)seat->link->pid, region->name,
-		(unsigned long long)(wire->offset / IST_PAGE * IST_PAGE));
+		(unsigned long long)wire->offset & ~(IST_PAGE - 1ull));
 	if (syscall(SYS_pidfd_send_signal, seat->link->process.fd, SIGKILL, NULL, 0) != 0)
 		ivshm_broker_warn(group->broker, "group %s: pid %d: %s", group->config->name,
 				  (int)seat->link->pid, strerror(errno));
