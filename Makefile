@@ -109,7 +109,9 @@ SRC_fuzz := $(wildcard tests/fuzz/fuzz_*.c)
 TESTS_unit := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_unit))
 TESTS_core := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_coretest))
 TESTS_fault := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_fault))
-TESTS := $(TESTS_unit) $(TESTS_core) $(TESTS_fault)
+# tests/model/*.c: what the scripts there compare with the protocol's model.
+TESTS_model := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/model/*.c))
+TESTS := $(TESTS_unit) $(TESTS_core) $(TESTS_fault) $(TESTS_model)
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_fuzz))
 OBJ_memplat := $(call objects,host,$(SRC_memplat))
 
@@ -228,6 +230,10 @@ $(TESTS_unit) $(TESTS_fault): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)
 $(TESTS_core): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_core) $(OBJ_memplat)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ $(LIBS_check) -pthread
+
+$(TESTS_model): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_coherence)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ -pthread
 
 # What runs in the test bed's Linux guests beside static applications: tests/linux/guest_*.c.
 SRC_guest := $(wildcard tests/linux/guest_*.c)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* step.c: what each step makes of the directory word. */
+/* step.c: what each step makes of the directory word. Its twin in the model is word.pml. */
 #include "step.h"
 
 /* The word, taken apart. */
