@@ -2,7 +2,6 @@
 /* answer.c: a holder gives up: asked, a page, and at its end, unasked, all of them. */
 #include <sys/mman.h>
 
-#include "coherence/tenure.h"
 #include "coherence/trace.h"
 
 #include "internal.h"
@@ -27,32 +26,30 @@ static bool hear(struct vmm_paged *paged, uint32_t index, struct ist_directory *
 	return *left == VMM_MAY_NOTHING || IST_DIR_OWNER(word->control) == id + 1;
 }
 
-/* Whoever waited for this permission has not had it long enough: true, and it is looked at later.
- */
+/* Who waited for this permission has not had it long enough: true, and it is looked at later. */
 static bool put_off(struct vmm_paged *paged, uint32_t index, uint64_t question, uint64_t now)
 {
 	struct vmm_page *page = &paged->page[index];
-	uint64_t until = page->got_ns + page->tenure_ns;
+	struct coh_tenure tenure = vmm_page_tenure(paged, index);
+	uint64_t left = coh_tenure_left(&tenure, page->got_ns, now);
 
 	if (page->have == VMM_MAY_NOTHING)
 		return false;
 	if (page->question != question) {
-		uint64_t held = now - page->got_ns;
+		bool short_one = now - page->got_ns < SHORT_NS + 4 * tenure.now_ns;
 
 		page->question = question;
-		page->bounces = held < SHORT_NS + 4 * page->tenure_ns ? page->bounces + 1 : 0;
-		page->tenure_ns = coh_tenure(page->tenure_ns, paged->tenure_ns, held);
-		if (now < until)
+		page->bounces = short_one ? page->bounces + 1 : 0;
+		if (left != 0)
 			vmm_count(&paged->pager->stats.tenure_waits);
 	}
-	if (now >= until)
-		return false;
-	vmm_page_due(paged, index, until);
-	return true;
+	if (left != 0)
+		vmm_page_due(paged, index, now + left);
+	return left != 0;
 }
 
 static int give_up(struct vmm_paged *paged, uint32_t index, struct ist_directory word,
-		   enum vmm_permission left)
+		   enum vmm_permission left, uint64_t now)
 {
 	struct vmm_pager *pager = paged->pager;
 	struct vmm_page *page = &paged->page[index];
@@ -75,6 +72,7 @@ static int give_up(struct vmm_paged *paged, uint32_t index, struct ist_directory
 		if (page->have == VMM_MAY_WRITE)
 			vmm_sharing_end(paged, index);
 		page->have = (uint8_t)left;
+		page->lost_ns = now;
 	}
 	COH_TRACE(&paged->entry[index].directory, step, pager->client->id, word, word);
 	(void)word;
@@ -93,7 +91,7 @@ void vmm_answer(struct vmm_paged *paged, uint32_t index, uint64_t now)
 	if (!hear(paged, index, &word, &left))
 		return;
 	epoch = IST_DIR_EPOCH(word.control);
-	if (put_off(paged, index, epoch, now) || give_up(paged, index, word, left) != 0)
+	if (put_off(paged, index, epoch, now) || give_up(paged, index, word, left, now) != 0)
 		return;
 	page->question = 0;
 	/* What refuses it says that the question is over: the permission is asked for anew then. */

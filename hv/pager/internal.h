@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "coherence/policy.h"
 #include "coherence/step.h"
 
 #include "pager.h"
@@ -32,7 +33,8 @@ struct vmm_page {
 	uint64_t since_ns;     /* when it was made; or since when `awaited` is */
 	uint64_t awaited;      /* control word of another's transition that is waited for */
 	uint64_t got_ns;       /* when `have` was installed */
-	uint64_t tenure_ns;    /* how long it stays at least; 0: as configured */
+	uint64_t lost_ns;      /* when it was given up or reduced last; 0: never */
+	uint64_t tenure_ns;    /* how long it stays at least, within limits */
 	uint64_t question;     /* the last one that was put off, or 0 */
 	uint64_t due_ns;       /* when to look again without being told; 0: never */
 	struct vmm_twin *twin; /* or NULL */
@@ -93,6 +95,9 @@ void vmm_pager_break(struct vmm_pager *pager, const char *text);
 
 /* Whatever has happened: answers, then requests, as far as the page's word allows. */
 void vmm_page_look(struct vmm_paged *paged, uint32_t index, uint64_t now);
+
+/* How long who got the page keeps it now, and between what. */
+struct coh_tenure vmm_page_tenure(const struct vmm_paged *paged, uint32_t index);
 
 /* Looks at it again by then at the latest. */
 void vmm_page_due(struct vmm_paged *paged, uint32_t index, uint64_t when);

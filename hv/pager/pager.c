@@ -15,6 +15,7 @@
 #include "internal.h"
 
 #define FAULTS 16u
+#define TENURE_GROWTH 16u   /* to so many times what is configured */
 #define GUESSES_MAX 8u      /* stores that are not known to be one, after one that was */
 #define DECLINED_NS 200000u /* a thread of the kernel has given up by then */
 #define SLACK_NS 1000ul     /* a tenure is some microseconds: timers of 50 would not do */
@@ -35,6 +36,13 @@ void vmm_pager_break(struct vmm_pager *pager, const char *text)
 }
 
 /* ---- Pages ---- */
+
+struct coh_tenure vmm_page_tenure(const struct vmm_paged *paged, uint32_t index)
+{
+	return (struct coh_tenure){.minimum_ns = paged->tenure_ns,
+				   .maximum_ns = paged->tenure_ns * TENURE_GROWTH,
+				   .now_ns = paged->page[index].tenure_ns};
+}
 
 void vmm_page_due(struct vmm_paged *paged, uint32_t index, uint64_t when)
 {

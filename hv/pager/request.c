@@ -122,14 +122,19 @@ static void insist(struct vmm_paged *paged, uint32_t index, uint64_t now)
 	struct vmm_page *page = &paged->page[index];
 	struct ist_directory word = vmm_directory_look(paged, index);
 	uint64_t holders = word.sharers & ~coh_bit(paged->pager->client->id);
+	const struct coh_recall recall = {paged->recall_ns, paged->recall_ns / LOOKS_A_RECALL};
 
-	if (now - page->since_ns >= paged->recall_ns) {
-		page->since_ns = now;
+	switch (coh_recall(&recall, page->since_ns, page->drawn_ns, now)) {
+	case COH_RECALL_FORCE:
+		page->since_ns = page->drawn_ns = now;
 		complain(paged, index, holders);
-	}
-	if (now - page->drawn_ns >= paged->recall_ns / LOOKS_A_RECALL) {
+		break;
+	case COH_RECALL_AGAIN:
 		page->drawn_ns = now;
 		vmm_directory_draw(paged, index, holders);
+		break;
+	default:
+		break;
 	}
 	look_later(paged, index, now, paged->recall_ns);
 }
@@ -142,6 +147,7 @@ static void finish(struct vmm_paged *paged, uint32_t index, struct ist_directory
 	unsigned id = paged->pager->client->id;
 	bool owner = IST_DIR_STATE(word.control) == IST_DIR_MODIFIED;
 	enum vmm_permission permission = owner ? VMM_MAY_WRITE : VMM_MAY_READ;
+	struct coh_tenure tenure;
 	struct coh_result result;
 
 	if (owner && page->have != VMM_MAY_WRITE) {
@@ -158,8 +164,11 @@ static void finish(struct vmm_paged *paged, uint32_t index, struct ist_directory
 	(void)id;
 	page->have = (uint8_t)permission;
 	page->got_ns = now;
-	if (page->tenure_ns < paged->tenure_ns)
-		page->tenure_ns = paged->tenure_ns;
+	/* It was asked for again, so it was used until it was taken. */
+	tenure = vmm_page_tenure(paged, index);
+	if (page->lost_ns != 0)
+		coh_tenure_adapt(&tenure, now - page->lost_ns, 1);
+	page->tenure_ns = tenure.now_ns;
 	page->claim = 0;
 	vmm_count(&paged->pager->stats.requests);
 	if (vmm_directory_step(paged, index, COH_RELEASE, page->epoch, &result) == 0)
