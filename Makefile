@@ -67,7 +67,7 @@ BPF_CC ?= clang
 BPF ?= $(and $(shell command -v $(BPF_CC)),$(shell pkg-config --exists libbpf && echo libbpf))
 SRC_ivshmem += $(if $(BPF),ivshmem/run_state.c,ivshmem/run_state_absent.c)
 # hv/vm/ is the hypervisor core (isthmus-vm), hv/cmd/ the isthmus command.
-SRC_vm := $(wildcard hv/vm/*.c)
+SRC_vm := $(wildcard hv/vm/*.c hv/pager/*.c)
 SRC_cmd := $(wildcard hv/cmd/*.c)
 SRC_core := $(wildcard guestlib/core/*.c)
 # The coherence protocol: part of the library and of the hypervisor core.
@@ -223,13 +223,22 @@ $(BENCHES): $(BUILD)/bench/%: $(BUILD)/host/bench/%.o $(BUILD)/libisthmus.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ $(LIBS_guest) $(LIBS_bench_$*)
 
+# A trace build: what carries out the coherence protocol, with a hook at every step (coherence/trace.h),
+# for the tests that say what it is.
+$(BUILD)/traced/%.o: %.c $(I)/.made
+	$(call say,CC-TRACE,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(HOST) $(INC_hv) -DCOH_TRACING -c $< -o $@
+OBJ_traced_pager := $(patsubst %.c,$(BUILD)/traced/%.o,$(wildcard hv/pager/*.c))
+$(BUILD)/tests/fault/fault_pager_kill: $(OBJ_traced_pager)
+
 # Calls of the system that a fault test replaces.
 WRAP_fault_host := calloc socket setsockopt connect send recvmsg fcntl fstat eventfd mmap ppoll syscall
 WRAP_test_linux_device := ioctl mmap
+WRAP_fault_pager := ioctl mmap calloc madvise mprotect fallocate pthread_create
 $(TESTS_unit) $(TESTS_fault): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)/libvm.a \
 		$(BUILD)/libivshmem.a $(BUILD)/libisthmus.a
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) $(WRAP_$(notdir $*):%=-Wl,--wrap=%) -o $@ $< -Wl,--start-group $(BUILD)/libvm.a \
+	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) $(WRAP_$(notdir $*):%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) -Wl,--start-group $(BUILD)/libvm.a \
 		$(BUILD)/libivshmem.a $(BUILD)/libisthmus.a -Wl,--end-group $(LIBS_check) \
 		$(LIBS_isthmus) $(LIBS_guest)
 $(TESTS_core): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_core) $(OBJ_memplat)
@@ -386,4 +395,4 @@ loc:
 clean:
 	$(Q)rm -rf $(BUILD)
 
--include $(shell find $(BUILD)/host $(BUILD)/bare -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/host $(BUILD)/bare $(BUILD)/traced -name '*.d' 2>/dev/null)

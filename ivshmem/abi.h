@@ -60,6 +60,7 @@
  *   0x1000  roster        header page, region table page, peer table (2 pages)
  *   0x5000  regions       in configuration order, each aligned to the group's page size
  *   ...     output sections, one a peer, equal sizes (none when output_size is 0)
+ *   ...     page directories, one for each page-coherent region, in the regions' order
  * The whole is a power of two.
  */
 #define IST_STATE_TABLE_OFFSET 0x0000u
@@ -125,7 +126,8 @@ struct ist_region {
 	uint64_t writers;   /* atomic; bit i: peer i may write (then it may read too) */
 	uint32_t coherence; /* IST_COHERENCE_* */
 	uint32_t reserved0;
-	uint64_t reserved1[7];
+	uint64_t directory; /* offset of its struct ist_page_directory; 0: it has none */
+	uint64_t reserved1[6];
 };
 IST_ABI_OFFSET(struct ist_region, offset, 32);
 IST_ABI_OFFSET(struct ist_region, size, 40);
@@ -133,7 +135,8 @@ IST_ABI_OFFSET(struct ist_region, readers, 48);
 IST_ABI_OFFSET(struct ist_region, writers, 56);
 IST_ABI_OFFSET(struct ist_region, coherence, 64);
 IST_ABI_OFFSET(struct ist_region, reserved0, 68);
-IST_ABI_OFFSET(struct ist_region, reserved1, 72);
+IST_ABI_OFFSET(struct ist_region, directory, 72);
+IST_ABI_OFFSET(struct ist_region, reserved1, 80);
 IST_ABI_SIZE(struct ist_region, 128);
 
 #define IST_PEER_ABSENT 0u  /* never there, or left in good order */
@@ -443,37 +446,66 @@ IST_ABI_SIZE(struct ist_cell_box, 64);
 
 /*
  * Directory of a page-coherent region: a header, then a struct ist_page for each page of the
- * region, in order. Instances can only read it; the pagers of VMs and processes write it.
+ * region, then for each peer, by ID, a bit a page. Instances can only read it; the pagers of VMs
+ * write it.
  */
 #define IST_PAGE_DIRECTORY_MAGIC 0x5249444547415021ull /* "!PAGEDIR" in memory */
 
+/* Written by the broker before the first peer joins. */
 struct ist_page_directory {
-	uint64_t magic; /* atomic; IST_PAGE_DIRECTORY_MAGIC, stored last */
+	uint64_t magic; /* IST_PAGE_DIRECTORY_MAGIC */
 	uint64_t pages; /* entries that follow */
 	uint32_t page_size;
-	uint32_t region; /* index in the region table */
-	uint64_t reserved[5];
+	uint32_t region;    /* index in the region table */
+	uint64_t tenure_ns; /* who got a page keeps it so long at least */
+	uint64_t recall_ns; /* who has not given it up after so long is ended */
+	uint64_t reserved[11];
 };
 IST_ABI_OFFSET(struct ist_page_directory, pages, 8);
 IST_ABI_OFFSET(struct ist_page_directory, page_size, 16);
 IST_ABI_OFFSET(struct ist_page_directory, region, 20);
-IST_ABI_OFFSET(struct ist_page_directory, reserved, 24);
-IST_ABI_SIZE(struct ist_page_directory, 64);
+IST_ABI_OFFSET(struct ist_page_directory, tenure_ns, 24);
+IST_ABI_OFFSET(struct ist_page_directory, recall_ns, 32);
+IST_ABI_OFFSET(struct ist_page_directory, reserved, 40);
+IST_ABI_SIZE(struct ist_page_directory, 128);
 
-/* A page. A line of its own: pages that nobody shares do not meet in the directory either. */
+/* Bytes of a peer's bits, a multiple of IST_LINE; of all that is before them; and of the whole, in
+ * pages. */
+#define IST_PAGE_ATTENTION_SIZE(pages) (((uint64_t)(pages) + 511u) / 512u * 64u)
+#define IST_PAGE_ATTENTION_OFFSET(pages) (128u + (uint64_t)(pages)*128u)
+#define IST_PAGE_DIRECTORY_SIZE(pages, peers)                                                      \
+	((IST_PAGE_ATTENTION_OFFSET(pages) + IST_PAGE_ATTENTION_SIZE(pages) * (uint64_t)(peers) +  \
+	  4095u) &                                                                                 \
+	 ~(uint64_t)4095u)
+
+#define IST_PAGE_WORDS 512u /* 8-byte words of a page, which is IST_PAGE bytes */
+
+/* A page. Lines of its own: pages that nobody shares do not meet in the directory either. */
 struct ist_page {
 	struct ist_directory directory;
 	uint64_t moves;   /* atomic; times it got another owner: only goes up */
 	uint64_t since;   /* atomic; when `directory`'s owner became it, ns of CLOCK_MONOTONIC */
 	uint64_t waiters; /* atomic; bit i: peer i waits for the page */
-	uint64_t reserved[3];
+	uint64_t asked;   /* atomic; IST_PAGE_ASK: the question of who is busy */
+	uint64_t writer;  /* atomic; ID + 1 of the owner that `written` is of; 0: it is not known */
+	uint64_t reserved;
+	uint64_t written[IST_PAGE_WORDS / 64]; /* atomic; bit i: that owner changed word i */
 };
 IST_ABI_OFFSET(struct ist_page, directory, 0);
 IST_ABI_OFFSET(struct ist_page, moves, 16);
 IST_ABI_OFFSET(struct ist_page, since, 24);
 IST_ABI_OFFSET(struct ist_page, waiters, 32);
-IST_ABI_OFFSET(struct ist_page, reserved, 40);
-IST_ABI_SIZE(struct ist_page, 64);
+IST_ABI_OFFSET(struct ist_page, asked, 40);
+IST_ABI_OFFSET(struct ist_page, writer, 48);
+IST_ABI_OFFSET(struct ist_page, reserved, 56);
+IST_ABI_OFFSET(struct ist_page, written, 64);
+IST_ABI_SIZE(struct ist_page, 128);
+
+#define IST_PAGE_ASK(question, epoch) ((uint64_t)(question) | (uint64_t)(epoch) << 16)
+#define IST_PAGE_ASK_QUESTION(asked) ((uint32_t)((asked)&0xffffu))
+#define IST_PAGE_ASK_EPOCH(asked) ((asked) >> 16)
+#define IST_PAGE_ASK_INV 1u  /* drop the permission */
+#define IST_PAGE_ASK_DOWN 2u /* reduce it to reading */
 
 /* ---- The run-state page ---------------------------------------------------------------------- */
 /*
@@ -664,14 +696,16 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
 #define IST_WIRE_WELCOME                                                                           \
 	2u                 /* abi, id, incarnation, vectors, count: max_peers, size: of all,       \
 			      page_size, offset/length: of output sections, name: group; 1 fd: memory */
-#define IST_WIRE_REGION 3u /* id: index, right, coherence, offset, size, name */
-#define IST_WIRE_PEER 4u   /* id, incarnation, vectors, kind, name; `vectors` fds: eventfds */
+#define IST_WIRE_REGION 3u /* id: index, right, coherence, offset, size, length, name */
+#define IST_WIRE_PEER 4u   /* id, incarnation, vectors, kind, name; an eventfd a vector (and one) */
 #define IST_WIRE_READY 5u
 #define IST_WIRE_GONE 6u      /* id, incarnation, state: IST_PEER_ABSENT or IST_PEER_DEAD */
 #define IST_WIRE_BYE 7u       /* my mappings are gone */
 #define IST_WIRE_ERROR 8u     /* code: errno, text */
 #define IST_WIRE_RUN_STATE 9u /* ABI 1.1; size; 1 fd: the run-state page */
 #define IST_WIRE_THREAD 10u   /* ABI 1.1; id: thread ID of a vCPU, count: of how many */
+#define IST_WIRE_RECALL                                                                            \
+	11u /* ABI 1.1; id, incarnation, offset: that peer does not give up this page */
 
 #define IST_RIGHT_NONE 0u
 #define IST_RIGHT_READ 1u

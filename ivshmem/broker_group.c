@@ -75,6 +75,9 @@ int ivshm_group_create(struct ivshm_group *group, struct ivshm_broker *broker,
 
 	group->broker = broker;
 	group->config = config;
+	group->bells = config->vectors;
+	for (unsigned i = 0; i < config->regions_count && group->bells == config->vectors; i++)
+		group->bells += config->regions[i].coherence == IST_COHERENCE_PAGE;
 	r = find_users(group, error, error_size);
 	if (r)
 		return r;

@@ -35,7 +35,7 @@ struct ivshm_seat {
 	uint32_t incarnation;
 	struct ivshm_link *link; /* who sits there; NULL when absent or dead */
 	uint32_t kind;
-	int fds[IST_VECTORS_MAX]; /* eventfds, valid while there is a link */
+	int fds[IVSHM_WIRE_FDS_MAX]; /* eventfds, valid while there is a link */
 };
 
 struct ivshm_group {
@@ -45,7 +45,9 @@ struct ivshm_group {
 	int run_page; /* -1: the group has none; the run state's */
 	struct ivshm_door door;
 	struct ivshm_watch listener;
-	bool paused; /* no accept() before the next tick: no descriptors were left */
+	unsigned bells; /* eventfds of a seat: one a vector, and where there is a page-coherent
+			   region one for its pager */
+	bool paused;    /* no accept() before the next tick: no descriptors were left */
 	uid_t *users;
 	unsigned users_count;
 	struct ivshm_seat seat[IST_PEERS_MAX];
@@ -139,6 +141,9 @@ void ivshm_group_run_create(struct ivshm_group *group);
 int ivshm_link_thread(struct ivshm_link *link, const struct ist_wire *wire);
 void ivshm_link_watch(struct ivshm_link *link);  /* it is live */
 void ivshm_link_forget(struct ivshm_link *link); /* not any more */
+
+/* broker_recall.c: a VM that does not give up a page. Returns 0, or -EPROTO: not a word of it. */
+int ivshm_recall(struct ivshm_link *link, const struct ist_wire *wire);
 
 /* broker_link.c: a connection, what it says. */
 int ivshm_link_create(struct ivshm_group *group, int socket);

@@ -55,6 +55,30 @@ static uint32_t find_member(const struct ivshm_group *group, const char *name)
 	return id;
 }
 
+/* Who would bypass the pagers may not join, nor who does not know of them. True: refused. */
+static bool refuse_pages(struct ivshm_link *link, const struct ist_wire *wire, uint32_t id)
+{
+	const struct ivshm_group *group = link->group;
+	const struct ivshm_region_config *paged =
+		ivshm_config_paged(group->broker->config, group->config, id);
+
+	if (wire->kind == IST_KIND_APP || wire->kind == IST_KIND_LINUX) {
+		if (IVSHM_WIRE_ABI_MINOR(wire->abi) >= 1)
+			return false;
+		ivshm_link_refuse(link, EPROTONOSUPPORT,
+				  "group '%s' has a page-coherent region: that takes isthmus ABI "
+				  "1.1, not 1.%u",
+				  group->config->name, IVSHM_WIRE_ABI_MINOR(wire->abi));
+		return true;
+	}
+	if (paged)
+		ivshm_link_refuse(link, EACCES,
+				  "instance '%s' is no VM: it has no right on page-coherent region "
+				  "'%s'",
+				  wire->name, paged->name);
+	return paged;
+}
+
 static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
 {
 	struct ivshm_group *group = link->group;
@@ -77,6 +101,8 @@ static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
 				  group->config->name);
 		return -EACCES;
 	}
+	if (group->bells != group->config->vectors && refuse_pages(link, wire, id))
+		return -EACCES;
 	if (group->seat[id].link) {
 		ivshm_link_refuse(link, EBUSY, "instance '%s' is already in group '%s' (pid %d)",
 				  wire->name, group->config->name, (int)group->seat[id].link->pid);
@@ -98,11 +124,21 @@ static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
 /* Not a message that may come now. */
 static int out_of_order(struct ivshm_link *link, const struct ist_wire *wire)
 {
-	static const char *const name[] = {"?",     "HELLO",     "WELCOME", "REGION",
-					   "PEER",  "READY",     "GONE",    "BYE",
-					   "ERROR", "RUN_STATE", "THREAD"};
+	static const char *const name[] = {
+		[IST_WIRE_HELLO] = "HELLO",
+		[IST_WIRE_WELCOME] = "WELCOME",
+		[IST_WIRE_REGION] = "REGION",
+		[IST_WIRE_PEER] = "PEER",
+		[IST_WIRE_READY] = "READY",
+		[IST_WIRE_GONE] = "GONE",
+		[IST_WIRE_BYE] = "BYE",
+		[IST_WIRE_ERROR] = "ERROR",
+		[IST_WIRE_RUN_STATE] = "RUN_STATE",
+		[IST_WIRE_THREAD] = "THREAD",
+		[IST_WIRE_RECALL] = "RECALL",
+	};
 
-	if (wire->type >= sizeof(name) / sizeof(name[0]) || wire->type == 0)
+	if (wire->type >= sizeof(name) / sizeof(name[0]) || !name[wire->type])
 		ivshm_link_refuse(link, EPROTO, "unknown message type %u", wire->type);
 	else
 		ivshm_link_refuse(link, EPROTO, "%s is out of order here", name[wire->type]);
@@ -128,6 +164,8 @@ static int hear(struct ivshm_link *link, const struct ist_wire *wire)
 		ivshm_seat_leaving(link);
 		return 0;
 	}
+	if (wire->type == IST_WIRE_RECALL && link->ready && !link->bye)
+		return ivshm_recall(link, wire);
 	return out_of_order(link, wire);
 }
 
@@ -350,7 +388,7 @@ void ivshm_link_destroy(struct ivshm_link *link)
 	if (link->stage != IVSHM_STAGE_HELLO) {
 		struct ivshm_seat *seat = &link->group->seat[link->id];
 
-		for (uint32_t i = 0; i < link->group->config->vectors; i++)
+		for (uint32_t i = 0; i < link->group->bells; i++)
 			close(seat->fds[i]);
 	}
 	unlink_and_free(link);

@@ -64,7 +64,7 @@ int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind)
 	struct ivshm_seat *seat = &group->seat[id];
 	uint32_t vectors = group->config->vectors;
 
-	for (uint32_t i = 0; i < vectors; i++) {
+	for (uint32_t i = 0; i < group->bells; i++) {
 		seat->fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		if (seat->fds[i] < 0) {
 			int r = -errno;
@@ -122,7 +122,7 @@ void ivshm_seat_end(struct ivshm_link *link, uint32_t state)
 	}
 	tell_all(group);
 	ring_all(group);
-	close_eventfds(seat, group->config->vectors);
+	close_eventfds(seat, group->bells);
 	seat->link = NULL;
 	log_change(link, state == IST_PEER_DEAD ? "died" : "left");
 }

@@ -49,7 +49,13 @@ static void make_region(const struct ivshm_link *link, struct ivshm_packet *pack
 	wire->coherence = region->coherence;
 	wire->offset = group->memory.layout.region_offset[link->at];
 	wire->size = region->size;
+	wire->length = group->memory.layout.directory_offset[link->at];
 	ivshm_wire_set_string(wire->name, sizeof(wire->name), region->name);
+}
+
+static bool is_vm(uint32_t kind)
+{
+	return kind == IST_KIND_APP || kind == IST_KIND_LINUX;
 }
 
 static void make_peer(const struct ivshm_link *link, uint32_t id, struct ivshm_packet *packet)
@@ -66,7 +72,9 @@ static void make_peer(const struct ivshm_link *link, uint32_t id, struct ivshm_p
 	wire->kind = seat->kind;
 	ivshm_wire_set_string(wire->name, sizeof(wire->name),
 			      group->broker->config->instances[instance].name);
-	while (packet->fds_count < wire->vectors) {
+	/* Who rings a pager is a VM's process. */
+	while (packet->fds_count <
+	       (is_vm(group->seat[link->id].kind) ? group->bells : wire->vectors)) {
 		packet->fds[packet->fds_count] = seat->fds[packet->fds_count];
 		packet->fds_count++;
 	}

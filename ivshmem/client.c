@@ -102,11 +102,40 @@ static const char *take_run_state(struct ivshm_client *client, struct ivshm_pack
 	return NULL;
 }
 
+static uint64_t end_of_directory(const struct ivshm_client *client, uint64_t offset, uint64_t size)
+{
+	return offset + IST_PAGE_DIRECTORY_SIZE(size / IST_PAGE, client->max_peers);
+}
+
+/* Page directories lie behind everything else, in the order of their regions. */
+static const char *check_directory(const struct ivshm_client *client, const struct ist_wire *wire)
+{
+	uint64_t sections = client->output_offset + client->output_size * client->max_peers;
+	uint64_t free_from = sections;
+
+	if (client->directories && wire->offset + wire->size > client->directories)
+		return "over a page directory";
+	if ((wire->coherence == IST_COHERENCE_PAGE) != (wire->length != 0))
+		return "a page directory without pages, or pages without";
+	if (wire->length == 0)
+		return NULL;
+	for (unsigned i = 0; i < client->regions; i++)
+		if (client->region[i].directory)
+			free_from = end_of_directory(client, client->region[i].directory,
+						     client->region[i].size);
+	if (client->page_size != IST_PAGE || wire->length % IST_PAGE || wire->length < free_from ||
+	    wire->length < wire->offset + wire->size || !inside(client, wire->length, 0) ||
+	    end_of_directory(client, wire->length, wire->size) > client->size)
+		return "a page directory over something else, or beyond the memory";
+	return NULL;
+}
+
 static const char *take_region(struct ivshm_client *client, struct ivshm_packet *packet)
 {
 	const struct ist_wire *wire = &packet->wire;
 	struct ivshm_client_region *region = &client->region[client->regions];
 	uint64_t free_from = IST_REGIONS_OFFSET;
+	const char *wrong;
 
 	if (client->regions > 0)
 		free_from = region[-1].offset + region[-1].size;
@@ -122,12 +151,18 @@ static const char *take_region(struct ivshm_client *client, struct ivshm_packet 
 		return "an unknown right";
 	if (wire->coherence > IST_COHERENCE_INCOHERENT)
 		return "an unknown coherence";
+	wrong = check_directory(client, wire);
+	if (wrong)
+		return wrong;
 
 	memcpy(region->name, wire->name, sizeof(region->name));
 	region->offset = wire->offset;
 	region->size = wire->size;
 	region->right = wire->right;
 	region->coherence = wire->coherence;
+	region->directory = wire->length;
+	if (!client->directories)
+		client->directories = wire->length;
 	client->regions++;
 	return NULL;
 }
@@ -144,7 +179,7 @@ static const char *take_peer(struct ivshm_client *client, struct ivshm_packet *p
 	if (client->present[wire->id])
 		return "a peer that is there already";
 	if (wire->vectors == 0 || wire->vectors > IST_VECTORS_MAX ||
-	    packet->fds_count != wire->vectors)
+	    packet->fds_count != wire->vectors + (client->directories != 0))
 		return "not as many doorbells as vectors";
 	if (wire->id == client->id &&
 	    (wire->incarnation != client->incarnation || wire->vectors != client->vectors))
@@ -156,7 +191,8 @@ static const char *take_peer(struct ivshm_client *client, struct ivshm_packet *p
 	peer.kind = wire->kind;
 	memcpy(peer.name, wire->name, sizeof(peer.name));
 	for (unsigned i = 0; i < IST_VECTORS_MAX; i++)
-		peer.fds[i] = i < packet->fds_count ? packet->fds[i] : -1;
+		peer.fds[i] = i < wire->vectors ? packet->fds[i] : -1;
+	peer.pager = client->directories ? packet->fds[wire->vectors] : -1;
 	packet->fds_count = 0;
 	client->present[wire->id] = wire->incarnation;
 	client->ops->peer(client->context, &peer);
@@ -358,9 +394,26 @@ int ivshm_client_thread(struct ivshm_client *client, uint32_t thread, uint32_t c
 	return client->run_state < 0 ? 0 : ivshm_wire_send(client->socket, &packet);
 }
 
+uint64_t ivshm_client_directory_size(const struct ivshm_client *client, unsigned index)
+{
+	return IST_PAGE_DIRECTORY_SIZE(client->region[index].size / IST_PAGE, client->max_peers);
+}
+
 int ivshm_client_ready(struct ivshm_client *client)
 {
 	return send_type(client, IST_WIRE_READY, 0, "");
+}
+
+int ivshm_client_recall(struct ivshm_client *client, uint32_t id, uint32_t incarnation,
+			uint64_t offset)
+{
+	struct ivshm_packet packet = {.wire = {.type = IST_WIRE_RECALL,
+					       .abi = IVSHM_WIRE_ABI,
+					       .id = id,
+					       .incarnation = incarnation,
+					       .offset = offset}};
+
+	return ivshm_wire_send(client->socket, &packet);
 }
 
 int ivshm_client_dispatch(struct ivshm_client *client)

@@ -11,6 +11,7 @@ struct ivshm_client_region {
 	uint64_t size;
 	uint32_t right; /* IST_RIGHT_* */
 	uint32_t coherence;
+	uint64_t directory; /* offset of its page directory, or 0 */
 };
 
 struct ivshm_client_peer {
@@ -20,9 +21,10 @@ struct ivshm_client_peer {
 	uint32_t kind;
 	char name[IST_NAME_SIZE];
 	int fds[IST_VECTORS_MAX]; /* eventfds, one a vector */
+	int pager; /* one more, its pager's, where there are page directories; or -1 */
 };
 
-#define IVSHM_CLIENT_RANGES_MAX (1u + IST_REGIONS_MAX + IST_PEERS_MAX)
+#define IVSHM_CLIENT_RANGES_MAX (1u + 2u * IST_REGIONS_MAX + IST_PEERS_MAX)
 
 struct ivshm_client_range { /* of the group's memory */
 	uint64_t offset;
@@ -52,6 +54,7 @@ struct ivshm_client {
 	char group[IST_NAME_SIZE];
 	unsigned regions;
 	struct ivshm_client_region region[IST_REGIONS_MAX];
+	uint64_t directories;            /* offset of the first page directory, or 0 */
 	uint32_t present[IST_PEERS_MAX]; /* incarnation of each peer told of and not gone, or 0 */
 	const struct ivshm_client_ops *ops;
 	void *context;
@@ -73,8 +76,18 @@ int ivshm_client_join(struct ivshm_client *client, const char *path, const char 
  */
 int ivshm_client_thread(struct ivshm_client *client, uint32_t thread, uint32_t count);
 
+/* Bytes of the page directory of region `index`, which has one. */
+uint64_t ivshm_client_directory_size(const struct ivshm_client *client, unsigned index);
+
 /* Tells the broker that this peer has mapped the group: makes it live. */
 int ivshm_client_ready(struct ivshm_client *client);
+
+/*
+ * Tells the broker that a peer does not give up the page at `offset` of the group, so that it is
+ * ended. Any thread.
+ */
+int ivshm_client_recall(struct ivshm_client *client, uint32_t id, uint32_t incarnation,
+			uint64_t offset);
 
 /*
  * Handles what the broker has sent (client->socket readable), without blocking. Returns 0; -EPIPE:

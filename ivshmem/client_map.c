@@ -28,6 +28,11 @@ unsigned ivshm_client_ranges(const struct ivshm_client *client,
 		out[count++] = (struct ivshm_client_range){
 			client->output_offset + id * client->output_size, client->output_size,
 			id == client->id ? IST_RIGHT_WRITE : IST_RIGHT_READ};
+	for (unsigned i = 0; i < client->regions; i++)
+		if (client->region[i].directory)
+			out[count++] = (struct ivshm_client_range){
+				client->region[i].directory, ivshm_client_directory_size(client, i),
+				IST_RIGHT_READ};
 	qsort(out, count, sizeof(*out), compare);
 	for (unsigned i = 1; i < count; i++) {
 		struct ivshm_client_range *last = &out[merged];
@@ -56,6 +61,8 @@ unsigned ivshm_client_locate(const struct ivshm_client *client, uint64_t *offset
 	else if (client->output_size && *offset >= client->output_offset &&
 		 *offset - client->output_offset < client->output_size * client->max_peers)
 		*name = "output sections";
+	else if (client->directories && *offset >= client->directories)
+		*name = "page directories";
 	else
 		*name = "unused";
 	return IST_REGIONS_MAX;

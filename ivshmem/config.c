@@ -156,6 +156,18 @@ const struct ivshm_group_config *ivshm_config_group(const struct ivshm_config *c
 	return NULL;
 }
 
+const struct ivshm_region_config *ivshm_config_paged(const struct ivshm_config *config,
+						     const struct ivshm_group_config *group,
+						     unsigned id)
+{
+	for (unsigned i = 0; i < group->regions_count; i++) {
+		if (group->regions[i].coherence == IST_COHERENCE_PAGE &&
+		    ivshm_config_right(config, group, i, id) != IST_RIGHT_NONE)
+			return &group->regions[i];
+	}
+	return NULL;
+}
+
 uint32_t ivshm_config_right(const struct ivshm_config *config,
 			    const struct ivshm_group_config *group, unsigned index, unsigned id)
 {

@@ -21,6 +21,8 @@ struct ivshm_region_config {
 	uint64_t size;      /* bytes */
 	uint32_t access;    /* IST_RIGHT_*, every member's unless `rights` says otherwise */
 	uint32_t coherence; /* IST_COHERENCE_* */
+	uint64_t tenure_ns; /* IST_COHERENCE_PAGE: as in struct ist_page_directory */
+	uint64_t recall_ns;
 	struct ivshm_region_right *rights;
 	unsigned rights_count;
 };
@@ -105,6 +107,11 @@ const struct ivshm_group_config *ivshm_config_group(const struct ivshm_config *c
 /* The right of the group's member `id` on region `index`: IST_RIGHT_*. */
 uint32_t ivshm_config_right(const struct ivshm_config *config,
 			    const struct ivshm_group_config *group, unsigned index, unsigned id);
+
+/* The first page-coherent region on which the group's member `id` has a right, or NULL. */
+const struct ivshm_region_config *ivshm_config_paged(const struct ivshm_config *config,
+						     const struct ivshm_group_config *group,
+						     unsigned id);
 
 /* What `isthmus check` shows: the layout with offsets and sizes, and who may do what. */
 int ivshm_config_print(const struct ivshm_config *config, FILE *out);

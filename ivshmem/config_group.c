@@ -9,6 +9,10 @@
 
 #define VECTORS_DEFAULT 4u
 #define PEERS_MIN 2u
+#define TENURE_DEFAULT 50000u /* ns, as all of these */
+#define RECALL_DEFAULT 1000000000u
+#define RECALL_MIN 10000000u
+#define RECALL_TENURES 64u /* a tenure grows to 16 times what it is; that four times over */
 
 /* A size that has to be whole pages. */
 static bool check_pages(struct config_load *load, const struct config_node *node, const char *key,
@@ -85,6 +89,55 @@ static void check_right(struct config_load *load, const struct config_node *list
 	}
 }
 
+static bool check_time(struct config_load *load, const struct config_node *node, const char *key,
+		       const char *text, uint64_t standard, uint64_t *out)
+{
+	*out = standard;
+	switch (text ? ivshm_time_parse(text, out) : 0) {
+	case 0:
+		return true;
+	case -ERANGE:
+		config_error(load, config_value(node, key),
+			     "'%s': %s is too much, at most 3600s are possible", key, text);
+		return false;
+	default:
+		config_error(load, config_value(node, key),
+			     "'%s': expected a time like 50us, 20ms or 1s, found '%s'", key, text);
+		return false;
+	}
+}
+
+/* What the pager is told, and that nobody has a right who would bypass it. */
+static void check_paged(struct config_load *load, const struct config_node *node,
+			const struct ivshm_group_config *group, const struct config_raw_region *raw,
+			unsigned index)
+{
+	const struct ivshm_config *config = &load->object->config;
+	struct ivshm_region_config *out = &group->regions[index];
+
+	if (group->page_size != IST_PAGE)
+		config_error(load, config_value(node, "coherence"),
+			     "region '%s': coherence 'page' takes a group in pages of 4K",
+			     out->name);
+	if (check_time(load, node, "tenure", raw->tenure, TENURE_DEFAULT, &out->tenure_ns) &
+		    check_time(load, node, "recall", raw->recall, RECALL_DEFAULT,
+			       &out->recall_ns) &&
+	    (out->recall_ns < RECALL_MIN || out->tenure_ns > out->recall_ns / RECALL_TENURES))
+		config_error(load, config_value(node, raw->recall ? "recall" : "tenure"),
+			     "region '%s': 'recall' has to be at least 10ms and %u times 'tenure'",
+			     out->name, RECALL_TENURES);
+	for (unsigned id = 0; id < group->members_count; id++) {
+		const struct ivshm_instance_config *member = &config->instances[group->member[id]];
+
+		if (member->kind != IST_KIND_APP && member->kind != IST_KIND_LINUX &&
+		    ivshm_config_right(config, group, index, id) != IST_RIGHT_NONE)
+			config_error(load, config_value(node, "coherence"),
+				     "region '%s': coherence 'page' is for VMs, whose page tables "
+				     "we hold: instance '%s' is a %s, give it the right none",
+				     out->name, member->name, config_kind_names[member->kind]);
+	}
+}
+
 /* True when the region's size is good. */
 static bool check_region(struct config_load *load, const struct config_node *list,
 			 struct ivshm_group_config *group, const struct config_raw_region *raw,
@@ -111,10 +164,14 @@ static bool check_region(struct config_load *load, const struct config_node *lis
 	rights = config_value(node, "rights");
 	for (unsigned i = 0; i < out->rights_count; i++)
 		check_right(load, rights, group, out, i);
-	if (out->coherence != IST_COHERENCE_HARDWARE)
+	if (out->coherence == IST_COHERENCE_INCOHERENT)
 		config_unsupported(load, config_value(node, "coherence"),
-				   "region '%s': coherence '%s'", out->name,
-				   out->coherence == IST_COHERENCE_PAGE ? "page" : "incoherent");
+				   "region '%s': coherence 'incoherent'", out->name);
+	if (out->coherence == IST_COHERENCE_PAGE)
+		check_paged(load, node, group, raw, index);
+	else if (raw->tenure || raw->recall)
+		config_error(load, config_key(node, raw->tenure ? "tenure" : "recall"),
+			     "'%s' is for coherence 'page'", raw->tenure ? "tenure" : "recall");
 	return good;
 }
 

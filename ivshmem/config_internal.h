@@ -24,6 +24,8 @@
 struct config_raw_region {
 	struct ivshm_region_config config;
 	char *size;
+	char *tenure;
+	char *recall;
 	uint32_t *access;
 };
 

@@ -59,6 +59,15 @@ static void print_layout(FILE *out, const struct ivshm_group_config *group,
 		fprintf(out, "%u of %s\n", group->max_peers,
 			ivshm_size_format(group->output_size, text));
 	}
+	for (unsigned i = 0; i < group->regions_count; i++) {
+		if (!layout->directory_offset[i])
+			continue;
+		print_part(out, layout->directory_offset[i],
+			   IST_PAGE_DIRECTORY_SIZE(group->regions[i].size / IST_PAGE,
+						   group->max_peers),
+			   "page directory of region ");
+		fprintf(out, "%s\n", group->regions[i].name);
+	}
 	if (layout->used_size < layout->total_size)
 		print_part(out, layout->used_size, layout->total_size - layout->used_size,
 			   "free\n");

@@ -92,6 +92,8 @@ static const struct cyaml_schema_field region_fields[] = {
 	CYAML_FIELD_ENUM_PTR("access", CYAML_FLAG_POINTER | CYAML_FLAG_STRICT | MAY,
 			     struct config_raw_region, access, rights, CYAML_ARRAY_LEN(rights)),
 	WORD("coherence", MAY, struct config_raw_region, config.coherence, coherences),
+	TEXT("tenure", MAY, struct config_raw_region, tenure),
+	TEXT("recall", MAY, struct config_raw_region, recall),
 	LIST("rights", MAY, struct config_raw_region, config.rights, &right_entry, 0,
 	     CONFIG_INSTANCES_MAX),
 	CYAML_FIELD_END,

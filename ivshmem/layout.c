@@ -36,6 +36,15 @@ int ivshm_layout_compute(const struct ivshm_group_config *group, struct ivshm_la
 			  &layout.output_offset))
 			return -ERANGE;
 	}
+	for (unsigned i = 0; i < group->regions_count; i++) {
+		uint64_t pages = group->regions[i].size / IST_PAGE;
+
+		if (group->regions[i].coherence != IST_COHERENCE_PAGE)
+			continue;
+		if (place(&end, IST_PAGE_DIRECTORY_SIZE(pages, group->max_peers), IST_PAGE,
+			  &layout.directory_offset[i]))
+			return -ERANGE;
+	}
 	layout.used_size = end;
 	while (layout.total_size < layout.used_size)
 		layout.total_size *= 2;

@@ -7,9 +7,10 @@
 
 struct ivshm_layout {
 	uint64_t region_offset[IST_REGIONS_MAX];
-	uint64_t output_offset; /* of peer 0's output section; 0: none */
-	uint64_t used_size;     /* end of the last thing */
-	uint64_t total_size;    /* a power of two */
+	uint64_t output_offset;                     /* of peer 0's output section; 0: none */
+	uint64_t directory_offset[IST_REGIONS_MAX]; /* of page-coherent regions; 0: none */
+	uint64_t used_size;                         /* end of the last thing */
+	uint64_t total_size;                        /* a power of two */
 };
 
 /*

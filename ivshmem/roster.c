@@ -29,6 +29,7 @@ static void write_regions(struct ivshm_memory *memory, const struct ivshm_config
 		to->offset = memory->layout.region_offset[i];
 		to->size = from->size;
 		to->coherence = from->coherence;
+		to->directory = memory->layout.directory_offset[i];
 		for (unsigned id = 0; id < group->members_count; id++) {
 			uint32_t right = ivshm_config_right(config, group, i, id);
 
@@ -40,6 +41,23 @@ static void write_regions(struct ivshm_memory *memory, const struct ivshm_config
 	}
 }
 
+static void write_directories(struct ivshm_memory *memory, const struct ivshm_group_config *group)
+{
+	for (unsigned i = 0; i < group->regions_count; i++) {
+		uint64_t offset = memory->layout.directory_offset[i];
+		struct ist_page_directory *directory = (void *)(memory->map + offset);
+
+		if (offset == 0)
+			continue;
+		directory->magic = IST_PAGE_DIRECTORY_MAGIC;
+		directory->pages = group->regions[i].size / IST_PAGE;
+		directory->page_size = IST_PAGE;
+		directory->region = i;
+		directory->tenure_ns = group->regions[i].tenure_ns;
+		directory->recall_ns = group->regions[i].recall_ns;
+	}
+}
+
 /* Nobody else has the memory yet, so plain stores do. */
 void ivshm_roster_write(struct ivshm_memory *memory, const struct ivshm_config *config,
 			const struct ivshm_group_config *group)
@@ -47,6 +65,7 @@ void ivshm_roster_write(struct ivshm_memory *memory, const struct ivshm_config *
 	struct ist_roster *roster = header_of(memory);
 
 	write_regions(memory, config, group);
+	write_directories(memory, group);
 	roster->abi_major = IST_ABI_MAJOR;
 	roster->abi_minor = IST_ABI_MINOR;
 	roster->page_size = (uint32_t)group->page_size;

@@ -5,7 +5,7 @@
 
 #include "abi.h"
 
-#define IVSHM_WIRE_FDS_MAX IST_VECTORS_MAX
+#define IVSHM_WIRE_FDS_MAX (IST_VECTORS_MAX + 1u) /* the last: a pager's */
 
 #define IVSHM_WIRE_ABI (IST_ABI_MAJOR << 16 | IST_ABI_MINOR)
 #define IVSHM_WIRE_ABI_MAJOR(abi) ((abi) >> 16)

@@ -318,6 +318,7 @@ struct process {
 struct process_state {
 	struct ivshm_client client;
 	int doorbell[IST_PEERS_MAX][IST_VECTORS_MAX];
+	unsigned pagers; /* bells of pagers that came, and were closed */
 	char heard[2048];
 	char error[256];
 };
@@ -328,6 +329,10 @@ static inline void process_peer(void *context, const struct ivshm_client_peer *p
 	size_t used = strlen(state->heard);
 
 	memcpy(state->doorbell[peer->id], peer->fds, sizeof(peer->fds));
+	if (peer->pager >= 0) {
+		state->pagers++;
+		close(peer->pager);
+	}
 	snprintf(state->heard + used, sizeof(state->heard) - used, " +%u.%u", peer->id,
 		 peer->incarnation);
 }

@@ -170,7 +170,9 @@ int vmm_group_create(struct vmm_vm *vm, unsigned index, uint64_t *next, struct v
 	group->index = index;
 	group->base = group->registers = VMM_NOWHERE;
 	group->watch = -1;
-	result = join(group, error);
+	group->pager = vmm_pager_create();
+	result = group->pager != NULL ? join(group, error)
+				      : vmm_fail(error, ENOMEM, "out of memory");
 	if (result == 0)
 		result = vmm_function_init(group, next, error);
 	if (result == 0)
@@ -190,6 +192,10 @@ int vmm_group_create(struct vmm_vm *vm, unsigned index, uint64_t *next, struct v
 
 int vmm_group_start(struct vmm_group *group, struct vmm_error *error)
 {
+	int result = vmm_pages_start(group, error);
+
+	if (result != 0)
+		return result;
 	group->attached = true;
 	vmm_doorbell_attach(group);
 	return vmm_vectors_update(group, error);
@@ -199,6 +205,7 @@ void vmm_group_destroy(struct vmm_group *group)
 {
 	if (group == NULL)
 		return;
+	vmm_pages_stop(group);
 	if (group->state != NULL) {
 		__atomic_store_n(&group->state[group->client.id], 0, __ATOMIC_RELEASE);
 		munmap(group->state, group->client.page_size);

@@ -12,6 +12,7 @@
 #include "ivshmem/client.h"
 #include "ivshmem/device.h"
 
+#include "../pager/pager.h"
 #include "memory.h"
 
 struct vmm_vm;
@@ -41,6 +42,7 @@ struct vmm_group {
 	struct vmm_vm *vm;
 	unsigned index;
 	struct ivshm_client client;
+	struct vmm_pager *pager;
 	struct ivshm_device device;
 
 	uint64_t base;      /* guest-physical, of the memory, or VMM_NOWHERE */
@@ -103,6 +105,14 @@ void vmm_run_state_blank(struct vmm_group *group);
 
 /* Names the vCPUs' threads, which have started, to the broker. Returns 0 or -errno. */
 int vmm_run_state_tell(const struct vmm_vm *vm, struct vmm_group *group);
+
+/* ---- pages.c: page-coherent regions ---- */
+
+/* The pager has them from now on. Before the first vCPU runs. */
+int vmm_pages_start(struct vmm_group *group, struct vmm_error *error);
+
+/* Nothing keeps the regions coherent from now on. When no vCPU will run any more. */
+void vmm_pages_stop(struct vmm_group *group);
 
 /* ---- function.c: the PCI function ---- */
 

@@ -95,6 +95,35 @@ static void put_reasons(const struct vmm_vm *vm, FILE *out)
 	}
 }
 
+/* Of the groups that have page-coherent regions; nothing where there are none. */
+static void put_pages(const struct vmm_vm *vm, FILE *out)
+{
+	struct vmm_pager_stats sum = {0}, one;
+	bool any = false;
+
+	for (unsigned i = 0; i < vm->groups; i++) {
+		if (!vmm_pager_stats(vm->group[i]->pager, &one))
+			continue;
+		any = true;
+		sum.read_faults += one.read_faults;
+		sum.write_faults += one.write_faults;
+		sum.requests += one.requests;
+		sum.answers += one.answers;
+		sum.tenure_waits += one.tenure_waits;
+		sum.reaped += one.reaped;
+		sum.recalls += one.recalls;
+		sum.false_sharing += one.false_sharing;
+	}
+	if (any)
+		fprintf(out,
+			"\"pages\": {\"read_faults\": %" PRIu64 ", \"write_faults\": %" PRIu64
+			", \"requests\": %" PRIu64 ", \"answers\": %" PRIu64
+			", \"tenure_waits\": %" PRIu64 ", \"reaped\": %" PRIu64
+			", \"recalls\": %" PRIu64 ", \"false_sharing\": %" PRIu64 "}, ",
+			sum.read_faults, sum.write_faults, sum.requests, sum.answers,
+			sum.tenure_waits, sum.reaped, sum.recalls, sum.false_sharing);
+}
+
 static void complain(const struct vmm_options *options)
 {
 	ivshm_log(IVSHM_LOG_ERROR, "cannot write statistics to %s: %m", options->stats);
@@ -136,6 +165,7 @@ FILE *vmm_stats_begin(const struct vmm_vm *vm)
 	put(out, "dropped_reads", reads);
 	put(out, "unknown_accesses", unknown);
 	put(out, "doorbells_user", doorbells);
+	put_pages(vm, out);
 	put(out, "start_to_run_ns", vm->first_run_ns - vm->started_ns);
 	return out;
 }

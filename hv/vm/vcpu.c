@@ -195,8 +195,12 @@ static void *run(void *argument)
 		vm->first_run_ns = vmm_stats_now();
 	pthread_mutex_unlock(&vm->lock);
 	while (!vmm_vm_ended(vm)) {
+		uint32_t moments = vmm_vm_moments(vm);
+
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 			vmm_exit_handle(vcpu);
+		} else if (errno == EFAULT && (moments % 2 || moments != vmm_vm_moments(vm))) {
+			usleep(10); /* into a moment of a pager, which needs a processor too */
 		} else if (errno == EINTR || errno == EAGAIN) {
 			vcpu->interrupted_exits++;
 			__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);

@@ -130,6 +130,9 @@ static void close_fd(int fd)
 static void release(struct vmm_vm *vm)
 {
 	end_threads(vm);
+	/* Before KVM's own workers are waited for: one may be waiting for a page. */
+	for (unsigned i = 0; i < vm->groups; i++)
+		vmm_pages_stop(vm->group[i]);
 	for (unsigned i = 0; i < vm->vcpus; i++)
 		vmm_vcpu_destroy(&vm->vcpu[i]);
 	close_fd(vm->fd);
@@ -258,4 +261,17 @@ bool vmm_vm_end(struct vmm_vm *vm, int status)
 bool vmm_vm_ended(const struct vmm_vm *vm)
 {
 	return __atomic_load_n(&vm->status, __ATOMIC_ACQUIRE) != VMM_STATUS_RUNNING;
+}
+
+uint32_t vmm_vm_moments(const struct vmm_vm *vm)
+{
+	uint32_t sum = 0, now = 0;
+
+	for (unsigned i = 0; i < vm->groups; i++) {
+		uint32_t one = vmm_pager_moments(vm->group[i]->pager);
+
+		sum += one;
+		now |= one & 1;
+	}
+	return sum << 1 | now;
 }

@@ -125,8 +125,8 @@ START_TEST(not_a_hello)
 	wire = hello;
 	wire.type = 0;
 	expect_refusal(&wire, EPROTO, "unknown message type 0");
-	wire.type = 11;
-	expect_refusal(&wire, EPROTO, "unknown message type 11");
+	wire.type = 12;
+	expect_refusal(&wire, EPROTO, "unknown message type 12");
 	wire.type = 0xffffffff;
 	expect_refusal(&wire, EPROTO, "unknown message type 4294967295");
 	wire.type = IST_WIRE_READY;

@@ -219,6 +219,8 @@ static const struct {
 	{TABLE, FIELD(size), 0xb000, "over something else"},
 	{SHARED, FIELD(right), 3, "an unknown right"},
 	{SHARED, FIELD(coherence), 3, "an unknown coherence"},
+	{SHARED, FIELD(coherence), 1, "a page directory without pages, or pages without"},
+	{SHARED, FIELD(length), 0x18000, "a page directory without pages, or pages without"},
 	{SHARED, FIELD(type), IST_WIRE_WELCOME, "out of order"},
 	{TABLE, FIELD(type), IST_WIRE_READY, "out of order"},
 	{SELF, FIELD(id), 3, "out of order"},
@@ -249,6 +251,68 @@ START_TEST(spoilt_field)
 	snprintf(text, sizeof(text), "the broker sent message %u: %s", wire->type,
 		 spoilt[_i].wrong);
 	expect_failure(-EPROTO, text);
+}
+END_TEST
+
+/* Region 0 is page-coherent: its directory is behind the output sections of 0x14000. */
+static const struct {
+	uint64_t shared, table; /* where the directories are */
+	const char *wrong;      /* NULL: nothing is */
+} directories[] = {
+	{0x14000, 0x15000, NULL},
+	{0x1d000, 0x1e000, NULL},
+	{0x14001, 0, "a page directory over something else, or beyond the memory"},
+	{0x13000, 0, "a page directory over something else, or beyond the memory"},
+	{0x5000, 0, "a page directory over something else, or beyond the memory"},
+	{0x20000, 0, "a page directory over something else, or beyond the memory"},
+	{0xfffffffffffff000, 0, "a page directory over something else, or beyond the memory"},
+	{0x14000, 0x14000, "a page directory over something else, or beyond the memory"},
+	{0x15000, 0x14000, "a page directory over something else, or beyond the memory"},
+	{0x14000, 0x1f000, NULL},
+	{0x14000, 0x20000, "a page directory over something else, or beyond the memory"},
+};
+
+START_TEST(page_directories)
+{
+	char text[128];
+
+	setup();
+	t.script[SHARED].wire.coherence = IST_COHERENCE_PAGE;
+	t.script[SHARED].wire.length = directories[_i].shared;
+	t.script[TABLE].wire.coherence = IST_COHERENCE_PAGE;
+	t.script[TABLE].wire.length = directories[_i].table;
+	for (unsigned step = SELF; step <= OTHER; step++) {
+		struct ivshm_packet *packet = &t.script[step];
+
+		packet->fds[packet->fds_count++] = eventfd(0, EFD_CLOEXEC);
+	}
+	if (directories[_i].wrong) {
+		snprintf(text, sizeof(text), "the broker sent message 3: %s",
+			 directories[_i].wrong);
+		expect_failure(-EPROTO, text);
+		return;
+	}
+	ck_assert_int_eq(run(), 0);
+	ck_assert_uint_eq(t.state.client.region[0].directory, directories[_i].shared);
+	ck_assert_uint_eq(t.state.client.region[1].directory, directories[_i].table);
+	ck_assert_uint_eq(t.state.client.directories, directories[_i].shared);
+	ivshm_client_leave(&t.state.client);
+	ck_assert_uint_eq(t.state.pagers, 2);
+	process_gone(&t.state, 1, 7, 0);
+	process_gone(&t.state, 3, 2, 0);
+	teardown(7);
+}
+END_TEST
+
+/* A group with page directories whose peers have no pagers, and the other way round. */
+START_TEST(bells_of_pagers)
+{
+	setup();
+	if (_i == 0)
+		t.script[SELF].fds[t.script[SELF].fds_count++] = eventfd(0, EFD_CLOEXEC);
+	t.script[SHARED].wire.coherence = _i == 0 ? 0 : IST_COHERENCE_PAGE;
+	t.script[SHARED].wire.length = _i == 0 ? 0 : 0x14000;
+	expect_failure(-EPROTO, "the broker sent message 4: not as many doorbells as vectors");
 }
 END_TEST
 
@@ -510,6 +574,9 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, joins);
 	tcase_add_loop_test(tcase, spoilt_field, 0, sizeof(spoilt) / sizeof(spoilt[0]));
+	tcase_add_loop_test(tcase, page_directories, 0,
+			    sizeof(directories) / sizeof(directories[0]));
+	tcase_add_loop_test(tcase, bells_of_pagers, 0, 2);
 	tcase_add_test(tcase, spoilt_memory);
 	tcase_add_test(tcase, extra_descriptors);
 	tcase_add_test(tcase, region_index);

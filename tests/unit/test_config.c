@@ -269,7 +269,6 @@ START_TEST(not_yet_supported)
 	static const char *const expected[] = {
 		":9:13: error: group 'ping': legacy 'trusted' is not yet supported\n",
 		":10:5: error: group 'ping': 'users' is not yet supported\n",
-		":15:20: error: region 'main': coherence 'page' is not yet supported\n",
 		":46:11: error: instance 'q': kind 'qemu' is not yet supported\n",
 	};
 	struct ivshm_config *config = load(full);
@@ -304,7 +303,8 @@ START_TEST(printed)
 				       "  0x0000005000        8M  region main, coherence page\n"
 				       "  0x0000805000        4K  region other\n"
 				       "  0x0000806000      512K  output sections, 8 of 64K\n"
-				       "  0x0000886000     7656K  free\n"
+				       "  0x0000886000      260K  page directory of region main\n"
+				       "  0x00008c7000     7396K  free\n"
 				       "  0x0001000000       16M  total\n"
 				       "\n"
 				       "  ID  PEER  KIND\n"

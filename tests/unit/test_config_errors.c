@@ -263,6 +263,35 @@ static const struct {
 	 {"3:52: error: 'cpus': CPU 8191 does not exist", "3:58: error: 'cpus': CPU 9000",
 	  "3:64: error: 'cpus': CPU 4294967295 does not exist"}},
 
+	/* Page coherence */
+	{"groups: [{name: g, regions: [{name: r, size: 4K, coherence: page, tenure: 50, recall: "
+	 "2}, "
+	 "{name: s, size: 4K, tenure: 50us}, {name: t, size: 4K, recall: 1s}]}]\n" ONE,
+	 {"1:75: error: 'tenure': expected a time like 50us, 20ms or 1s, found '50'",
+	  "1:87: error: 'recall': expected a time",
+	  "1:111: error: 'tenure' is for coherence 'page'",
+	  "1:146: error: 'recall' is for coherence 'page'"}},
+	{"groups: [{name: g, regions: [\n"
+	 "{name: r, size: 4K, coherence: page, tenure: 3601s},\n"
+	 "{name: s, size: 4K, coherence: page, recall: 9999999999999999999999ns},\n"
+	 "{name: t, size: 4K, coherence: page, recall: 9ms},\n"
+	 "{name: u, size: 4K, coherence: page, tenure: 16ms},\n"
+	 "{name: v, size: 4K, coherence: page, tenure: 20ms, recall: 1s},\n"
+	 "{name: w, size: 4K, coherence: page, tenure: 0ns, recall: 3600s}]}]\n" ONE,
+	 {"2:46: error: 'tenure': 3601s is too much, at most 3600s are possible",
+	  "3:46: error: 'recall': 9999999999999999999999ns is too much",
+	  "4:46: error: region 't': 'recall' has to be at least 10ms and 64 times 'tenure'",
+	  "5:46: error: region 'u': 'recall' has to be", "6:60: error: region 'v': 'recall' has"}},
+	{"groups: [{name: g, page_size: 2M, regions: [{name: r, size: 2M, coherence: "
+	 "page}]}]\n" ONE,
+	 {"1:76: error: region 'r': coherence 'page' takes a group in pages of 4K"}},
+	{"groups: [{name: g, regions: [{name: r, size: 4K, coherence: page}, {name: s, size: 4K, "
+	 "coherence: page, rights: [{instance: p, access: none}]}]}]\ninstances: [{name: p, kind: "
+	 "process, command: [x], groups: [g]}]\n",
+	 {"1:61: error: region 'r': coherence 'page' is for VMs, whose page tables we hold: "
+	  "instance "
+	  "'p' is a process, give it the right none"}},
+
 	/* All of a file in one run, in its order */
 	{"groups:\n- name: g\n  flavour: sweet\n  size: 3M\n  regions: [{name: r, size: 1, rights: "
 	 "[{instance: x, access: ro}]}]\ninstances:\n- {name: a, kind: app, image: none, cpus: "

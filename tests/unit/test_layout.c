@@ -53,6 +53,33 @@ START_TEST(small_pages)
 }
 END_TEST
 
+START_TEST(page_directories)
+{
+	struct ivshm_group_config group = group_of(3, 4 * K);
+	struct ivshm_layout layout;
+
+	regions[0].size = 4 * K;
+	regions[1].size = 8 * M;
+	regions[2].size = 4 * K;
+	regions[0].coherence = regions[1].coherence = IST_COHERENCE_PAGE;
+	group.output_size = 64 * K;
+	ck_assert_int_eq(ivshm_layout_compute(&group, &layout), 0);
+	ck_assert_uint_eq(layout.output_offset, 0x7000 + 8 * M);
+	ck_assert_uint_eq(layout.directory_offset[0], 0x7000 + 8 * M + 128 * K);
+	ck_assert_uint_eq(layout.directory_offset[1], 0x8000 + 8 * M + 128 * K);
+	ck_assert_uint_eq(layout.directory_offset[2], 0);
+	/* 2048 entries of 128 bytes, 128 before them, 2 * 256 of attention behind */
+	ck_assert_uint_eq(layout.used_size, 0x8000 + 8 * M + 128 * K + 260 * K);
+	regions[0].coherence = regions[1].coherence = 0;
+	group.regions_count = 1;
+	regions[0].coherence = IST_COHERENCE_PAGE;
+	regions[0].size = LIMIT - 32 * K;
+	ck_assert_int_eq(ivshm_layout_compute(&group, &layout), -ERANGE);
+	regions[0].coherence = 0;
+	ck_assert_int_eq(ivshm_layout_compute(&group, &layout), -ERANGE);
+}
+END_TEST
+
 START_TEST(large_pages_align)
 {
 	struct ivshm_group_config group = group_of(2, 2 * M);
@@ -166,6 +193,7 @@ int main(void)
 
 	tcase_add_test(tests, nothing_but_tables);
 	tcase_add_test(tests, small_pages);
+	tcase_add_test(tests, page_directories);
 	tcase_add_test(tests, large_pages_align);
 	tcase_add_test(tests, total_is_a_power_of_two);
 	tcase_add_test(tests, configured_size);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fault_pager.c: the n-th call of the system that a pager makes fails, for every n: when it starts
+ * nothing is left of it; later it says that it cannot go on, once, and what others hold is right.
+ * TAP.
+ */
+#include "tests/pager_group.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+static __thread bool own_call; /* the test's */
+static int armed;              /* atomic: calls until one fails; 0: none does */
+static int failed;             /* atomic */
+
+static bool fails(void)
+{
+	if (own_call || __atomic_load_n(&armed, __ATOMIC_SEQ_CST) == 0 ||
+	    __atomic_sub_fetch(&armed, 1, __ATOMIC_SEQ_CST) != 0)
+		return false;
+	__atomic_store_n(&failed, 1, __ATOMIC_SEQ_CST);
+	errno = ENOMEM;
+	return true;
+}
+
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+void *__real_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+int __real_madvise(void *address, size_t size, int advice);
+int __wrap_madvise(void *address, size_t size, int advice);
+int __real_mprotect(void *address, size_t size, int protection);
+int __wrap_mprotect(void *address, size_t size, int protection);
+int __real_fallocate(int fd, int mode, off_t offset, off_t size);
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+			  void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+			  void *argument);
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	va_list arguments;
+	void *argument;
+
+	va_start(arguments, request);
+	argument = va_arg(arguments, void *);
+	va_end(arguments);
+	return fails() ? -1 : __real_ioctl(fd, request, argument);
+}
+
+void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+	return fails() ? MAP_FAILED : __real_mmap(address, size, protection, flags, fd, offset);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+int __wrap_madvise(void *address, size_t size, int advice)
+{
+	return fails() ? -1 : __real_madvise(address, size, advice);
+}
+
+int __wrap_mprotect(void *address, size_t size, int protection)
+{
+	return fails() ? -1 : __real_mprotect(address, size, protection);
+}
+
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
+{
+	return fails() ? -1 : __real_fallocate(fd, mode, offset, size);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+			  void *argument)
+{
+	return fails() ? ENOMEM : __real_pthread_create(thread, attributes, run, argument);
+}
+
+static unsigned descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* Starts with the n-th call failing. True: none failed, so there are no more. */
+static const char *start_fails(int n, bool *last)
+{
+	struct member *m = member_prepare(0, 1, IST_RIGHT_WRITE);
+	void *base[IST_REGIONS_MAX] = {m->page};
+	unsigned before = descriptors();
+	int result;
+
+	m->pager = vmm_pager_create();
+	must(m->pager != NULL);
+	vmm_pager_peer(m->pager, 0, 1, dup(g.bell[0]));
+	__atomic_store_n(&failed, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&armed, n, __ATOMIC_SEQ_CST);
+	result = vmm_pager_start(m->pager, &m->client, base, &pager_ops, m, m->error,
+				 sizeof(m->error));
+	__atomic_store_n(&armed, 0, __ATOMIC_SEQ_CST);
+	*last = !failed;
+	member_stop(m);
+	if (descriptors() != before)
+		return "descriptors are left";
+	if (failed && (result == 0 || m->error[0] == '\0'))
+		return "no error is told";
+	return !failed && result != 0 ? m->error : NULL;
+}
+
+static void *guest(void *argument)
+{
+	struct member *m = argument;
+
+	own_call = true;
+	for (uint64_t i = 1; i < 20; i++) {
+		__atomic_fetch_add(&m->page[0], 1, __ATOMIC_SEQ_CST);
+		(void)__atomic_load_n(&m->page[PAGE_WORDS * (i % PAGER_PAGES)], __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+/* Two members use the pages, and the n-th call of either pager fails. */
+static const char *later_fails(int n, bool *last)
+{
+	pthread_t thread[2];
+	uint64_t sharers, broken = 0;
+	const char *wrong = NULL;
+
+	group_create(1000, 10000000000ull);
+	members_start(2);
+	__atomic_store_n(&failed, 0, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < 2; i++)
+		must(__real_pthread_create(&thread[i], NULL, guest, &g.member[i]) == 0);
+	__atomic_store_n(&armed, n, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < 2; i++) {
+		bool ended = false;
+
+		/* Who waits for a page of a broken pager waits until that one is gone. */
+		while (!ended) {
+			ended = pthread_tryjoin_np(thread[i], NULL) == 0;
+			if (ended || g.member[0].broken || g.member[1].broken)
+				break;
+			usleep(200);
+		}
+		if (ended)
+			thread[i] = 0;
+	}
+	__atomic_store_n(&armed, 0, __ATOMIC_SEQ_CST);
+	*last = !failed;
+	for (unsigned i = 0; i < 2; i++)
+		broken += (uint64_t)g.member[i].broken;
+	/* No page has two who may write, whatever has failed. */
+	for (unsigned page = 0; page < PAGER_PAGES; page++) {
+		struct ist_directory word = coh_load(&g.entry[page].directory);
+
+		coh_confirm(&g.entry[page].directory, &word);
+		sharers = word.sharers;
+		if (coh_check(word, PAGER_PEERS) != 0 ||
+		    (IST_DIR_STATE(word.control) == IST_DIR_MODIFIED &&
+		     (sharers & (sharers - 1)) != 0))
+			wrong = "a word makes no sense";
+	}
+	if (broken > 1)
+		wrong = "it is told twice";
+	if (!failed && g.content[0] != 38)
+		wrong = "an addition is lost";
+	/* The pagers go first: userfaultfd lets go who waits. */
+	for (unsigned i = 0; i < 2; i++)
+		vmm_pager_destroy(g.member[i].pager);
+	for (unsigned i = 0; i < 2; i++) {
+		if (thread[i] != 0)
+			must(pthread_join(thread[i], NULL) == 0);
+		munmap(g.member[i].page, PAGER_PAGES * IST_PAGE);
+	}
+	group_destroy();
+	return wrong;
+}
+
+static int number;
+
+static bool report(const char *what, int count, const char *wrong)
+{
+	printf("%s %d - %s, %d calls%s%s\n", wrong ? "not ok" : "ok", ++number, what, count,
+	       wrong ? ": " : "", wrong ? wrong : "");
+	fflush(stdout);
+	return wrong == NULL;
+}
+
+int main(void)
+{
+	static const char *const way[] = {"", ", as on Linux 6.1"};
+	bool good = true;
+
+	own_call = false;
+	for (int i = 0; i < 2; i++) {
+		const char *wrong = NULL;
+		char what[64];
+		bool last = false;
+		int n = 0;
+
+		if (i == 1)
+			setenv("ISTHMUS_PAGER_6_1", "1", 1);
+		group_create(1000, 10000000000ull);
+		while (!last && wrong == NULL)
+			wrong = start_fails(++n, &last);
+		group_destroy();
+		snprintf(what, sizeof(what), "a start fails%s", way[i]);
+		good &= report(what, n, n < 8 && wrong == NULL ? "too few calls" : wrong);
+		last = false;
+		for (n = 0; !last && wrong == NULL && n < 60;)
+			wrong = later_fails(++n, &last);
+		snprintf(what, sizeof(what), "a pager fails%s", way[i]);
+		good &= report(what, n, n < 8 && wrong == NULL ? "too few calls" : wrong);
+	}
+	printf("1..%d\n", number);
+	return good ? 0 : 1;
+}

@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""pages.py: page-coherent regions between app VMs (app_pages.c): sums, orders of accesses, deaths, stalls, hostile guests.
+
+KILLS=N     SIGKILLs at random moments (default 12)
+ROUNDS=N    of each litmus test (default 60)
+TAP on stdout.
+"""
+import json, os, random, re, signal, subprocess, sys, tempfile, time
+
+BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
+KILLS = int(os.environ.get("KILLS", "12"))
+ROUNDS = int(os.environ.get("ROUNDS", "60"))
+PATIENCE = 100.0
+IMAGE = f"{BUILD}/tests/vm/pages.app"
+
+
+class Group:
+    """A broker with a group of so many places, and VMs in it."""
+
+    def __init__(self, folder, places, more="", environment=None):
+        self.folder, self.places = folder, places
+        self.environment = {**os.environ, "ISTHMUS_RUNTIME_DIR": f"{folder}/run", **(environment or {})}
+        instances = "\n".join(
+            f"  - {{name: p{i}, kind: app, image: {IMAGE}, args: [beat, '{i}', '{places}', '0'], memory: 16M,"
+            f" groups: [pg], autostart: false}}" for i in range(places))
+        with open(f"{folder}/c.yaml", "w") as f:
+            f.write("groups:\n  - name: pg\n    regions:\n      - {name: meet, size: 4K}\n"
+                    f"      - {{name: pages, size: 64K, coherence: page{more}}}\ninstances:\n{instances}\n")
+        self.log = open(f"{folder}/up.log", "w+")
+        self.up = subprocess.Popen([f"{BUILD}/isthmus", "up", f"{folder}/c.yaml"], env=self.environment,
+                                   stdout=self.log, stderr=self.log)
+        self.vms = []
+        until = time.monotonic() + PATIENCE
+        while not os.path.exists(f"{folder}/run/pg.sock"):
+            if self.up.poll() is not None or time.monotonic() > until:
+                raise AssertionError("no broker: " + self.said())
+            time.sleep(0.01)
+
+    def said(self):
+        with open(f"{self.folder}/up.log") as f:
+            return f.read()
+
+    def start(self, mode, i, number=0):
+        vm = subprocess.Popen(
+            [f"{BUILD}/isthmus-vm", "--name", f"p{i}", "--image", IMAGE, "--memory", "16M", "--group",
+             f"pg={self.folder}/run/pg.sock", "--stats", f"{self.folder}/stats{i}", "--", mode, str(i),
+             str(self.places), str(number)],
+            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.vms.append(vm)
+        return vm
+
+    def stats(self, i):
+        with open(f"{self.folder}/stats{i}") as f:
+            return json.load(f)
+
+    def end(self, vm, status=0):
+        """Waits for it; what it said."""
+        try:
+            text = vm.communicate(timeout=PATIENCE)[0]
+        except subprocess.TimeoutExpired:
+            raise AssertionError("a VM does not end: " + self.said())
+        self.vms.remove(vm)
+        if "bad" in text or (status is not None and vm.returncode != status):
+            raise AssertionError(f"status {vm.returncode}: {text} {self.said()}")
+        return text
+
+    def run(self, mode, number):
+        """All places, with that mode; what they said."""
+        return [self.end(vm) for vm in [self.start(mode, i, number) for i in range(self.places)]]
+
+    def tell(self, i):
+        """Sum, marks and what was known to be done, as a new VM finds them."""
+        text = self.end(self.start("tell", i))
+        return [int(n) for n in re.search(r"sum (\d+) marks (\d+) done (\d+)", text).groups()]
+
+    def goes_on(self, i, total):
+        """Those who beat add to the sum, sooner or later."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            now = self.tell(i)[0]
+            if now > total:
+                return now
+        raise AssertionError(f"nobody goes on from {total}: {self.said()}")
+
+    def close(self):
+        for vm in self.vms:
+            vm.send_signal(signal.SIGCONT)
+            vm.kill()
+            vm.communicate()
+        self.up.send_signal(signal.SIGTERM)
+        try:
+            self.up.wait(20)
+        except subprocess.TimeoutExpired:
+            self.up.kill()
+            raise AssertionError("isthmus up did not end")
+        finally:
+            self.log.close()
+        if os.path.exists(f"{self.folder}/run"):
+            raise AssertionError("left: " + " ".join(os.listdir(f"{self.folder}/run")))
+
+
+def adds(group):
+    for text in group.run("count", 20000):
+        if "counted" not in text:
+            raise AssertionError(text)
+
+
+def orders(group):
+    texts = group.run("litmus", ROUNDS)
+    if f"all orders are in order: {ROUNDS} rounds" not in texts[0]:
+        raise AssertionError(texts)
+
+
+def shares(group):
+    group.run("share", 2000000)
+    stats = [group.stats(i)["pages"] for i in range(group.places)]
+    return f"faults {[s['read_faults'] + s['write_faults'] for s in stats]}"
+
+
+def reads(group):
+    """KVM asks for writing on behalf of loads; readers must be given reading all the same."""
+    group.run("read", 100000)
+    faults = [group.stats(i)["pages"]["read_faults"] for i in range(group.places)]
+    if not sum(faults):
+        raise AssertionError("no VM was ever given the right to read alone")
+    return f"read faults {faults}"
+
+
+def is_quiet(group):
+    """16 pages, a fault or two each (it may read before it writes), and no more however often they are used."""
+    text = group.end(group.start("quiet", 0, 100))
+    stats = group.stats(0)
+    pages = stats["pages"]
+    faults = pages["read_faults"] + pages["write_faults"]
+    if not 16 <= faults <= 32 or pages["answers"] or not re.search("819200 accesses", text):
+        raise AssertionError(f"{text} {stats}")
+    return f"{text.strip()}, {faults} faults"
+
+
+def hostile(group):
+    """A guest stores to the directory: dropped, counted, and nobody notices."""
+    beat = group.start("beat", 0)
+    text = group.end(group.start("hostile", 1, 2000))
+    stats = group.stats(1)
+    if stats["dropped_writes"] != 2000 or "2000 stores dropped" not in text:
+        raise AssertionError(f"{text} {stats}")
+    if "read-only part 'page directories'" not in text and "'page directories'" not in text:
+        raise AssertionError(text)
+    beat.terminate()
+    group.end(beat, 143)
+
+
+def judge(group, place, deaths):
+    total, marks, done = group.tell(place)
+    if not marks <= total <= marks + deaths or not done <= marks <= done + deaths:
+        raise AssertionError(f"sum {total}, marks {marks}, done {done} after {deaths} deaths")
+    return total
+
+
+def killed(group):
+    """Content is what the last owner wrote: no sum runs away from the marks, and no mark from what was done."""
+    deaths, before = 0, 0
+    beating = {i: group.start("beat", i) for i in range(3)}
+    for _ in range(KILLS):
+        time.sleep(0.05 + random.random() * 0.1)
+        victim = random.randrange(3)
+        beating[victim].kill()
+        group.end(beating[victim], -9)
+        deaths += 1
+        before = group.goes_on(3, before)
+        beating[victim] = group.start("beat", victim)
+    for vm in beating.values():
+        vm.kill()
+        group.end(vm, -9)
+        deaths += 1
+    judge(group, 3, deaths)
+    return f"{deaths} deaths, sum {before}"
+
+
+def stopped(group):
+    """Stopped, and the others want what it has: it is killed, and they go on. In each run with the page or not."""
+    killed_ones = 0
+    for attempt in range(8):
+        beating = [group.start("beat", i) for i in range(2)]
+        time.sleep(0.3)
+        beating[0].send_signal(signal.SIGSTOP)
+        first = group.tell(2)[0]  # waits for the page, if the stopped one has it
+        group.goes_on(3, first)
+        if beating[0].poll() is not None:
+            killed_ones += 1
+            if "does not give up region 'pages'" not in group.said():
+                raise AssertionError(group.said())
+        for vm in beating:
+            vm.send_signal(signal.SIGCONT)
+            vm.kill()
+            group.end(vm, -9)
+    if not killed_ones:
+        raise AssertionError("none of 8 that stopped held a page that others wanted")
+    return f"{killed_ones} of 8 killed"
+
+
+def refused(folder):
+    """As processes, these instances would bypass the pager."""
+    with open(f"{folder}/c.yaml", "w") as f:
+        f.write("groups:\n  - name: pg\n    regions:\n      - {name: meet, size: 4K}\n      - {name: pages, size: 64K, "
+                f"coherence: page}}\ninstances:\n  - {{name: p0, kind: app, image: {IMAGE}, args: [tell, '0', '1', '0'], "
+                "memory: 16M, groups: [pg]}\n")
+    run = subprocess.run([f"{BUILD}/isthmus", "up", "--no-kvm", f"{folder}/c.yaml"], text=True, capture_output=True,
+                         env={**os.environ, "ISTHMUS_RUNTIME_DIR": f"{folder}/run"}, timeout=PATIENCE)
+    if run.returncode != 1 or "is no VM: it has no right on page-coherent region 'pages'" not in run.stderr:
+        raise AssertionError(f"{run.returncode}: {run.stderr} {run.stdout}")
+
+
+OLD = {"ISTHMUS_PAGER_6_1": "1"}
+SCENES = [
+    ("two VMs add to one word", adds, 2, "", None),
+    ("three VMs add to one word", adds, 3, "", None),
+    ("three VMs add to one word, with no tenure to speak of", adds, 3, ", tenure: 1us", None),
+    ("three VMs add to one word, as on Linux 6.1", adds, 3, "", OLD),
+    ("litmus tests of two", orders, 2, "", None),
+    ("litmus tests of four", orders, 4, "", None),
+    ("litmus tests of two, as on Linux 6.1", orders, 2, "", OLD),
+    ("words of one page", shares, 2, "", None),
+    ("three VMs read", reads, 3, "", None),
+    ("three VMs read, as on Linux 6.1", reads, 3, "", OLD),
+    ("nobody contends", is_quiet, 1, "", None),
+    ("a guest stores to the directory", hostile, 2, "", None),
+    (f"{KILLS} are killed at random moments", killed, 4, "", None),
+    ("stopped ones", stopped, 4, ", recall: 100ms", None),
+]
+
+
+def main():
+    seed = int(os.environ.get("SEED", time.time_ns() % 100000))
+    random.seed(seed)
+    print(f"1..{len(SCENES) + 1}\n# seed {seed}", flush=True)
+    failed = 0
+    for number, (name, scene, places, more, environment) in enumerate(SCENES, 1):
+        with tempfile.TemporaryDirectory() as folder:
+            if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+                print(f"ok {number} - {name} # SKIP no /dev/kvm", flush=True)
+                continue
+            try:
+                group = Group(folder, places, more, environment)
+                try:
+                    said = scene(group)
+                finally:
+                    group.close()
+                print((f"# {said}\n" if said else "") + f"ok {number} - {name}", flush=True)
+            except AssertionError as error:
+                failed += 1
+                text = str(error).replace("\n", " | ")
+                print(f"not ok {number} - {name}: {text}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            refused(folder)
+            print(f"ok {len(SCENES) + 1} - processes are refused", flush=True)
+        except AssertionError as error:
+            failed += 1
+            print(f"not ok {len(SCENES) + 1} - processes are refused: {error}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
