@@ -114,14 +114,15 @@ static void check_paged(struct config_load *load, const struct config_node *node
 {
 	const struct ivshm_config *config = &load->object->config;
 	struct ivshm_region_config *out = &group->regions[index];
+	bool good;
 
 	if (group->page_size != IST_PAGE)
 		config_error(load, config_value(node, "coherence"),
 			     "region '%s': coherence 'page' takes a group in pages of 4K",
 			     out->name);
-	if (check_time(load, node, "tenure", raw->tenure, TENURE_DEFAULT, &out->tenure_ns) &
-		    check_time(load, node, "recall", raw->recall, RECALL_DEFAULT,
-			       &out->recall_ns) &&
+	good = check_time(load, node, "tenure", raw->tenure, TENURE_DEFAULT, &out->tenure_ns);
+	good &= check_time(load, node, "recall", raw->recall, RECALL_DEFAULT, &out->recall_ns);
+	if (good &&
 	    (out->recall_ns < RECALL_MIN || out->tenure_ns > out->recall_ns / RECALL_TENURES))
 		config_error(load, config_value(node, raw->recall ? "recall" : "tenure"),
 			     "region '%s': 'recall' has to be at least 10ms and %u times 'tenure'",

@@ -358,6 +358,43 @@ START_TEST(leaves)
 }
 END_TEST
 
+static bool everybody_may(void)
+{
+	FILE *file = fopen("/proc/sys/vm/unprivileged_userfaultfd", "re");
+	int value = file != NULL ? fgetc(file) : '0';
+
+	if (file != NULL)
+		fclose(file);
+	return value == '1';
+}
+
+/* Without the right to see the kernel's faults: one line says what it takes. */
+START_TEST(without_privilege)
+{
+	struct member *m;
+	pid_t child;
+	int status;
+
+	group_create(TENURE, RECALL);
+	m = member_prepare(0, 1, IST_RIGHT_WRITE);
+	child = fork();
+	must(child >= 0);
+	if (child == 0) {
+		int n = setgid(65534) != 0 || setuid(65534) != 0 ? 0 : member_start(m);
+
+		if (n == 0) /* vm.unprivileged_userfaultfd: everybody may */
+			_exit(!everybody_may());
+		_exit((n != -EPERM && n != -EACCES) ||
+		      strstr(m->error, "page coherence takes userfaultfd: be root, or give the "
+				       "user /dev/userfaultfd: ") != m->error);
+	}
+	must(waitpid(child, &status, 0) == child);
+	ck_assert_int_eq(status, 0);
+	munmap(m->page, PAGER_PAGES * IST_PAGE);
+	group_destroy();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("pager");
@@ -374,6 +411,7 @@ int main(void)
 	tcase_add_test(tests, a_holder_without_a_bell);
 	tcase_add_loop_test(tests, hostile_words, 0, 5);
 	tcase_add_test(tests, leaves);
+	tcase_add_test(tests, without_privilege);
 	tcase_add_loop_test(tests, false_sharing, 0, 2);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
