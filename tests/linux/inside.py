@@ -35,14 +35,14 @@ def alarm(*_):
     raise TimeLimit("out of time")
 
 
-def load_scenarios(modules, only):
-    """(name, limit, function) of each whose name matches; those of LAST only where there are others."""
+def load_scenarios(modules, only, keep=False):
+    """(name, limit, function) of each whose name matches; then those of LAST, which ends the guests."""
     found = []
     for name in modules:
         module = importlib.import_module(f"scenarios.{name}")
         found += [(f"{name}: {text}", *rest) for text, *rest in module.SCENARIOS]
     found = [scenario for scenario in found if fnmatch.fnmatch(scenario[0], f"*{only}*")]
-    return found + load_scenarios((LAST,), "") if found and LAST not in modules else found
+    return found + load_scenarios((LAST,), "", True) if found and not keep else found
 
 
 def run_one(bed, limit, function):
@@ -133,7 +133,7 @@ def main():
     status = 1
     try:
         if job["job"] == "tests":
-            scenarios = load_scenarios(job["modules"], job["only"])
+            scenarios = load_scenarios(job["modules"], job["only"], job["keep"])
             status = 1 if run_tests(bed, scenarios, job["done"]) else 0
             if job["keep"]:
                 prompt(bed)

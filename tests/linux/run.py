@@ -82,7 +82,7 @@ def runs_linux_here(job):
 def shares(options, direct):
     """What runs where: (name, CPUs of its first level, modules of scenarios, scenarios' names)."""
     def choose(name, cpus, modules):
-        return name, cpus, modules, [scenario[0] for scenario in inside.load_scenarios(modules, options.only)]
+        return name, cpus, modules, [scenario[0] for scenario in inside.load_scenarios(modules, options.only, options.keep)]
 
     chosen = [share for share in (choose(*one) for one in inside.SHARES) if share[3]]
     if chosen and (direct or options.keep):  # one machine has all
