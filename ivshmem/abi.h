@@ -369,8 +369,10 @@ IST_ABI_SIZE(struct ist_directory, 16);
  *   0x080  aside       who sleeps, who consumes; repairs
  *   0x100  seats       one for each that has the cell open: 128 bytes each
  *   ...    slots       of a longer content, two, each in whole pairs of lines
- *   ...    boxes       producer-consumer: one a seat, a struct ist_cell_box and the rest of the
- *                      content, in whole pairs of lines
+ *   ...    logs        delegated: two, a struct ist_cell_log and IST_CELL_LOG_MAX entries each
+ *   ...    areas       one a seat, in whole pairs of lines; producer-consumer: a struct
+ *                      ist_cell_box and the rest of the content; delegated: 1 + IST_CELL_REQUESTS
+ *                      of struct ist_cell_request
  * In the directory word of a cell, "peer i" is seat i.
  */
 #define IST_CELL_INLINE 40u
@@ -440,6 +442,58 @@ struct ist_cell_box {
 IST_ABI_OFFSET(struct ist_cell_box, version, 0);
 IST_ABI_OFFSET(struct ist_cell_box, data, 8);
 IST_ABI_SIZE(struct ist_cell_box, 64);
+
+/*
+ * Delegated: a request and its result. Of a seat's, the first is its desk: it says how many there
+ * are, and holds one that is alone. Sequence s is in the desk when the desk's `operation` says s,
+ * else in number 1 + s % IST_CELL_REQUESTS.
+ */
+#define IST_CELL_REQUESTS 32u /* of a seat that are asked and not done, at most */
+/* What is asked under which sequence; sequence 0: nothing. */
+#define IST_CELL_OPERATION(sequence, number) ((uint64_t)(sequence) << 8 | (uint64_t)(number))
+#define IST_CELL_OPERATION_SEQUENCE(operation) ((operation) >> 8)
+#define IST_CELL_OPERATION_NUMBER(operation) ((uint32_t)((operation)&0xffu))
+
+struct ist_cell_request {
+	uint64_t asked;     /* of a desk, atomic; sequence of the last request; never goes back */
+	uint64_t done;      /* of a desk, atomic; sequence of the last one that is done */
+	uint64_t operation; /* atomic; IST_CELL_OPERATION */
+	uint64_t arguments[4];
+	uint64_t result;
+};
+IST_ABI_OFFSET(struct ist_cell_request, asked, 0);
+IST_ABI_OFFSET(struct ist_cell_request, done, 8);
+IST_ABI_OFFSET(struct ist_cell_request, operation, 16);
+IST_ABI_OFFSET(struct ist_cell_request, arguments, 24);
+IST_ABI_OFFSET(struct ist_cell_request, result, 56);
+IST_ABI_SIZE(struct ist_cell_request, 64);
+
+/*
+ * Delegated: the results that go with a version, and whom they are for. That of version n is
+ * number n % 2; entries follow.
+ */
+#define IST_CELL_LOG_MAX 64u
+#define IST_CELL_ENTRY(sequence, seat) ((uint64_t)(sequence) << 6 | (uint64_t)(seat))
+#define IST_CELL_ENTRY_SEQUENCE(request) ((request) >> 6)
+#define IST_CELL_ENTRY_SEAT(request) ((uint32_t)((request)&0x3fu))
+
+struct ist_cell_log {
+	uint64_t version; /* atomic; number of the version it belongs to; 0: none */
+	uint64_t count;   /* entries */
+	uint64_t reserved[6];
+};
+IST_ABI_OFFSET(struct ist_cell_log, version, 0);
+IST_ABI_OFFSET(struct ist_cell_log, count, 8);
+IST_ABI_OFFSET(struct ist_cell_log, reserved, 16);
+IST_ABI_SIZE(struct ist_cell_log, 64);
+
+struct ist_cell_entry {
+	uint64_t request; /* IST_CELL_ENTRY */
+	uint64_t result;
+};
+IST_ABI_OFFSET(struct ist_cell_entry, request, 0);
+IST_ABI_OFFSET(struct ist_cell_entry, result, 8);
+IST_ABI_SIZE(struct ist_cell_entry, 16);
 
 /*
  * Directory of a page-coherent region: a header, then a struct ist_page for each page of the

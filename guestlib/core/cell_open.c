@@ -13,6 +13,7 @@ static const struct ist_cell_policy *const policies[] = {
 	[IST_CELL_READ_MOSTLY] = &plain,
 	[IST_CELL_MIGRATORY] = &plain,
 	[IST_CELL_PRODUCER_CONSUMER] = &ist_cell_push,
+	[IST_CELL_DELEGATED] = &ist_cell_delegate,
 };
 
 _Static_assert((int)IST_ADAPTIVE == IST_CELL_ADAPTIVE, "policies are the ABI's");
@@ -29,6 +30,7 @@ enum { SIZE, KIND, SEATS };
 struct layout {
 	uint64_t slots; /* offset of the first of two */
 	uint64_t slot_stride;
+	uint64_t common;
 	uint64_t areas; /* offset of seat 0's */
 	uint64_t area_stride;
 	uint64_t total;
@@ -65,7 +67,10 @@ static struct layout lay_out(const uint64_t parameters[4])
 	layout.slots =
 		sizeof(struct ist_cell_memory) + parameters[SEATS] * sizeof(struct ist_cell_seat);
 	layout.slot_stride = in_head(parameters) ? 0 : pairs(parameters[SIZE]);
-	layout.areas = layout.slots + 2 * layout.slot_stride;
+	layout.common = layout.slots + 2 * layout.slot_stride;
+	layout.areas = layout.common;
+	if (policy && policy->common)
+		layout.areas += pairs(policy->common(parameters[SIZE]));
 	layout.area_stride = policy && policy->area ? pairs(policy->area(parameters[SIZE])) : 0;
 	layout.total = layout.areas + parameters[SEATS] * layout.area_stride;
 	return layout;
@@ -152,6 +157,8 @@ static int sit_down(struct ist_cell *cell, const uint64_t parameters[4])
 	error = hold_seat(cell, 1);
 	if (error)
 		return error;
+	if (cell->policy->seated)
+		cell->policy->seated(cell);
 	ist_store_release(&cell->own->owner, ist_group_owner(cell->group));
 	error = -EAGAIN;
 	bit = (uint64_t)1 << cell->seat;
@@ -215,6 +222,7 @@ static int fit(struct ist_cell *cell, const struct ist_arena_object *object, uin
 	cell->in_head = (uint32_t)in_head(object->parameters);
 	cell->slots = object->memory + layout.slots;
 	cell->slot_stride = layout.slot_stride;
+	cell->common = object->memory + layout.common;
 	cell->areas = object->memory + layout.areas;
 	cell->area_stride = layout.area_stride;
 	cell->vector = IST_CHANNEL_VECTOR(object->slot, cell->group->vectors);

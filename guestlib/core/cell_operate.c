@@ -70,21 +70,31 @@ int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_function *f
 	return 0;
 }
 
+/* An operation that is known, as a write section of this handle. */
+static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+		   int64_t *value, uint64_t timeout_ns)
+{
+	void *content;
+	int error = ist_cell_write_begin(cell, 0, timeout_ns, &content);
+
+	if (error)
+		return error;
+	*value = ist_cell_perform(cell, number, content, arguments);
+	return ist_cell_write_end(cell);
+}
+
 int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 		     const uint64_t arguments[IST_CELL_ARGUMENTS], int64_t *result,
 		     uint64_t timeout_ns)
 {
-	void *content;
 	int64_t value;
 	int error;
 
 	if (!ist_cell_knows(cell, number))
 		return -EINVAL;
-	error = ist_cell_write_begin(cell, 0, timeout_ns, &content);
-	if (error)
-		return error;
-	value = ist_cell_perform(cell, number, content, arguments);
-	error = ist_cell_write_end(cell);
+	error = cell->policy->operate
+			? cell->policy->operate(cell, number, arguments, &value, timeout_ns)
+			: operate(cell, number, arguments, &value, timeout_ns);
 	if (!error && result)
 		*result = value;
 	return error;
@@ -100,31 +110,42 @@ int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 		    uint64_t *ticket)
 {
 	struct ist_cell_result *free_one = NULL;
-	uint64_t next = cell->ticket + 1;
+	uint64_t next = cell->ticket;
 	unsigned i;
 	int error;
 
+	if (!ist_cell_knows(cell, number))
+		return -EINVAL;
 	/* Results are collected in any order: numbers whose place is taken are left out. */
-	for (i = 0; i < IST_CELL_IN_FLIGHT && !free_one; i++, next++)
-		if (!result_at(cell, next)->ticket)
+	for (i = 0; i < IST_CELL_IN_FLIGHT && !free_one; i++)
+		if (!result_at(cell, ++next)->ticket)
 			free_one = result_at(cell, next);
 	if (!free_one)
 		return -EAGAIN;
-	error = ist_cell_operate(cell, number, arguments, &free_one->value, timeout_ns);
+	error = cell->policy->submit
+			? cell->policy->submit(cell, number, arguments,
+					       (uint32_t)(next % IST_CELL_IN_FLIGHT), timeout_ns)
+			: operate(cell, number, arguments, &free_one->value, timeout_ns);
 	if (error)
 		return error;
-	cell->ticket = next - 1;
-	free_one->ticket = *ticket = cell->ticket;
+	free_one->ticket = cell->ticket = *ticket = next;
 	return 0;
 }
 
 int ist_cell_collect(struct ist_cell *cell, uint64_t ticket, int64_t *result, uint64_t timeout_ns)
 {
 	struct ist_cell_result *found = result_at(cell, ticket);
+	int error;
 
-	(void)timeout_ns; /* it was done when it was submitted */
 	if (!ticket || found->ticket != ticket)
 		return -EINVAL;
+	/* Other policies have done it when it was submitted. */
+	if (found->sequence) {
+		error = cell->policy->settle(cell, (uint32_t)(ticket % IST_CELL_IN_FLIGHT),
+					     timeout_ns);
+		if (error)
+			return error;
+	}
 	found->ticket = 0;
 	if (result)
 		*result = found->value;

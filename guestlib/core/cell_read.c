@@ -150,13 +150,12 @@ int ist_cell_read_core(struct ist_cell *cell, void *to, uint64_t *number, uint64
 	return error;
 }
 
-/* What stands in the way of a new section. */
-static int refuse(struct ist_cell *cell)
+int ist_cell_refuse(struct ist_cell *cell)
 {
 	int error = cell->error;
 
 	if (!error)
-		return -EBUSY; /* a section is open */
+		return cell->section == IST_SECTION_NONE ? 0 : -EBUSY;
 	if (error == -EOWNERDEAD)
 		cell->error = 0;
 	return error;
@@ -180,7 +179,7 @@ int ist_cell_read(struct ist_cell *cell, void *to, uint64_t *version, uint64_t t
 	int error;
 
 	if (ist_unlikely(cell->section != IST_SECTION_NONE || cell->error))
-		return refuse(cell);
+		return ist_cell_refuse(cell);
 	foresee(cell);
 	if (ist_likely(cell->in_head && !cell->policy->read)) {
 		error = look_at_head(cell, to, &number);
@@ -219,7 +218,7 @@ int ist_cell_read_begin(struct ist_cell *cell, uint64_t timeout_ns, const void *
 	int error;
 
 	if (ist_unlikely(cell->section != IST_SECTION_NONE || cell->error))
-		return refuse(cell);
+		return ist_cell_refuse(cell);
 	if (cell->in_head) {
 		error = ist_cell_read(cell, cell->copy, &number, timeout_ns);
 		if (error)

@@ -26,6 +26,7 @@ static const struct {
 } kinds[] = {
 	{IST_MIGRATORY, 40},   {IST_READ_MOSTLY, 8},        {IST_READ_MOSTLY, 1000},
 	{IST_MIGRATORY, 4096}, {IST_PRODUCER_CONSUMER, 40}, {IST_PRODUCER_CONSUMER, 1000},
+	{IST_DELEGATED, 8},    {IST_DELEGATED, 1000},
 };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 

@@ -216,10 +216,12 @@ IST_API int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_fun
  * @arguments: IST_CELL_ARGUMENTS of them
  * @result: what the function returned; may be NULL
  *
- * Each is done once and whole, and is a version. IST_DELEGATED ships it to the holder of the cell;
- * with the other policies it is a write section of this handle. After -ETIMEDOUT, -EOWNERDEAD and
- * -EPROTO it was not done, unless IST_DELEGATED: then it may have been. Returns 0; -EINVAL no such
- * operation; -EBUSY a section is open; and as ist_cell_write().
+ * Each is done once and whole. With IST_DELEGATED whoever holds the cell may do it, with those of
+ * others, all as one version; it waits as ist_cell_write() does. With the other policies it is a
+ * write section of this handle, and a version. After -ETIMEDOUT, unless the timeout was 0, and
+ * -EPROTO it may be done with IST_DELEGATED, now or later; after any other error it was not. An
+ * operation that this handle knows is done even where others do not know it. Returns 0; -EINVAL no
+ * such operation; -EBUSY a section is open; and as ist_cell_write().
  */
 IST_API int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 			     const uint64_t arguments[IST_CELL_ARGUMENTS], int64_t *result,
@@ -229,9 +231,10 @@ IST_API int ist_cell_operate(struct ist_cell *cell, uint32_t number,
  * ist_cell_submit - begin an operation
  * @ticket: for ist_cell_collect()
  *
- * Operations of one handle are done in the order of their submission. IST_DELEGATED does not wait
- * for them; with the other policies they are done when this returns. Returns as ist_cell_operate();
- * -EAGAIN IST_CELL_IN_FLIGHT are not collected yet.
+ * Operations of one handle are done in the order of their submission. With IST_DELEGATED others may
+ * do it from now on, and ist_cell_collect() does it at the latest; it blocks only for what is left
+ * of operations that were waited for in vain. With the other policies it is done when this returns.
+ * Returns as ist_cell_operate(); -EAGAIN IST_CELL_IN_FLIGHT are not collected yet.
  */
 IST_API int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 			    const uint64_t arguments[IST_CELL_ARGUMENTS], uint64_t timeout_ns,
@@ -240,7 +243,8 @@ IST_API int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 /**
  * ist_cell_collect - the result of a submitted operation, once
  *
- * In any order. Returns as ist_cell_operate(); -EINVAL no such ticket, or collected already.
+ * In any order. Returns as ist_cell_operate(): after -ETIMEDOUT and -EOWNERDEAD the ticket is good
+ * as before; -EINVAL no such ticket, or collected already.
  */
 IST_API int ist_cell_collect(struct ist_cell *cell, uint64_t ticket, int64_t *result,
 			     uint64_t timeout_ns);
