@@ -217,7 +217,7 @@ struct ist_object {
 	char name[IST_NAME_SIZE];
 	uint64_t offset;        /* from the start of the region, a multiple of IST_OBJECT_ALIGN */
 	uint64_t size;          /* bytes */
-	uint64_t parameters[4]; /* channel: lines, bytes; cell: size, IST_CELL_*, seats */
+	uint64_t parameters[4]; /* channel: lines, bytes; cell: size, IST_CELL_*, seats, merge */
 	uint64_t reserved[5];
 };
 IST_ABI_OFFSET(struct ist_object, type, 4);
@@ -361,6 +361,15 @@ IST_ABI_SIZE(struct ist_directory, 16);
 #define IST_CELL_PRODUCER_CONSUMER 3u /* the latest version is pushed to each consumer */
 #define IST_CELL_WRITE_SHARED 4u      /* private copies, merged */
 #define IST_CELL_DELEGATED 5u         /* operations are done by who holds the cell */
+
+/* How a write-shared cell merges a word: parameters[3]. */
+#define IST_CELL_MERGE_REPLACE 0u /* the bytes that were changed */
+#define IST_CELL_MERGE_SUM 1u     /* adds what was added */
+#define IST_CELL_MERGE_MIN 2u     /* the lesser, unsigned */
+#define IST_CELL_MERGE_MAX 3u     /* the greater, unsigned */
+#define IST_CELL_MERGE_OR 4u      /* sets the bits */
+#define IST_CELL_MERGE_OWN 16u    /* from here to below IST_CELL_MERGES: the application's */
+#define IST_CELL_MERGES 64u
 
 /*
  * A cell is a record with one published version at a time. The object is

@@ -26,6 +26,7 @@ enum ist_cell_section {
 	IST_SECTION_PLACE, /* of reading, in a slot */
 	IST_SECTION_HELD,  /* of reading, and the cell is held */
 	IST_SECTION_WRITE,
+	IST_SECTION_PRIVATE, /* of writing, in a copy */
 };
 
 struct ist_cell;
@@ -37,6 +38,13 @@ struct ist_cell_policy {
 	uint64_t (*area)(uint64_t size);
 	/* This handle is about to own its seat: makes void what an earlier owner left there. */
 	void (*seated)(struct ist_cell *cell);
+	/* Once, when the handle is made, and when it goes. 0; -ENOMEM. */
+	int (*init)(struct ist_cell *cell);
+	void (*fini)(struct ist_cell *cell);
+	/* As the calls of these names, in place of the core's. */
+	int (*write_begin)(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out);
+	int (*write_end)(struct ist_cell *cell);
+	int (*write_abort)(struct ist_cell *cell);
 	/* As ist_cell_read(), in place of the core's. */
 	int (*read)(struct ist_cell *cell, void *to, uint64_t *number, uint64_t timeout_ns);
 	/* The latest version this handle can see, in place of the core's. 0, or -errno. */
@@ -72,6 +80,15 @@ struct ist_cell_requests {
 	uint8_t places[IST_CELL_REQUESTS]; /* of sequence % IST_CELL_REQUESTS; or NOWHERE */
 };
 
+/* Write-shared: a handle's private copy. */
+struct ist_cell_copy {
+	uint64_t *is;         /* what the application changes */
+	uint64_t *was;        /* its twin */
+	uint64_t number;      /* of the version both were copied from; IST_CELL_NOTHING */
+	uint64_t patience_ns; /* of the section's end: the timeout of its begin */
+	ist_cell_merge_function *merge;
+};
+
 struct ist_cell {
 	/* Every section. */
 	struct ist_cell_memory *memory;
@@ -99,7 +116,8 @@ struct ist_cell {
 	uint8_t *common;
 	struct ist_cell_seat *all; /* seats */
 	uint32_t seats;
-	uint32_t kind; /* IST_CELL_*: that it was made with */
+	uint32_t kind;  /* IST_CELL_*: that it was made with */
+	uint32_t merge; /* IST_CELL_MERGE_* */
 	uint32_t subscribed;
 	uint32_t vector;
 	uint32_t flags;
@@ -114,6 +132,7 @@ struct ist_cell {
 	struct ist_cell_result results[IST_CELL_IN_FLIGHT + 1]; /* IST_CELL_ALONE is the last */
 	uint64_t ticket;                                        /* the last one given out */
 	struct ist_cell_requests requests;
+	struct ist_cell_copy own_copy;
 };
 
 static inline uint64_t *ist_cell_slot(const struct ist_cell *cell, uint32_t where)
@@ -230,6 +249,10 @@ int ist_cell_look(struct ist_cell *cell, void *to, uint64_t *number);
 /* The core's ist_cell_read(). */
 int ist_cell_read_core(struct ist_cell *cell, void *to, uint64_t *number, uint64_t timeout_ns);
 
+/* cell_write.c: sections that hold the cell, whatever the policy. As the calls of these names. */
+int ist_cell_begin_held(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out);
+int ist_cell_end_held(struct ist_cell *cell);
+
 /* A version was seen: 0, or what it means that it is older than one before. */
 static inline int ist_cell_see(struct ist_cell *cell, uint64_t number)
 {
@@ -292,6 +315,9 @@ void ist_cell_deliver(struct ist_cell *cell, uint64_t number, const uint64_t *co
 
 /* cell_delegate.c */
 extern const struct ist_cell_policy ist_cell_delegate;
+
+/* cell_merge.c */
+extern const struct ist_cell_policy ist_cell_merged;
 
 /* cell_push.c */
 extern const struct ist_cell_policy ist_cell_push;

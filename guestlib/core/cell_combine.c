@@ -173,7 +173,7 @@ static void combine(struct ist_cell *cell, void *content)
 int ist_cell_pass(struct ist_cell *cell, struct ist_cell_operation *own)
 {
 	void *content;
-	int error = ist_cell_write_begin(cell, 0, 0, &content);
+	int error = ist_cell_begin_held(cell, 0, 0, &content);
 
 	if (error)
 		return error;
@@ -183,7 +183,7 @@ int ist_cell_pass(struct ist_cell *cell, struct ist_cell_operation *own)
 	if (own)
 		own->value = ist_cell_perform(cell, own->number, content, own->arguments);
 	combine(cell, content);
-	return ist_cell_write_end(cell);
+	return ist_cell_end_held(cell);
 }
 
 /* The entries from `i` on that are one seat's: results, then `done`. How many they were. */

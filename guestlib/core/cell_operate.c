@@ -75,12 +75,12 @@ static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *argum
 		   int64_t *value, uint64_t timeout_ns)
 {
 	void *content;
-	int error = ist_cell_write_begin(cell, 0, timeout_ns, &content);
+	int error = ist_cell_begin_held(cell, 0, timeout_ns, &content);
 
 	if (error)
 		return error;
 	*value = ist_cell_perform(cell, number, content, arguments);
-	return ist_cell_write_end(cell);
+	return ist_cell_end_held(cell);
 }
 
 int ist_cell_operate(struct ist_cell *cell, uint32_t number,
