@@ -74,6 +74,8 @@ bit unchanged; /* since then, the word */
 
 hidden byte n, a, b; /* no state: counters within a step */
 
+hidden byte bumps; /* the last step changed the epoch */
+
 inline forget_questions()
 {
 	n = 0;
@@ -87,6 +89,7 @@ inline forget_questions()
 inline swap(type, i, is_same)
 {
 	step(type, i, is_same);
+	bumps = bump;
 	if
 	:: result == 0 -> unchanged = 0
 	:: else
@@ -376,8 +379,8 @@ inline do_FENCE(i)
 #else
 #define RECOVERY 1
 #endif
-#define CAN_DOOM(i) (RECOVERY && GONE(i) && doomed == 0 && REMAINS(i))
-inline do_DOOM(i)
+#define CAN_LOOK(i) (RECOVERY && GONE(i) && doomed == 0 && REMAINS(i))
+inline do_LOOK(i)
 {
 	doomed = i + 1; unchanged = 1
 }

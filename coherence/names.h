@@ -33,9 +33,10 @@
 	/* permission taken by force from a peer that lives, then its bit */                       \
 	X(16, CUT, 0)                                                                              \
 	X(17, REVOKE, 1)                                                                           \
-	/* death: the fence, then what any survivor does, then another incarnation */              \
+	/* death: the fence; a survivor loads the word, then looks; then another incarnation */    \
 	X(18, DIE, 0)                                                                              \
 	X(19, FENCE, 0)                                                                            \
+	X(25, LOOK, 0)                                                                             \
 	X(20, REAP, 1)                                                                             \
 	X(21, REAP_LOST, 1)                                                                        \
 	X(22, JOIN, 0)                                                                             \
@@ -49,7 +50,7 @@ enum coh_step_type {
 #undef COH_STEP_ENUM
 };
 
-#define COH_STEP_LAST 24
+#define COH_STEP_LAST 25
 
 /** coh_step_name - "CLAIM_S" and so on, for traces; "?" for a number that is no step. */
 const char *coh_step_name(unsigned type);

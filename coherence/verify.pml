@@ -102,7 +102,7 @@ inline canonical()
 	STEP(CAN_REVOKE(i, k), do_REVOKE(k))                                                       \
 	NEWS(CAN_DIE(i), do_DIE(i))                                                                \
 	STEP(CAN_FENCE(i), do_FENCE(i))                                                            \
-	STEP(CAN_DOOM(i), do_DOOM(i))                                                              \
+	STEP(CAN_LOOK(i), do_LOOK(i))                                                              \
 	STEP(CAN_REAP(i), do_REAP(i))                                                              \
 	STEP(CAN_REAP_LOST(i), do_REAP_LOST(i))                                                    \
 	NEWS(CAN_JOIN(i), do_JOIN(i))                                                              \

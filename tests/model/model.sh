@@ -6,6 +6,8 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 
 BUILD=${BUILD:-build}
+# shellcheck disable=SC2034 # for who sources this
+root=$PWD
 tests=$(cd "$BUILD" && pwd)/tests/model
 work=$(mktemp -d "${TMPDIR:-/tmp}/model.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* policy_adapt.c: which policy fits what was seen, and when it is time to change. */
+#include "policy.h"
+
+/* To begin with a policy takes more than to stay with it. */
+#define READS_BEGIN 8u /* reads to a write */
+#define READS_STAY 4u
+#define WAITS_BEGIN 4u /* one wait in so many */
+#define WAITS_STAY 8u
+
+static int one_at_most(uint64_t set)
+{
+	return !(set & (set - 1));
+}
+
+/* `part` is at least one in `of` of `whole`. */
+static int share(uint64_t part, uint64_t whole, unsigned of)
+{
+	return part >= whole / of && part;
+}
+
+uint32_t coh_adapt_fits(const struct coh_counts *c, uint32_t policy)
+{
+	uint64_t all = c->reads + c->writes + c->operations;
+	unsigned reads = policy == IST_CELL_READ_MOSTLY ? READS_STAY : READS_BEGIN;
+	unsigned waits = policy == IST_CELL_DELEGATED ? WAITS_STAY : WAITS_BEGIN;
+
+	/* Nobody to share with: any will do. */
+	if (one_at_most(c->readers | c->writers) &&
+	    (policy == IST_CELL_READ_MOSTLY || policy == IST_CELL_DELEGATED))
+		return policy;
+	if (c->reads && c->reads / reads >= c->writes && c->reads >= c->operations)
+		return IST_CELL_READ_MOSTLY;
+	/* Contended operations, by more than one: they are better shipped than the data. */
+	if (c->operations >= c->reads && !one_at_most(c->writers) && share(c->waits, all, waits))
+		return IST_CELL_DELEGATED;
+	return IST_CELL_MIGRATORY;
+}
+
+uint32_t coh_adapt(struct coh_adapt *a, const struct coh_counts *c)
+{
+	uint64_t events = c->reads + c->writes + c->operations;
+	uint32_t fits;
+
+	if (events < a->events)
+		return a->policy;
+	fits = coh_adapt_fits(c, a->policy);
+	if (fits == a->policy) {
+		a->agreed = 0;
+		return a->policy;
+	}
+	a->agreed = fits == a->candidate && a->agreed ? a->agreed + 1 : 1;
+	a->candidate = fits;
+	if (a->agreed >= a->windows) {
+		a->policy = fits;
+		a->agreed = 0;
+	}
+	return a->policy;
+}
