@@ -396,6 +396,16 @@ IST_ABI_SIZE(struct ist_directory, 16);
 #define IST_CELL_HEAD 2u          /* in the head */
 #define IST_CELL_MOVING 3u        /* it was; the next is being moved there from its writer's seat */
 
+/* Adaptive: the policy that late windows would rather have, and how many of them in a row. */
+#define IST_CELL_LEANING(policy, windows) ((uint64_t)(policy) | (uint64_t)(windows) << 8)
+
+/* Adaptive: what a seat counts. */
+#define IST_CELL_COUNT_READS 0u
+#define IST_CELL_COUNT_WRITES 1u     /* sections */
+#define IST_CELL_COUNT_OPERATIONS 2u /* operations */
+#define IST_CELL_COUNT_WAITS 3u      /* of the last two, those that found the cell held */
+#define IST_CELL_COUNTS 4u
+
 struct ist_cell_memory {
 	struct ist_directory directory;
 	uint64_t version; /* atomic; IST_CELL_VERSION */
@@ -408,7 +418,10 @@ struct ist_cell_memory {
 	uint64_t since;     /* atomic; when `policy` became it, ns of CLOCK_MONOTONIC */
 	uint32_t policy;    /* atomic; IST_CELL_*: the one that holds now */
 	uint32_t history;   /* atomic; what was seen of the pattern */
-	uint64_t reserved1[10];
+	uint64_t judged;    /* atomic; adaptive: when the pattern was looked at, as `since` */
+	uint64_t switches;  /* atomic; adaptive: times that `policy` became another */
+	uint64_t leaning;   /* atomic; adaptive: IST_CELL_LEANING */
+	uint64_t reserved1[7];
 };
 IST_ABI_OFFSET(struct ist_cell_memory, directory, 0);
 IST_ABI_OFFSET(struct ist_cell_memory, version, 16);
@@ -421,7 +434,10 @@ IST_ABI_OFFSET(struct ist_cell_memory, repairs, 152);
 IST_ABI_OFFSET(struct ist_cell_memory, since, 160);
 IST_ABI_OFFSET(struct ist_cell_memory, policy, 168);
 IST_ABI_OFFSET(struct ist_cell_memory, history, 172);
-IST_ABI_OFFSET(struct ist_cell_memory, reserved1, 176);
+IST_ABI_OFFSET(struct ist_cell_memory, judged, 176);
+IST_ABI_OFFSET(struct ist_cell_memory, switches, 184);
+IST_ABI_OFFSET(struct ist_cell_memory, leaning, 192);
+IST_ABI_OFFSET(struct ist_cell_memory, reserved1, 200);
 IST_ABI_SIZE(struct ist_cell_memory, 256);
 
 /*
@@ -430,14 +446,18 @@ IST_ABI_SIZE(struct ist_cell_memory, 256);
  * finds the section's holder dead fulfils.
  */
 struct ist_cell_seat {
-	uint64_t owner; /* atomic; IST_OWNER, 0: free */
-	uint64_t reserved0[7];
+	uint64_t owner;     /* atomic; IST_OWNER, 0: free */
+	uint32_t counts[4]; /* atomic; adaptive: what it did, modulo 2^32, by IST_CELL_COUNT_* */
+	uint32_t judged[4]; /* atomic; what of that the last judgement has seen; by who is busy */
+	uint64_t reserved0[3];
 	uint64_t redo;    /* atomic; what the head's `version` is to become */
 	uint64_t data[5]; /* atomic once `redo` says so; the content it is to have */
 	uint64_t reserved1[2];
 };
 IST_ABI_OFFSET(struct ist_cell_seat, owner, 0);
-IST_ABI_OFFSET(struct ist_cell_seat, reserved0, 8);
+IST_ABI_OFFSET(struct ist_cell_seat, counts, 8);
+IST_ABI_OFFSET(struct ist_cell_seat, judged, 24);
+IST_ABI_OFFSET(struct ist_cell_seat, reserved0, 40);
 IST_ABI_OFFSET(struct ist_cell_seat, redo, 64);
 IST_ABI_OFFSET(struct ist_cell_seat, data, 72);
 IST_ABI_OFFSET(struct ist_cell_seat, reserved1, 112);

@@ -80,6 +80,14 @@ struct ist_cell_requests {
 	uint8_t places[IST_CELL_REQUESTS]; /* of sequence % IST_CELL_REQUESTS; or NOWHERE */
 };
 
+/* Adaptive: when a handle looks at the clock. */
+struct ist_cell_watch {
+	uint32_t every; /* uses; 0: this handle counts nothing */
+	uint32_t uses;  /* since it looked */
+	uint64_t looked;
+	uint64_t tried; /* to judge */
+};
+
 /* Write-shared: a handle's private copy. */
 struct ist_cell_copy {
 	uint64_t *is;         /* what the application changes */
@@ -133,6 +141,7 @@ struct ist_cell {
 	uint64_t ticket;                                        /* the last one given out */
 	struct ist_cell_requests requests;
 	struct ist_cell_copy own_copy;
+	struct ist_cell_watch watch;
 };
 
 static inline uint64_t *ist_cell_slot(const struct ist_cell *cell, uint32_t where)
@@ -315,6 +324,35 @@ void ist_cell_deliver(struct ist_cell *cell, uint64_t number, const uint64_t *co
 
 /* cell_delegate.c */
 extern const struct ist_cell_policy ist_cell_delegate;
+
+/* An operation that is known, as a write section of this handle. */
+int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+			  int64_t *value, uint64_t timeout_ns);
+
+/* cell_adapt.c */
+extern const struct ist_cell_policy ist_cell_adaptive;
+
+/* Looks at the clock, and judges the pattern when it is time. No section is open. */
+void ist_cell_watch(struct ist_cell *cell);
+
+/* Counts: so often, IST_CELL_COUNT_*. Nothing where the cell is not adaptive. */
+static inline void ist_cell_count(struct ist_cell *cell, unsigned what, uint32_t times)
+{
+	uint32_t *count = &cell->own->counts[what];
+
+	if (ist_unlikely(cell->watch.every))
+		ist_store32(count, __atomic_load_n(count, __ATOMIC_RELAXED) + times);
+}
+
+/* A use begins, while no section is open. */
+static inline void ist_cell_use(struct ist_cell *cell, unsigned what)
+{
+	if (ist_likely(!cell->watch.every))
+		return;
+	ist_cell_count(cell, what, 1);
+	if (++cell->watch.uses >= cell->watch.every)
+		ist_cell_watch(cell);
+}
 
 /* cell_merge.c */
 extern const struct ist_cell_policy ist_cell_merged;

@@ -94,8 +94,10 @@ static int await(struct ist_cell *cell, uint64_t sequence, uint64_t timeout_ns)
 	/* The first look is at the cell, too; the only one is at whoever holds it. */
 	cell->looks = (timeout_ns ? LOOKS_A_TRY : 64) - 1;
 	error = ready(cell);
-	if (error == -EAGAIN)
+	if (error == -EAGAIN) {
+		ist_cell_count(cell, IST_CELL_COUNT_WAITS, (uint32_t)(own->asked - own->done));
 		error = ist_cell_await(cell, ready, &cell->memory->waiters, timeout_ns);
+	}
 	if (own->owes && !cell->error) {
 		own->owes = 0;
 		cell->error = -EOWNERDEAD;
@@ -139,11 +141,8 @@ static int ask(struct ist_cell *cell, uint32_t number, const uint64_t *arguments
 static int submit(struct ist_cell *cell, uint32_t number, const uint64_t *arguments, uint32_t place,
 		  uint64_t timeout_ns)
 {
-	int error;
+	int error = ask(cell, number, arguments, place, timeout_ns);
 
-	if (ist_unlikely(cell->error || cell->section != IST_SECTION_NONE))
-		return ist_cell_refuse(cell);
-	error = ask(cell, number, arguments, place, timeout_ns);
 	if (!error)
 		cell->results[place].sequence = cell->requests.asked;
 	return error;
@@ -170,10 +169,8 @@ static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *argum
 {
 	struct ist_cell_operation own = {.number = number, .arguments = arguments};
 	struct ist_cell_result *result = &cell->results[IST_CELL_ALONE];
-	int error = ist_cell_refuse(cell);
+	int error;
 
-	if (ist_unlikely(error))
-		return error;
 	if (!timeout_ns || is_ours(cell)) {
 		error = ist_cell_pass(cell, &own);
 		*value = own.value;

@@ -10,6 +10,7 @@
 /* What the policies do otherwise than the core; NULL: there is no such policy in this library. */
 static const struct ist_cell_policy plain;
 static const struct ist_cell_policy *const policies[] = {
+	[IST_CELL_ADAPTIVE] = &ist_cell_adaptive,
 	[IST_CELL_READ_MOSTLY] = &plain,
 	[IST_CELL_MIGRATORY] = &plain,
 	[IST_CELL_PRODUCER_CONSUMER] = &ist_cell_push,
@@ -102,7 +103,8 @@ static void format(uint8_t *bytes, const uint64_t parameters[4])
 	struct ist_cell_memory *memory = (struct ist_cell_memory *)(void *)bytes;
 
 	__builtin_memset(memory, 0, lay_out(parameters).total);
-	memory->policy = (uint32_t)parameters[KIND];
+	memory->policy = parameters[KIND] == IST_CELL_ADAPTIVE ? IST_CELL_MIGRATORY
+							       : (uint32_t)parameters[KIND];
 	memory->version =
 		IST_CELL_VERSION(0, in_head(parameters) ? IST_CELL_HEAD : IST_CELL_SLOT(0));
 }
@@ -351,5 +353,6 @@ int ist_cell_info(struct ist_cell *cell, struct ist_cell_info *out)
 	out->version = IST_CELL_NUMBER(version) + (IST_CELL_WHERE(version) == IST_CELL_MOVING);
 	out->repairs = ist_load(&cell->memory->repairs);
 	out->since_ns = ist_load(&cell->memory->since);
+	out->switches = ist_load(&cell->memory->switches);
 	return 0;
 }

@@ -70,9 +70,8 @@ int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_function *f
 	return 0;
 }
 
-/* An operation that is known, as a write section of this handle. */
-static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
-		   int64_t *value, uint64_t timeout_ns)
+int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+			  int64_t *value, uint64_t timeout_ns)
 {
 	void *content;
 	int error = ist_cell_begin_held(cell, 0, timeout_ns, &content);
@@ -92,9 +91,13 @@ int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 
 	if (!ist_cell_knows(cell, number))
 		return -EINVAL;
+	error = ist_cell_refuse(cell);
+	if (ist_unlikely(error))
+		return error;
+	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
 	error = cell->policy->operate
 			? cell->policy->operate(cell, number, arguments, &value, timeout_ns)
-			: operate(cell, number, arguments, &value, timeout_ns);
+			: ist_cell_operate_held(cell, number, arguments, &value, timeout_ns);
 	if (!error && result)
 		*result = value;
 	return error;
@@ -122,10 +125,15 @@ int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 			free_one = result_at(cell, next);
 	if (!free_one)
 		return -EAGAIN;
+	error = ist_cell_refuse(cell);
+	if (ist_unlikely(error))
+		return error;
+	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
 	error = cell->policy->submit
 			? cell->policy->submit(cell, number, arguments,
 					       (uint32_t)(next % IST_CELL_IN_FLIGHT), timeout_ns)
-			: operate(cell, number, arguments, &free_one->value, timeout_ns);
+			: ist_cell_operate_held(cell, number, arguments, &free_one->value,
+						timeout_ns);
 	if (error)
 		return error;
 	free_one->ticket = cell->ticket = *ticket = next;

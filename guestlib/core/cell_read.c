@@ -164,8 +164,12 @@ int ist_cell_refuse(struct ist_cell *cell)
 /* A migratory cell's reader that usually writes next asks for the line as a writer does. */
 static inline void foresee(struct ist_cell *cell)
 {
-	if (cell->kind != IST_CELL_MIGRATORY)
-		return;
+	if (ist_likely(cell->kind != IST_CELL_MIGRATORY)) {
+		ist_cell_use(cell, IST_CELL_COUNT_READS);
+		if (!cell->watch.every ||
+		    __atomic_load_n(&cell->memory->policy, __ATOMIC_RELAXED) != IST_CELL_MIGRATORY)
+			return;
+	}
 	if (cell->was_read && cell->follows)
 		cell->follows--;
 	cell->was_read = 1;
@@ -227,6 +231,7 @@ int ist_cell_read_begin(struct ist_cell *cell, uint64_t timeout_ns, const void *
 		cell->section = IST_SECTION_COPY;
 		return 0;
 	}
+	ist_cell_use(cell, IST_CELL_COUNT_READS);
 	if (cell->refused >= IST_CELL_LOOKS)
 		return begin_held(cell, timeout_ns, out);
 	cell->version = ist_load_acquire(&cell->memory->version);

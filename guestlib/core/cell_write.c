@@ -96,6 +96,8 @@ int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t timeout
 {
 	if (ist_unlikely(cell->policy->write_begin != NULL))
 		return cell->policy->write_begin(cell, flags, timeout_ns, out);
+	if (ist_likely(cell->section == IST_SECTION_NONE && !cell->error))
+		ist_cell_use(cell, IST_CELL_COUNT_WRITES);
 	return ist_cell_begin_held(cell, flags, timeout_ns, out);
 }
 

@@ -30,9 +30,8 @@ static const struct {
 	enum ist_policy policy;
 	size_t size;
 } kinds[] = {
-	{IST_DELEGATED, 8},
-	{IST_DELEGATED, 1000},
-	{IST_MIGRATORY, 8},
+	{IST_DELEGATED, 8}, {IST_DELEGATED, 1000}, {IST_MIGRATORY, 8},
+	{IST_ADAPTIVE, 8},  {IST_ADAPTIVE, 1000},
 };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
@@ -103,7 +102,15 @@ static int read_sum(struct ist_cell *cell)
 
 static int work_on(struct ist_cell *cell, unsigned *state)
 {
+	uint32_t phase = __atomic_load_n(spree, __ATOMIC_RELAXED) / 8 % 3;
+
 	*state = *state * 1103515245 + 12345;
+	/* An adaptive cell is to have something to adapt to: by turns mostly readings, operations
+	   that are waited for, and all kinds. */
+	if (phase == 0 && *state >> 20 & 15)
+		return read_sum(cell);
+	if (phase == 1)
+		return add_one(cell);
 	switch (*state >> 16 & 7) {
 	case 0:
 	case 1:
@@ -170,6 +177,7 @@ START_TEST(killed_and_stopped)
 	pid_t pids[WORKERS];
 	unsigned seed = 1 + (unsigned)_i, i, id, round;
 	uint64_t content[125], told = 0;
+	struct ist_cell_info info;
 	const char *wrong;
 	int n;
 
@@ -215,6 +223,10 @@ START_TEST(killed_and_stopped)
 	wrong = history_check(history, content[0]);
 	ck_assert_msg(!wrong, "%s", wrong);
 	ck_assert_uint_gt(content[0], DEATHS);
+	ck_assert_int_eq(ist_cell_info(cell, &info), 0);
+	ck_assert(info.policy == IST_ADAPTIVE || info.switches == 0);
+	printf("# %d: sum %llu, %u switches\n", _i, (unsigned long long)content[0],
+	       (unsigned)info.switches);
 	ist_cell_close(cell);
 	mem_forget(judge);
 	munmap(history, sizeof(*history));

@@ -33,7 +33,10 @@ struct ist_cell;
 
 /* How a cell is shared. Linearizable: each call takes effect at one instant while it runs. */
 enum ist_policy {
-	IST_ADAPTIVE, /* watches who does what, and takes one of the linearizable ones below */
+	/* The default: watches who does what, and is IST_READ_MOSTLY, IST_MIGRATORY or
+	   IST_DELEGATED, whichever fits what was seen lately; ist_cell_info() says which. It is
+	   none of the others, which promise less. Linearizable. */
+	IST_ADAPTIVE,
 	/* For a record read far more often than written. Linearizable. Readers write nothing that
 	   is shared and wait for nobody, dead, stopped or busy. */
 	IST_READ_MOSTLY,
@@ -278,8 +281,9 @@ struct ist_cell_info {
 	enum ist_policy now;    /* that holds now: another one only where that is IST_ADAPTIVE */
 	uint64_t version;       /* the latest */
 	uint64_t repairs;       /* sections that ended with their holder, so far */
-	uint64_t since_ns; /* when `now` became it, on the clock of ist_time_ns(); 0: it was always
-			    */
+	uint64_t since_ns;      /* when `now` became it, on the clock of ist_time_ns() of who saw to
+				   that; 0: it was always */
+	uint64_t switches;      /* times that `now` became another */
 };
 
 /** ist_cell_info - what the cell is like now. Never blocks. Returns 0; -EPROTO; -ENODEV. */
