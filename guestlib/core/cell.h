@@ -274,15 +274,6 @@ static inline int ist_cell_see(struct ist_cell *cell, uint64_t number)
 /* Nothing stands in the way of a section: 0. Else what; a repair is told with that. */
 int ist_cell_refuse(struct ist_cell *cell);
 
-/* cell_operate.c */
-
-/* Whether a number names an operation in this handle. */
-int ist_cell_knows(const struct ist_cell *cell, uint32_t number);
-
-/* Does one that it knows, on the content. Its result. */
-int64_t ist_cell_perform(const struct ist_cell *cell, uint32_t number, void *content,
-			 const uint64_t arguments[IST_CELL_ARGUMENTS]);
-
 /* cell_combine.c: what who holds a delegated cell does */
 
 /* Places of results beside those of tickets. */
@@ -325,7 +316,7 @@ void ist_cell_deliver(struct ist_cell *cell, uint64_t number, const uint64_t *co
 /* cell_delegate.c */
 extern const struct ist_cell_policy ist_cell_delegate;
 
-/* An operation that is known, as a write section of this handle. */
+/* cell_operate.c: an operation that is known, as a write section of this handle. */
 int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
 			  int64_t *value, uint64_t timeout_ns);
 

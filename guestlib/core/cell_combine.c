@@ -9,7 +9,8 @@
  * is what its desk says, and that changes only while the cell is held, after the version; requests
  * of the dead are not done any more: so nothing is done twice.
  */
-#include "cell.h"
+#include "cell_operation.h"
+#include "copy.h"
 
 static struct ist_cell_log *log_of(const struct ist_cell *cell, uint64_t number)
 {
@@ -36,19 +37,17 @@ static struct ist_cell_request *request_at(const struct ist_cell *cell, uint32_t
 }
 
 /* Does a request. 0; -ENOENT there is none; -EINVAL this handle does not know the operation. */
-static int serve(struct ist_cell *cell, uint32_t seat, uint64_t sequence, void *content,
-		 int64_t *value)
+static inline int serve(struct ist_cell *cell, uint32_t seat, uint64_t sequence, void *content,
+			int64_t *value)
 {
 	const struct ist_cell_request *request = request_at(cell, seat, sequence);
 	uint64_t operation = ist_load(&request->operation), arguments[IST_CELL_ARGUMENTS];
-	unsigned i;
 
 	if (IST_CELL_OPERATION_SEQUENCE(operation) != sequence)
 		return -ENOENT;
 	if (!ist_cell_knows(cell, IST_CELL_OPERATION_NUMBER(operation)))
 		return -EINVAL;
-	for (i = 0; i < IST_CELL_ARGUMENTS; i++)
-		arguments[i] = ist_load(&request->arguments[i]);
+	ist_copy_shared(arguments, request->arguments, IST_CELL_ARGUMENTS);
 	*value = ist_cell_perform(cell, IST_CELL_OPERATION_NUMBER(operation), content, arguments);
 	return 0;
 }

@@ -5,6 +5,7 @@
  * looks there for the results; or takes the cell after all, when nobody has done them.
  */
 #include "cell.h"
+#include "copy.h"
 
 /* Looks for a result while the cell is free: as many as handing it over costs, about. */
 #define PATIENCE_MAX 60u
@@ -106,13 +107,12 @@ static int await(struct ist_cell *cell, uint64_t sequence, uint64_t timeout_ns)
 }
 
 /* Leaves a request where others find it: the last one asked. 0, or -errno. */
-static int ask(struct ist_cell *cell, uint32_t number, const uint64_t *arguments, uint32_t place,
-	       uint64_t timeout_ns)
+static inline int ask(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+		      uint32_t place, uint64_t timeout_ns)
 {
 	struct ist_cell_requests *own = &cell->requests;
 	struct ist_cell_request *desk = ist_cell_desk(cell, cell->seat), *request = desk;
 	uint64_t sequence = own->asked + 1;
-	unsigned i;
 	int error;
 
 	if (ist_unlikely(own->asked - own->done == IST_CELL_REQUESTS)) {
@@ -123,8 +123,7 @@ static int ask(struct ist_cell *cell, uint32_t number, const uint64_t *arguments
 	/* One that is alone is in the line that is looked at anyway. */
 	if (own->asked != own->done)
 		request += 1 + sequence % IST_CELL_REQUESTS;
-	for (i = 0; i < IST_CELL_ARGUMENTS; i++)
-		__atomic_store_n(&request->arguments[i], arguments[i], __ATOMIC_RELAXED);
+	ist_copy_shared(request->arguments, arguments, IST_CELL_ARGUMENTS);
 	__atomic_store_n(&request->operation, IST_CELL_OPERATION(sequence, number),
 			 __ATOMIC_RELAXED);
 	own->places[sequence % IST_CELL_REQUESTS] = (uint8_t)place;
