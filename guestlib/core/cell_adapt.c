@@ -106,8 +106,12 @@ void ist_cell_watch(struct ist_cell *cell)
 	/* A time yet to come is no correct peer's, or another clock's: it does not count. */
 	if (now - watch->tried < WINDOW_NS || (judged <= now && now - judged < WINDOW_NS))
 		return;
-	watch->tried = now;
 	error = ist_cell_try_take(cell);
+	/* Somebody holds it: the next use tries again. Where many contend it is seldom free. */
+	if (error == -EAGAIN)
+		watch->every = 1;
+	else
+		watch->tried = now;
 	if (error == -EOWNERDEAD)
 		cell->error = error; /* to be told */
 	if (error)

@@ -180,6 +180,30 @@ START_TEST(one_window)
 }
 END_TEST
 
+/* Who would judge and finds the cell held does so at its next use, not a window later. */
+START_TEST(held_at_first)
+{
+	uint64_t judged;
+	unsigned i;
+	void *place;
+
+	open_both(8);
+	readings(b);
+	/* As if the last window were long over. */
+	a->memory->judged = judged = 1;
+	a->watch.tried = 0;
+	a->watch.every = 1;
+	b->watch.every = 0;
+	ck_assert_int_eq(ist_cell_begin_held(b, 0, 0, &place), 0);
+	for (i = 0; i < 3; i++)
+		ck_assert_int_eq(ist_cell_operate(a, IST_OPERATION_ADD, one, NULL, 1), -ETIMEDOUT);
+	ck_assert_uint_eq(a->memory->judged, judged);
+	ck_assert_int_eq(ist_cell_end_held(b), 0);
+	readings(a);
+	ck_assert_uint_ne(a->memory->judged, judged);
+}
+END_TEST
+
 /* Tickets from before a switch are good after it, and operations keep their order. */
 START_TEST(across_a_switch)
 {
@@ -243,6 +267,7 @@ int main(void)
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_loop_test(test, becomes_what_fits, 0, SIZES);
 	tcase_add_test(test, one_window);
+	tcase_add_test(test, held_at_first);
 	tcase_add_test(test, across_a_switch);
 	tcase_add_test(test, hostile_counts);
 	tcase_set_timeout(test, 120);
