@@ -220,7 +220,7 @@ struct ist_object {
 	char name[IST_NAME_SIZE];
 	uint64_t offset;        /* from the start of the region, a multiple of IST_OBJECT_ALIGN */
 	uint64_t size;          /* bytes */
-	uint64_t parameters[4]; /* channel: lines, bytes; cell: size, IST_CELL_*, seats */
+	uint64_t parameters[4]; /* channel: lines, bytes; cell: size, IST_CELL_*, seats, merge */
 	uint64_t reserved[5];
 };
 IST_ABI_OFFSET(struct ist_object, type, 4);
@@ -365,6 +365,15 @@ IST_ABI_SIZE(struct ist_directory, 16);
 #define IST_CELL_WRITE_SHARED 4u      /* private copies, merged */
 #define IST_CELL_DELEGATED 5u         /* operations are done by who holds the cell */
 
+/* How a write-shared cell merges a word: parameters[3]. */
+#define IST_CELL_MERGE_REPLACE 0u /* the bytes that were changed */
+#define IST_CELL_MERGE_SUM 1u     /* adds what was added */
+#define IST_CELL_MERGE_MIN 2u     /* the lesser, unsigned */
+#define IST_CELL_MERGE_MAX 3u     /* the greater, unsigned */
+#define IST_CELL_MERGE_OR 4u      /* sets the bits */
+#define IST_CELL_MERGE_OWN 16u    /* from here to below IST_CELL_MERGES: the application's */
+#define IST_CELL_MERGES 64u
+
 /*
  * A cell is a record with one published version at a time. The object is
  *   0x000  head        the directory word, the version, and the content of up to IST_CELL_INLINE
@@ -372,8 +381,10 @@ IST_ABI_SIZE(struct ist_directory, 16);
  *   0x080  aside       who sleeps, who consumes; repairs
  *   0x100  seats       one for each that has the cell open: 128 bytes each
  *   ...    slots       of a longer content, two, each in whole pairs of lines
- *   ...    boxes       producer-consumer: one a seat, a struct ist_cell_box and the rest of the
- *                      content, in whole pairs of lines
+ *   ...    logs        delegated: two, a struct ist_cell_log and IST_CELL_LOG_MAX entries each
+ *   ...    areas       one a seat, in whole pairs of lines; producer-consumer: a struct
+ *                      ist_cell_box and the rest of the content; delegated: 1 + IST_CELL_REQUESTS
+ *                      of struct ist_cell_request
  * In the directory word of a cell, "peer i" is seat i.
  */
 #define IST_CELL_INLINE 40u
@@ -388,6 +399,16 @@ IST_ABI_SIZE(struct ist_directory, 16);
 #define IST_CELL_HEAD 2u          /* in the head */
 #define IST_CELL_MOVING 3u        /* it was; the next is being moved there from its writer's seat */
 
+/* Adaptive: the policy that late windows would rather have, and how many of them in a row. */
+#define IST_CELL_LEANING(policy, windows) ((uint64_t)(policy) | (uint64_t)(windows) << 8)
+
+/* Adaptive: what a seat counts. */
+#define IST_CELL_COUNT_READS 0u
+#define IST_CELL_COUNT_WRITES 1u     /* sections */
+#define IST_CELL_COUNT_OPERATIONS 2u /* operations */
+#define IST_CELL_COUNT_WAITS 3u      /* of the last two, those that found the cell held */
+#define IST_CELL_COUNTS 4u
+
 struct ist_cell_memory {
 	struct ist_directory directory;
 	uint64_t version; /* atomic; IST_CELL_VERSION */
@@ -400,7 +421,10 @@ struct ist_cell_memory {
 	uint64_t since;     /* atomic; when `policy` became it, ns of CLOCK_MONOTONIC */
 	uint32_t policy;    /* atomic; IST_CELL_*: the one that holds now */
 	uint32_t history;   /* atomic; what was seen of the pattern */
-	uint64_t reserved1[10];
+	uint64_t judged;    /* atomic; adaptive: when the pattern was looked at, as `since` */
+	uint64_t switches;  /* atomic; adaptive: times that `policy` became another */
+	uint64_t leaning;   /* atomic; adaptive: IST_CELL_LEANING */
+	uint64_t reserved1[7];
 };
 IST_ABI_OFFSET(struct ist_cell_memory, directory, 0);
 IST_ABI_OFFSET(struct ist_cell_memory, version, 16);
@@ -413,7 +437,10 @@ IST_ABI_OFFSET(struct ist_cell_memory, repairs, 152);
 IST_ABI_OFFSET(struct ist_cell_memory, since, 160);
 IST_ABI_OFFSET(struct ist_cell_memory, policy, 168);
 IST_ABI_OFFSET(struct ist_cell_memory, history, 172);
-IST_ABI_OFFSET(struct ist_cell_memory, reserved1, 176);
+IST_ABI_OFFSET(struct ist_cell_memory, judged, 176);
+IST_ABI_OFFSET(struct ist_cell_memory, switches, 184);
+IST_ABI_OFFSET(struct ist_cell_memory, leaning, 192);
+IST_ABI_OFFSET(struct ist_cell_memory, reserved1, 200);
 IST_ABI_SIZE(struct ist_cell_memory, 256);
 
 /*
@@ -422,14 +449,18 @@ IST_ABI_SIZE(struct ist_cell_memory, 256);
  * finds the section's holder dead fulfils.
  */
 struct ist_cell_seat {
-	uint64_t owner; /* atomic; IST_OWNER, 0: free */
-	uint64_t reserved0[7];
+	uint64_t owner;     /* atomic; IST_OWNER, 0: free */
+	uint32_t counts[4]; /* atomic; adaptive: what it did, modulo 2^32, by IST_CELL_COUNT_* */
+	uint32_t judged[4]; /* atomic; what of that the last judgement has seen; by who is busy */
+	uint64_t reserved0[3];
 	uint64_t redo;    /* atomic; what the head's `version` is to become */
 	uint64_t data[5]; /* atomic once `redo` says so; the content it is to have */
 	uint64_t reserved1[2];
 };
 IST_ABI_OFFSET(struct ist_cell_seat, owner, 0);
-IST_ABI_OFFSET(struct ist_cell_seat, reserved0, 8);
+IST_ABI_OFFSET(struct ist_cell_seat, counts, 8);
+IST_ABI_OFFSET(struct ist_cell_seat, judged, 24);
+IST_ABI_OFFSET(struct ist_cell_seat, reserved0, 40);
 IST_ABI_OFFSET(struct ist_cell_seat, redo, 64);
 IST_ABI_OFFSET(struct ist_cell_seat, data, 72);
 IST_ABI_OFFSET(struct ist_cell_seat, reserved1, 112);
@@ -443,6 +474,58 @@ struct ist_cell_box {
 IST_ABI_OFFSET(struct ist_cell_box, version, 0);
 IST_ABI_OFFSET(struct ist_cell_box, data, 8);
 IST_ABI_SIZE(struct ist_cell_box, 64);
+
+/*
+ * Delegated: a request and its result. Of a seat's, the first is its desk: it says how many there
+ * are, and holds one that is alone. Sequence s is in the desk when the desk's `operation` says s,
+ * else in number 1 + s % IST_CELL_REQUESTS.
+ */
+#define IST_CELL_REQUESTS 32u /* of a seat that are asked and not done, at most */
+/* What is asked under which sequence; sequence 0: nothing. */
+#define IST_CELL_OPERATION(sequence, number) ((uint64_t)(sequence) << 8 | (uint64_t)(number))
+#define IST_CELL_OPERATION_SEQUENCE(operation) ((operation) >> 8)
+#define IST_CELL_OPERATION_NUMBER(operation) ((uint32_t)((operation)&0xffu))
+
+struct ist_cell_request {
+	uint64_t asked;     /* of a desk, atomic; sequence of the last request; never goes back */
+	uint64_t done;      /* of a desk, atomic; sequence of the last one that is done */
+	uint64_t operation; /* atomic; IST_CELL_OPERATION */
+	uint64_t arguments[4];
+	uint64_t result;
+};
+IST_ABI_OFFSET(struct ist_cell_request, asked, 0);
+IST_ABI_OFFSET(struct ist_cell_request, done, 8);
+IST_ABI_OFFSET(struct ist_cell_request, operation, 16);
+IST_ABI_OFFSET(struct ist_cell_request, arguments, 24);
+IST_ABI_OFFSET(struct ist_cell_request, result, 56);
+IST_ABI_SIZE(struct ist_cell_request, 64);
+
+/*
+ * Delegated: the results that go with a version, and whom they are for. That of version n is
+ * number n % 2; entries follow.
+ */
+#define IST_CELL_LOG_MAX 64u
+#define IST_CELL_ENTRY(sequence, seat) ((uint64_t)(sequence) << 6 | (uint64_t)(seat))
+#define IST_CELL_ENTRY_SEQUENCE(request) ((request) >> 6)
+#define IST_CELL_ENTRY_SEAT(request) ((uint32_t)((request)&0x3fu))
+
+struct ist_cell_log {
+	uint64_t version; /* atomic; number of the version it belongs to; 0: none */
+	uint64_t count;   /* entries */
+	uint64_t reserved[6];
+};
+IST_ABI_OFFSET(struct ist_cell_log, version, 0);
+IST_ABI_OFFSET(struct ist_cell_log, count, 8);
+IST_ABI_OFFSET(struct ist_cell_log, reserved, 16);
+IST_ABI_SIZE(struct ist_cell_log, 64);
+
+struct ist_cell_entry {
+	uint64_t request; /* IST_CELL_ENTRY */
+	uint64_t result;
+};
+IST_ABI_OFFSET(struct ist_cell_entry, request, 0);
+IST_ABI_OFFSET(struct ist_cell_entry, result, 8);
+IST_ABI_SIZE(struct ist_cell_entry, 16);
 
 /*
  * Directory of a page-coherent region: a header, then a struct ist_page for each page of the

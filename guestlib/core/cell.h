@@ -26,13 +26,25 @@ enum ist_cell_section {
 	IST_SECTION_PLACE, /* of reading, in a slot */
 	IST_SECTION_HELD,  /* of reading, and the cell is held */
 	IST_SECTION_WRITE,
+	IST_SECTION_PRIVATE, /* of writing, in a copy */
 };
 
 struct ist_cell;
 
 struct ist_cell_policy {
-	/* Bytes that each seat has of its own behind the slots, for a content of this size. */
+	/* Bytes behind the slots that all seats share, and then that each has of its own, for a
+	   content of this size. */
+	uint64_t (*common)(uint64_t size);
 	uint64_t (*area)(uint64_t size);
+	/* This handle is about to own its seat: makes void what an earlier owner left there. */
+	void (*seated)(struct ist_cell *cell);
+	/* Once, when the handle is made, and when it goes. 0; -ENOMEM. */
+	int (*init)(struct ist_cell *cell);
+	void (*fini)(struct ist_cell *cell);
+	/* As the calls of these names, in place of the core's. */
+	int (*write_begin)(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out);
+	int (*write_end)(struct ist_cell *cell);
+	int (*write_abort)(struct ist_cell *cell);
 	/* As ist_cell_read(), in place of the core's. */
 	int (*read)(struct ist_cell *cell, void *to, uint64_t *number, uint64_t timeout_ns);
 	/* The latest version this handle can see, in place of the core's. 0, or -errno. */
@@ -40,11 +52,49 @@ struct ist_cell_policy {
 	/* `content` has just been published, or may have been by one that died. The cell is held.
 	 */
 	void (*published)(struct ist_cell *cell, uint64_t number, const uint64_t *content);
+	/* As ist_cell_operate(), of an operation that is known. */
+	int (*operate)(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+		       int64_t *value, uint64_t timeout_ns);
+	/* Begins it; its result will be in results[place]. 0, or -errno: it was not begun. */
+	int (*submit)(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+		      uint32_t place, uint64_t timeout_ns);
+	/* Waits until results[place] is there. */
+	int (*settle)(struct ist_cell *cell, uint32_t place, uint64_t timeout_ns);
 };
 
 struct ist_cell_result {
-	uint64_t ticket; /* 0: free */
+	uint64_t ticket;   /* 0: free */
+	uint64_t sequence; /* of the request whose result it will be; 0: it is there */
 	int64_t value;
+};
+
+/* Delegated: what a handle knows of its requests. */
+struct ist_cell_requests {
+	uint64_t asked;    /* sequence of the last one */
+	uint64_t done;     /* results are known up to this one */
+	uint64_t served;   /* what a pass that is being published has done of them; 0: nothing */
+	uint32_t logged;   /* and of others */
+	uint32_t first;    /* seat that the next pass looks at first */
+	uint32_t patience; /* looks for a result before trying to hold the cell */
+	uint32_t owes;     /* a repair is still to be told */
+	uint8_t places[IST_CELL_REQUESTS]; /* of sequence % IST_CELL_REQUESTS; or NOWHERE */
+};
+
+/* Adaptive: when a handle looks at the clock. */
+struct ist_cell_watch {
+	uint32_t every; /* uses; 0: this handle counts nothing */
+	uint32_t uses;  /* since it looked */
+	uint64_t looked;
+	uint64_t tried; /* to judge */
+};
+
+/* Write-shared: a handle's private copy. */
+struct ist_cell_copy {
+	uint64_t *is;         /* what the application changes */
+	uint64_t *was;        /* its twin */
+	uint64_t number;      /* of the version both were copied from; IST_CELL_NOTHING */
+	uint64_t patience_ns; /* of the section's end: the timeout of its begin */
+	ist_cell_merge_function *merge;
 };
 
 struct ist_cell {
@@ -71,9 +121,11 @@ struct ist_cell {
 	uint64_t slot_stride;
 	uint8_t *areas;
 	uint64_t area_stride;
+	uint8_t *common;
 	struct ist_cell_seat *all; /* seats */
 	uint32_t seats;
-	uint32_t kind; /* IST_CELL_*: that it was made with */
+	uint32_t kind;  /* IST_CELL_*: that it was made with */
+	uint32_t merge; /* IST_CELL_MERGE_* */
 	uint32_t subscribed;
 	uint32_t vector;
 	uint32_t flags;
@@ -85,8 +137,11 @@ struct ist_cell {
 	struct ist_group *group;
 	uint64_t copy[IST_CELL_WORDS]; /* of a read section */
 	ist_cell_function *functions[IST_CELL_OPERATIONS];
-	struct ist_cell_result results[IST_CELL_IN_FLIGHT];
-	uint64_t ticket; /* the last one given out */
+	struct ist_cell_result results[IST_CELL_IN_FLIGHT + 1]; /* IST_CELL_ALONE is the last */
+	uint64_t ticket;                                        /* the last one given out */
+	struct ist_cell_requests requests;
+	struct ist_cell_copy own_copy;
+	struct ist_cell_watch watch;
 };
 
 static inline uint64_t *ist_cell_slot(const struct ist_cell *cell, uint32_t where)
@@ -149,6 +204,9 @@ int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint6
 /* Rings for one that waits for its turn, and for all that wait for a version. */
 void ist_cell_wake(struct ist_cell *cell);
 
+/* Rings for those of `seats` that sleep in `mask`. */
+void ist_cell_wake_seats(struct ist_cell *cell, uint64_t *mask, uint64_t seats);
+
 /* Every section's end */
 
 /* For traces: the word with this control while this seat is busy, and its owner. */
@@ -200,6 +258,10 @@ int ist_cell_look(struct ist_cell *cell, void *to, uint64_t *number);
 /* The core's ist_cell_read(). */
 int ist_cell_read_core(struct ist_cell *cell, void *to, uint64_t *number, uint64_t timeout_ns);
 
+/* cell_write.c: sections that hold the cell, whatever the policy. As the calls of these names. */
+int ist_cell_begin_held(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out);
+int ist_cell_end_held(struct ist_cell *cell);
+
 /* A version was seen: 0, or what it means that it is older than one before. */
 static inline int ist_cell_see(struct ist_cell *cell, uint64_t number)
 {
@@ -209,14 +271,82 @@ static inline int ist_cell_see(struct ist_cell *cell, uint64_t number)
 	return 0;
 }
 
-/* cell_operate.c */
+/* Nothing stands in the way of a section: 0. Else what; a repair is told with that. */
+int ist_cell_refuse(struct ist_cell *cell);
 
-/* Whether a number names an operation in this handle. */
-int ist_cell_knows(const struct ist_cell *cell, uint32_t number);
+/* cell_combine.c: what who holds a delegated cell does */
 
-/* Does one that it knows, on the content. Its result. */
-int64_t ist_cell_perform(const struct ist_cell *cell, uint32_t number, void *content,
-			 const uint64_t arguments[IST_CELL_ARGUMENTS]);
+/* Places of results beside those of tickets. */
+#define IST_CELL_ALONE IST_CELL_IN_FLIGHT /* of the operation that is waited for */
+#define IST_CELL_NOWHERE 0xffu            /* of what is not waited for any more */
+
+/* An operation of this handle that was never a request. */
+struct ist_cell_operation {
+	uint32_t number;
+	uint32_t reserved;
+	const uint64_t *arguments;
+	int64_t value; /* out */
+};
+
+/*
+ * If the cell is free: holds it, does this handle's requests, then `own` (may be NULL), then some
+ * of the others', publishes all of it as one version, and lets go. 0; -ETIMEDOUT somebody else
+ * holds it; -EOWNERDEAD, and nothing was done; -EPROTO, -ENODEV.
+ */
+int ist_cell_pass(struct ist_cell *cell, struct ist_cell_operation *own);
+
+/* Results that others have left become known. 0; -EPROTO. */
+int ist_cell_harvest(struct ist_cell *cell);
+
+/* So many requests at a time are as dear to do for another as to hand it the cell. */
+static inline uint64_t ist_cell_worth(const struct ist_cell *cell)
+{
+	return 8u + cell->words / 2;
+}
+
+/* The first of a seat's requests, its desk. */
+static inline struct ist_cell_request *ist_cell_desk(const struct ist_cell *cell, uint32_t seat)
+{
+	return (struct ist_cell_request *)(void *)ist_cell_area(cell, seat);
+}
+
+/* The policy's `published`. */
+void ist_cell_deliver(struct ist_cell *cell, uint64_t number, const uint64_t *content);
+
+/* cell_delegate.c */
+extern const struct ist_cell_policy ist_cell_delegate;
+
+/* cell_operate.c: an operation that is known, as a write section of this handle. */
+int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+			  int64_t *value, uint64_t timeout_ns);
+
+/* cell_adapt.c */
+extern const struct ist_cell_policy ist_cell_adaptive;
+
+/* Looks at the clock, and judges the pattern when it is time. No section is open. */
+void ist_cell_watch(struct ist_cell *cell);
+
+/* Counts: so often, IST_CELL_COUNT_*. Nothing where the cell is not adaptive. */
+static inline void ist_cell_count(struct ist_cell *cell, unsigned what, uint32_t times)
+{
+	uint32_t *count = &cell->own->counts[what];
+
+	if (ist_unlikely(cell->watch.every))
+		ist_store32(count, __atomic_load_n(count, __ATOMIC_RELAXED) + times);
+}
+
+/* A use begins, while no section is open. */
+static inline void ist_cell_use(struct ist_cell *cell, unsigned what)
+{
+	if (ist_likely(!cell->watch.every))
+		return;
+	ist_cell_count(cell, what, 1);
+	if (++cell->watch.uses >= cell->watch.every)
+		ist_cell_watch(cell);
+}
+
+/* cell_merge.c */
+extern const struct ist_cell_policy ist_cell_merged;
 
 /* cell_push.c */
 extern const struct ist_cell_policy ist_cell_push;

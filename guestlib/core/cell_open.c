@@ -10,9 +10,12 @@
 /* What the policies do otherwise than the core; NULL: there is no such policy in this library. */
 static const struct ist_cell_policy plain;
 static const struct ist_cell_policy *const policies[] = {
+	[IST_CELL_ADAPTIVE] = &ist_cell_adaptive,
 	[IST_CELL_READ_MOSTLY] = &plain,
 	[IST_CELL_MIGRATORY] = &plain,
 	[IST_CELL_PRODUCER_CONSUMER] = &ist_cell_push,
+	[IST_CELL_WRITE_SHARED] = &ist_cell_merged,
+	[IST_CELL_DELEGATED] = &ist_cell_delegate,
 };
 
 _Static_assert((int)IST_ADAPTIVE == IST_CELL_ADAPTIVE, "policies are the ABI's");
@@ -21,14 +24,21 @@ _Static_assert((int)IST_MIGRATORY == IST_CELL_MIGRATORY, "policies are the ABI's
 _Static_assert((int)IST_PRODUCER_CONSUMER == IST_CELL_PRODUCER_CONSUMER, "policies are the ABI's");
 _Static_assert((int)IST_WRITE_SHARED == IST_CELL_WRITE_SHARED, "policies are the ABI's");
 _Static_assert((int)IST_DELEGATED == IST_CELL_DELEGATED, "policies are the ABI's");
+_Static_assert((int)IST_MERGE_REPLACE == IST_CELL_MERGE_REPLACE, "merges are the ABI's");
+_Static_assert((int)IST_MERGE_SUM == IST_CELL_MERGE_SUM, "merges are the ABI's");
+_Static_assert((int)IST_MERGE_MIN == IST_CELL_MERGE_MIN, "merges are the ABI's");
+_Static_assert((int)IST_MERGE_MAX == IST_CELL_MERGE_MAX, "merges are the ABI's");
+_Static_assert((int)IST_MERGE_OR == IST_CELL_MERGE_OR, "merges are the ABI's");
+_Static_assert((int)IST_MERGE_OWN == IST_CELL_MERGE_OWN, "merges are the ABI's");
 _Static_assert((int)IST_CELL_SEATS_MAX == IST_PEERS_MAX, "a seat is a peer in a directory word");
 
 /* Of the object's parameters. */
-enum { SIZE, KIND, SEATS };
+enum { SIZE, KIND, SEATS, MERGE };
 
 struct layout {
 	uint64_t slots; /* offset of the first of two */
 	uint64_t slot_stride;
+	uint64_t common;
 	uint64_t areas; /* offset of seat 0's */
 	uint64_t area_stride;
 	uint64_t total;
@@ -44,8 +54,21 @@ static const struct ist_cell_policy *policy_of(uint64_t kind)
 	return kind < sizeof(policies) / sizeof(policies[0]) ? policies[kind] : NULL;
 }
 
+static int merge_valid(uint64_t merge, uint64_t size)
+{
+	if (merge == IST_CELL_MERGE_REPLACE)
+		return 1;
+	return size % sizeof(uint64_t) == 0 &&
+	       (merge <= IST_CELL_MERGE_OR ||
+		(merge >= IST_CELL_MERGE_OWN && merge < IST_CELL_MERGES));
+}
+
 static int parameters_valid(const uint64_t parameters[4])
 {
+	if (parameters[KIND] == IST_CELL_WRITE_SHARED
+		    ? !merge_valid(parameters[MERGE], parameters[SIZE])
+		    : parameters[MERGE] != 0)
+		return 0;
 	return parameters[SIZE] >= 1 && parameters[SIZE] <= IST_CELL_SIZE_MAX &&
 	       parameters[KIND] <= IST_CELL_DELEGATED && parameters[SEATS] >= 1 &&
 	       parameters[SEATS] <= IST_CELL_SEATS_MAX;
@@ -65,7 +88,10 @@ static struct layout lay_out(const uint64_t parameters[4])
 	layout.slots =
 		sizeof(struct ist_cell_memory) + parameters[SEATS] * sizeof(struct ist_cell_seat);
 	layout.slot_stride = in_head(parameters) ? 0 : pairs(parameters[SIZE]);
-	layout.areas = layout.slots + 2 * layout.slot_stride;
+	layout.common = layout.slots + 2 * layout.slot_stride;
+	layout.areas = layout.common;
+	if (policy && policy->common)
+		layout.areas += pairs(policy->common(parameters[SIZE]));
 	layout.area_stride = policy && policy->area ? pairs(policy->area(parameters[SIZE])) : 0;
 	layout.total = layout.areas + parameters[SEATS] * layout.area_stride;
 	return layout;
@@ -77,7 +103,8 @@ static void format(uint8_t *bytes, const uint64_t parameters[4])
 	struct ist_cell_memory *memory = (struct ist_cell_memory *)(void *)bytes;
 
 	__builtin_memset(memory, 0, lay_out(parameters).total);
-	memory->policy = (uint32_t)parameters[KIND];
+	memory->policy = parameters[KIND] == IST_CELL_ADAPTIVE ? IST_CELL_MIGRATORY
+							       : (uint32_t)parameters[KIND];
 	memory->version =
 		IST_CELL_VERSION(0, in_head(parameters) ? IST_CELL_HEAD : IST_CELL_SLOT(0));
 }
@@ -152,6 +179,8 @@ static int sit_down(struct ist_cell *cell, const uint64_t parameters[4])
 	error = hold_seat(cell, 1);
 	if (error)
 		return error;
+	if (cell->policy->seated)
+		cell->policy->seated(cell);
 	ist_store_release(&cell->own->owner, ist_group_owner(cell->group));
 	error = -EAGAIN;
 	bit = (uint64_t)1 << cell->seat;
@@ -182,7 +211,9 @@ static int ask(const struct ist_cell_options *options, uint64_t parameters[4])
 	parameters[SIZE] = options->size;
 	parameters[KIND] = (uint64_t)options->policy;
 	parameters[SEATS] = options->seats ? options->seats : IST_CELL_SEATS_MAX;
-	if (options->flags & ~IST_CELL_POLL || options->merge > IST_MERGE_OR)
+	if (options->policy == IST_WRITE_SHARED)
+		parameters[MERGE] = options->merge;
+	if (options->flags & ~IST_CELL_POLL || !merge_valid(options->merge, 0))
 		return -EINVAL;
 	if (!options->size)
 		return 0;
@@ -209,16 +240,26 @@ static int fit(struct ist_cell *cell, const struct ist_arena_object *object, uin
 	cell->memory = (struct ist_cell_memory *)(void *)object->memory;
 	cell->all = (struct ist_cell_seat *)(void *)(cell->memory + 1);
 	cell->seats = (uint32_t)object->parameters[SEATS];
+	cell->merge = (uint32_t)object->parameters[MERGE];
 	cell->kind = (uint32_t)object->parameters[KIND];
 	cell->size = object->parameters[SIZE];
 	cell->words = (uint32_t)((cell->size + sizeof(uint64_t) - 1) / sizeof(uint64_t));
 	cell->in_head = (uint32_t)in_head(object->parameters);
 	cell->slots = object->memory + layout.slots;
 	cell->slot_stride = layout.slot_stride;
+	cell->common = object->memory + layout.common;
 	cell->areas = object->memory + layout.areas;
 	cell->area_stride = layout.area_stride;
 	cell->vector = IST_CHANNEL_VECTOR(object->slot, cell->group->vectors);
-	return 0;
+	return cell->policy->init ? cell->policy->init(cell) : 0;
+}
+
+/* The handle itself: it has no seat, or has it no more. */
+static void discard(struct ist_cell *cell)
+{
+	if (cell->policy && cell->policy->fini)
+		cell->policy->fini(cell);
+	ist_platform_free(cell);
 }
 
 int ist_cell_open(struct ist_group *group, const char *name, const struct ist_cell_options *options,
@@ -267,7 +308,7 @@ int ist_cell_open(struct ist_group *group, const char *name, const struct ist_ce
 	return 0;
 
 out_free:
-	ist_platform_free(cell);
+	discard(cell);
 	return error;
 }
 
@@ -283,7 +324,7 @@ void ist_cell_close(struct ist_cell *cell)
 	__atomic_fetch_and(&cell->memory->consumers, ~bit, __ATOMIC_RELAXED);
 	ist_store_release(&cell->own->owner, 0);
 	hold_seat(cell, 0);
-	ist_platform_free(cell);
+	discard(cell);
 }
 
 size_t ist_cell_size(const struct ist_cell *cell)
@@ -312,5 +353,6 @@ int ist_cell_info(struct ist_cell *cell, struct ist_cell_info *out)
 	out->version = IST_CELL_NUMBER(version) + (IST_CELL_WHERE(version) == IST_CELL_MOVING);
 	out->repairs = ist_load(&cell->memory->repairs);
 	out->since_ns = ist_load(&cell->memory->since);
+	out->switches = ist_load(&cell->memory->switches);
 	return 0;
 }

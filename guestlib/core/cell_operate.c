@@ -1,66 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* cell_operate.c: operations by number, each a write section of this handle. */
-#include "cell.h"
-
-/* Every bit of the result, whichever sign the compiler sees in it. */
-static int64_t result_of(uint64_t word)
-{
-	int64_t result;
-
-	__builtin_memcpy(&result, &word, sizeof(result));
-	return result;
-}
-
-/* One of the library's own, on one word. */
-static int64_t operate_word(uint32_t number, void *content, size_t size,
-			    const uint64_t arguments[IST_CELL_ARGUMENTS])
-{
-	uint64_t offset = arguments[0], value = arguments[1], was, is;
-	uint8_t *word = (uint8_t *)content + offset;
-
-	/* Arguments may come from shared memory. */
-	if (offset % sizeof(was) || offset > size || size - offset < sizeof(was))
-		return -EINVAL;
-	__builtin_memcpy(&was, word, sizeof(was));
-	switch (number) {
-	case IST_OPERATION_ADD:
-		is = was + value;
-		break;
-	case IST_OPERATION_STORE:
-		is = value;
-		break;
-	case IST_OPERATION_MIN:
-		is = value < was ? value : was;
-		break;
-	case IST_OPERATION_MAX:
-		is = value > was ? value : was;
-		break;
-	case IST_OPERATION_OR:
-		is = was | value;
-		break;
-	case IST_OPERATION_AND:
-		is = was & value;
-		break;
-	default:
-		is = was == value ? arguments[2] : was;
-	}
-	__builtin_memcpy(word, &is, sizeof(is));
-	return result_of(was);
-}
-
-int ist_cell_knows(const struct ist_cell *cell, uint32_t number)
-{
-	return number <= IST_OPERATION_COMPARE ||
-	       (number < IST_CELL_OPERATIONS && cell->functions[number]);
-}
-
-int64_t ist_cell_perform(const struct ist_cell *cell, uint32_t number, void *content,
-			 const uint64_t arguments[IST_CELL_ARGUMENTS])
-{
-	return number <= IST_OPERATION_COMPARE
-		       ? operate_word(number, content, cell->size, arguments)
-		       : cell->functions[number](content, cell->size, arguments);
-}
+/* cell_operate.c: operations by number: each a write section of this handle, or as the policy says.
+ */
+#include "cell_operation.h"
 
 int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_function *function)
 {
@@ -70,21 +11,34 @@ int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_function *f
 	return 0;
 }
 
+int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+			  int64_t *value, uint64_t timeout_ns)
+{
+	void *content;
+	int error = ist_cell_begin_held(cell, 0, timeout_ns, &content);
+
+	if (error)
+		return error;
+	*value = ist_cell_perform(cell, number, content, arguments);
+	return ist_cell_end_held(cell);
+}
+
 int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 		     const uint64_t arguments[IST_CELL_ARGUMENTS], int64_t *result,
 		     uint64_t timeout_ns)
 {
-	void *content;
 	int64_t value;
 	int error;
 
 	if (!ist_cell_knows(cell, number))
 		return -EINVAL;
-	error = ist_cell_write_begin(cell, 0, timeout_ns, &content);
-	if (error)
+	error = ist_cell_refuse(cell);
+	if (ist_unlikely(error))
 		return error;
-	value = ist_cell_perform(cell, number, content, arguments);
-	error = ist_cell_write_end(cell);
+	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
+	error = cell->policy->operate
+			? cell->policy->operate(cell, number, arguments, &value, timeout_ns)
+			: ist_cell_operate_held(cell, number, arguments, &value, timeout_ns);
 	if (!error && result)
 		*result = value;
 	return error;
@@ -100,31 +54,47 @@ int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 		    uint64_t *ticket)
 {
 	struct ist_cell_result *free_one = NULL;
-	uint64_t next = cell->ticket + 1;
+	uint64_t next = cell->ticket;
 	unsigned i;
 	int error;
 
+	if (!ist_cell_knows(cell, number))
+		return -EINVAL;
 	/* Results are collected in any order: numbers whose place is taken are left out. */
-	for (i = 0; i < IST_CELL_IN_FLIGHT && !free_one; i++, next++)
-		if (!result_at(cell, next)->ticket)
+	for (i = 0; i < IST_CELL_IN_FLIGHT && !free_one; i++)
+		if (!result_at(cell, ++next)->ticket)
 			free_one = result_at(cell, next);
 	if (!free_one)
 		return -EAGAIN;
-	error = ist_cell_operate(cell, number, arguments, &free_one->value, timeout_ns);
+	error = ist_cell_refuse(cell);
+	if (ist_unlikely(error))
+		return error;
+	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
+	error = cell->policy->submit
+			? cell->policy->submit(cell, number, arguments,
+					       (uint32_t)(next % IST_CELL_IN_FLIGHT), timeout_ns)
+			: ist_cell_operate_held(cell, number, arguments, &free_one->value,
+						timeout_ns);
 	if (error)
 		return error;
-	cell->ticket = next - 1;
-	free_one->ticket = *ticket = cell->ticket;
+	free_one->ticket = cell->ticket = *ticket = next;
 	return 0;
 }
 
 int ist_cell_collect(struct ist_cell *cell, uint64_t ticket, int64_t *result, uint64_t timeout_ns)
 {
 	struct ist_cell_result *found = result_at(cell, ticket);
+	int error;
 
-	(void)timeout_ns; /* it was done when it was submitted */
 	if (!ticket || found->ticket != ticket)
 		return -EINVAL;
+	/* Other policies have done it when it was submitted. */
+	if (found->sequence) {
+		error = cell->policy->settle(cell, (uint32_t)(ticket % IST_CELL_IN_FLIGHT),
+					     timeout_ns);
+		if (error)
+			return error;
+	}
 	found->ticket = 0;
 	if (result)
 		*result = found->value;

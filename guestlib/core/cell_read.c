@@ -150,13 +150,12 @@ int ist_cell_read_core(struct ist_cell *cell, void *to, uint64_t *number, uint64
 	return error;
 }
 
-/* What stands in the way of a new section. */
-static int refuse(struct ist_cell *cell)
+int ist_cell_refuse(struct ist_cell *cell)
 {
 	int error = cell->error;
 
 	if (!error)
-		return -EBUSY; /* a section is open */
+		return cell->section == IST_SECTION_NONE ? 0 : -EBUSY;
 	if (error == -EOWNERDEAD)
 		cell->error = 0;
 	return error;
@@ -165,8 +164,12 @@ static int refuse(struct ist_cell *cell)
 /* A migratory cell's reader that usually writes next asks for the line as a writer does. */
 static inline void foresee(struct ist_cell *cell)
 {
-	if (cell->kind != IST_CELL_MIGRATORY)
-		return;
+	if (ist_likely(cell->kind != IST_CELL_MIGRATORY)) {
+		ist_cell_use(cell, IST_CELL_COUNT_READS);
+		if (!cell->watch.every ||
+		    __atomic_load_n(&cell->memory->policy, __ATOMIC_RELAXED) != IST_CELL_MIGRATORY)
+			return;
+	}
 	if (cell->was_read && cell->follows)
 		cell->follows--;
 	cell->was_read = 1;
@@ -180,7 +183,7 @@ int ist_cell_read(struct ist_cell *cell, void *to, uint64_t *version, uint64_t t
 	int error;
 
 	if (ist_unlikely(cell->section != IST_SECTION_NONE || cell->error))
-		return refuse(cell);
+		return ist_cell_refuse(cell);
 	foresee(cell);
 	if (ist_likely(cell->in_head && !cell->policy->read)) {
 		error = look_at_head(cell, to, &number);
@@ -219,7 +222,7 @@ int ist_cell_read_begin(struct ist_cell *cell, uint64_t timeout_ns, const void *
 	int error;
 
 	if (ist_unlikely(cell->section != IST_SECTION_NONE || cell->error))
-		return refuse(cell);
+		return ist_cell_refuse(cell);
 	if (cell->in_head) {
 		error = ist_cell_read(cell, cell->copy, &number, timeout_ns);
 		if (error)
@@ -228,6 +231,7 @@ int ist_cell_read_begin(struct ist_cell *cell, uint64_t timeout_ns, const void *
 		cell->section = IST_SECTION_COPY;
 		return 0;
 	}
+	ist_cell_use(cell, IST_CELL_COUNT_READS);
 	if (cell->refused >= IST_CELL_LOOKS)
 		return begin_held(cell, timeout_ns, out);
 	cell->version = ist_load_acquire(&cell->memory->version);

@@ -188,5 +188,7 @@ int ist_cell_take(struct ist_cell *cell, uint64_t timeout_ns)
 	error = ist_cell_try_take(cell);
 	if (error != -EAGAIN)
 		return error;
+	if (timeout_ns) /* who only tries says itself what it waits for */
+		ist_cell_count(cell, IST_CELL_COUNT_WAITS, 1);
 	return ist_cell_await(cell, ready_to_take, &cell->memory->waiters, timeout_ns);
 }

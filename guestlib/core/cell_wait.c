@@ -44,10 +44,20 @@ static uint32_t next_of(const struct ist_cell *cell, uint64_t waiters)
 	return (uint32_t)__builtin_ctzll(behind ? behind : waiters);
 }
 
+void ist_cell_wake_seats(struct ist_cell *cell, uint64_t *mask, uint64_t seats)
+{
+	seats &= ist_load(mask);
+	if (!seats)
+		return;
+	seats &= __atomic_fetch_and(mask, ~seats, __ATOMIC_SEQ_CST);
+	for (; seats; seats &= seats - 1)
+		ring(cell, (uint32_t)__builtin_ctzll(seats));
+}
+
 void ist_cell_wake(struct ist_cell *cell)
 {
 	struct ist_cell_memory *memory = cell->memory;
-	uint64_t all = ist_cell_everybody(cell), waiters, watchers, bit;
+	uint64_t all = ist_cell_everybody(cell), waiters, bit;
 	uint32_t seat, tries;
 
 	/* As often as there are seats: a hostile peer may set bits as fast as they are taken. */
@@ -61,12 +71,7 @@ void ist_cell_wake(struct ist_cell *cell)
 		    ring(cell, seat) == 0)
 			break;
 	}
-	watchers = ist_load(&memory->watchers) & all;
-	if (!watchers)
-		return;
-	watchers &= __atomic_fetch_and(&memory->watchers, ~watchers, __ATOMIC_SEQ_CST);
-	for (; watchers; watchers &= watchers - 1)
-		ring(cell, (uint32_t)__builtin_ctzll(watchers));
+	ist_cell_wake_seats(cell, &memory->watchers, all);
 }
 
 /* Whether who holds the cell was taken off its processor: it lets go of nothing until it is back.

@@ -79,7 +79,7 @@ static inline int take(struct ist_cell *cell, uint64_t timeout_ns)
 	return 0;
 }
 
-int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out)
+int ist_cell_begin_held(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out)
 {
 	int error;
 
@@ -90,6 +90,15 @@ int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t timeout
 		return error;
 	remember(cell);
 	return prepare(cell, flags, out);
+}
+
+int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out)
+{
+	if (ist_unlikely(cell->policy->write_begin != NULL))
+		return cell->policy->write_begin(cell, flags, timeout_ns, out);
+	if (ist_likely(cell->section == IST_SECTION_NONE && !cell->error))
+		ist_cell_use(cell, IST_CELL_COUNT_WRITES);
+	return ist_cell_begin_held(cell, flags, timeout_ns, out);
 }
 
 /* Publishes what the section has made. The cell is held. */
@@ -117,7 +126,7 @@ static inline void publish(struct ist_cell *cell)
 						      : ist_cell_slot(cell, IST_CELL_WHERE(next)));
 }
 
-int ist_cell_write_end(struct ist_cell *cell)
+int ist_cell_end_held(struct ist_cell *cell)
 {
 	if (ist_unlikely(cell->section != IST_SECTION_WRITE))
 		return cell->error ? cell->error : -EINVAL;
@@ -126,8 +135,17 @@ int ist_cell_write_end(struct ist_cell *cell)
 	return ist_cell_release(cell);
 }
 
+int ist_cell_write_end(struct ist_cell *cell)
+{
+	if (ist_unlikely(cell->policy->write_end != NULL))
+		return cell->policy->write_end(cell);
+	return ist_cell_end_held(cell);
+}
+
 int ist_cell_write_abort(struct ist_cell *cell)
 {
+	if (cell->policy->write_abort)
+		return cell->policy->write_abort(cell);
 	if (cell->section != IST_SECTION_WRITE)
 		return cell->error ? cell->error : -EINVAL;
 	cell->mine = IST_CELL_NOTHING;

@@ -17,7 +17,8 @@
 static struct ist_group *alice, *bob;
 static struct ist_cell *a, *b;
 
-static const enum ist_policy policies[] = {IST_READ_MOSTLY, IST_MIGRATORY, IST_PRODUCER_CONSUMER};
+static const enum ist_policy policies[] = {IST_READ_MOSTLY, IST_MIGRATORY, IST_PRODUCER_CONSUMER,
+					   IST_DELEGATED, IST_ADAPTIVE};
 #define POLICIES ((int)(sizeof(policies) / sizeof(policies[0])))
 /* In the head; just in it; just not; odd; a page. */
 static const size_t sizes[] = {1, 8, 40, 41, 100, 4096};
@@ -322,6 +323,7 @@ START_TEST(rings_passed_on)
 
 	open_both(_i);
 	ck_assert_int_eq(ist_cell_open(carol, "c", NULL, &c), 0);
+	a->watch.every = 0; /* a judgement would ring, too */
 	/* As if seats of b and c slept, and only c's will come. */
 	a->memory->waiters = 1u << b->seat | 1u << c->seat;
 	write_number(a, 1);
@@ -424,6 +426,7 @@ START_TEST(submitted_operations)
 	unsigned i;
 
 	options.size = 8;
+	options.policy = policies[_i];
 	ck_assert_int_eq(ist_cell_open(alice, "c", &options, &a), 0);
 	for (i = 0; i < IST_CELL_IN_FLIGHT; i++)
 		ck_assert_int_eq(ist_cell_submit(a, IST_OPERATION_ADD, one, 0, &tickets[i]), 0);
@@ -577,7 +580,7 @@ int main(void)
 	tcase_add_loop_test(test, sleeping_for_the_turn, 0, POLICIES * SIZES);
 	tcase_add_loop_test(test, rings_passed_on, 0, POLICIES * SIZES);
 	tcase_add_loop_test(test, operations, 0, POLICIES * SIZES);
-	tcase_add_test(test, submitted_operations);
+	tcase_add_loop_test(test, submitted_operations, 0, POLICIES);
 	tcase_add_test(test, refused_openings);
 	tcase_add_test(test, seats);
 	tcase_add_loop_test(test, sixty_four_peers, 0, POLICIES * SIZES);

@@ -222,7 +222,8 @@ static const struct {
 	size_t size;
 } kinds[] = {
 	{IST_MIGRATORY, 40},         {IST_READ_MOSTLY, 104},       {IST_READ_MOSTLY, 13},
-	{IST_PRODUCER_CONSUMER, 40}, {IST_PRODUCER_CONSUMER, 100},
+	{IST_PRODUCER_CONSUMER, 40}, {IST_PRODUCER_CONSUMER, 100}, {IST_DELEGATED, 40},
+	{IST_DELEGATED, 104},        {IST_ADAPTIVE, 40},
 };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 /* Of whom it is makes no difference to the policy: all deaths of the first ones, of others a

@@ -51,6 +51,8 @@ static const struct {
 	{IST_MIGRATORY, 8, 0},          {IST_MIGRATORY, 40, IST_CELL_POLL},
 	{IST_READ_MOSTLY, 40, 0},       {IST_READ_MOSTLY, 1000, 0},
 	{IST_PRODUCER_CONSUMER, 40, 0}, {IST_PRODUCER_CONSUMER, 1000, 0},
+	{IST_DELEGATED, 8, 0},          {IST_DELEGATED, 1000, 0},
+	{IST_ADAPTIVE, 8, 0},           {IST_ADAPTIVE, 1000, IST_CELL_POLL},
 };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 

@@ -33,7 +33,10 @@ struct ist_cell;
 
 /* How a cell is shared. Linearizable: each call takes effect at one instant while it runs. */
 enum ist_policy {
-	IST_ADAPTIVE, /* watches who does what, and takes one of the linearizable ones below */
+	/* The default: watches who does what, and is IST_READ_MOSTLY, IST_MIGRATORY or
+	   IST_DELEGATED, whichever fits what was seen lately; ist_cell_info() says which. It is
+	   none of the others, which promise less. Linearizable. */
+	IST_ADAPTIVE,
 	/* For a record read far more often than written. Linearizable. Readers write nothing that
 	   is shared and wait for nobody, dead, stopped or busy. */
 	IST_READ_MOSTLY,
@@ -45,21 +48,27 @@ enum ist_policy {
 	   it looks nowhere else. Each consumer sees versions in order; it may see one a moment
 	   after another consumer did, but before the write that made it returns. */
 	IST_PRODUCER_CONSUMER,
-	/* For a record of which each instance writes its own part. Each has a private copy; at the
-	   end of a section the words it changed are merged. Release-consistent. */
+	/* For a record of which each instance writes its own part. A write section is in a private
+	   copy, at the speed of private memory, beside those of others; at its end what it changed
+	   is merged into the latest version. Release-consistent: a section sees what was merged
+	   before it began, and not what others do meanwhile. */
 	IST_WRITE_SHARED,
 	/* For a record under heavy contention: operations are shipped to whoever holds it, and done
 	   in batches. Linearizable. */
 	IST_DELEGATED,
 };
 
-/* How IST_WRITE_SHARED merges a 64-bit word that this instance changed from `was` to `is`. */
+/*
+ * How IST_WRITE_SHARED merges a 64-bit word that a section has changed from `was` to `is`. All but
+ * the first are for sizes that are a multiple of 8. A word that is what it was is not merged.
+ */
 enum ist_merge {
-	IST_MERGE_REPLACE, /* it becomes `is` */
-	IST_MERGE_SUM,     /* is - was is added */
-	IST_MERGE_MIN,     /* the lesser of it and `is` */
-	IST_MERGE_MAX,     /* the greater */
-	IST_MERGE_OR,      /* the bits of `is` are set */
+	IST_MERGE_REPLACE,  /* the bytes that differ become those of `is`: the last one wins */
+	IST_MERGE_SUM,      /* is - was is added */
+	IST_MERGE_MIN,      /* the lesser of it and `is`, unsigned */
+	IST_MERGE_MAX,      /* the greater, unsigned */
+	IST_MERGE_OR,       /* the bits of `is` are set */
+	IST_MERGE_OWN = 16, /* 16 to 63: ist_cell_define_merge() */
 };
 
 #define IST_CELL_POLL 1u /* never sleep: spin when waiting */
@@ -69,7 +78,7 @@ struct ist_cell_options {
 	const char *region; /* region the cell lives in; NULL: the first one this peer may write */
 	size_t size;        /* bytes, 1 .. 16 MiB; 0: whatever the cell has, which must be there */
 	enum ist_policy policy; /* of a cell that is made; one that is there keeps its own */
-	enum ist_merge merge;   /* of a cell that is made, IST_WRITE_SHARED */
+	uint32_t merge;         /* enum ist_merge; of a cell that is made, IST_WRITE_SHARED */
 	uint32_t flags;         /* IST_CELL_POLL */
 	uint32_t seats; /* how many may have it open at a time, 1 .. 64; 0: 64. Of a cell that is
 			   made */
@@ -144,8 +153,9 @@ IST_API int ist_cell_write(struct ist_cell *cell, const void *from, uint64_t tim
  * @out: the content of the latest version, to be changed in place, until the section ends
  *
  * Nobody else is in a write section of this cell until this one ends, and nobody sees what is
- * stored before. One section a handle at a time. Returns as ist_cell_write(); -EINVAL unknown
- * flags.
+ * stored before. One section a handle at a time. IST_WRITE_SHARED: others may be in sections of
+ * their own; nothing is waited for. Returns as ist_cell_write(); -EINVAL unknown flags, or a merge
+ * that is not defined.
  */
 IST_API int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns,
 				 void **out);
@@ -153,14 +163,28 @@ IST_API int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t
 /**
  * ist_cell_write_end - publish what the section has made, and leave it
  *
- * Never blocks. A system call (a register write in a VM) only when somebody sleeps for it. Returns
- * 0, it is published; -EINVAL no section is open; -EPROTO the cell was broken meanwhile, then it
- * may be published or not.
+ * Never blocks. A system call (a register write in a VM) only when somebody sleeps for it.
+ * IST_WRITE_SHARED: merges; waits for its turn, as long as the section's begin might wait. Nothing
+ * was changed: publishes nothing. Returns 0, it is published; -EINVAL no section is open; -EPROTO
+ * the cell was broken meanwhile, then it may be published or not; IST_WRITE_SHARED: -ETIMEDOUT, and
+ * the section is still open.
  */
 IST_API int ist_cell_write_end(struct ist_cell *cell);
 
 /** ist_cell_write_abort - leave it, and publish nothing. Returns as ist_cell_write_end(). */
 IST_API int ist_cell_write_abort(struct ist_cell *cell);
+
+/* Merges a word: `now` is the latest one. Its result becomes the word. Pure. */
+typedef uint64_t ist_cell_merge_function(uint64_t now, uint64_t was, uint64_t is);
+
+/**
+ * ist_cell_define_merge - how IST_WRITE_SHARED merges under a number of the application's
+ *
+ * Every instance gives it the same meaning, before its first write section. Returns 0; -EINVAL the
+ * cell was not made with this number, or it is not from IST_MERGE_OWN on.
+ */
+IST_API int ist_cell_define_merge(struct ist_cell *cell, uint32_t number,
+				  ist_cell_merge_function *function);
 
 /**
  * ist_cell_wait - wait until another version than *version is published
@@ -216,10 +240,12 @@ IST_API int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_fun
  * @arguments: IST_CELL_ARGUMENTS of them
  * @result: what the function returned; may be NULL
  *
- * Each is done once and whole, and is a version. IST_DELEGATED ships it to the holder of the cell;
- * with the other policies it is a write section of this handle. After -ETIMEDOUT, -EOWNERDEAD and
- * -EPROTO it was not done, unless IST_DELEGATED: then it may have been. Returns 0; -EINVAL no such
- * operation; -EBUSY a section is open; and as ist_cell_write().
+ * Each is done once and whole. With IST_DELEGATED whoever holds the cell may do it, with those of
+ * others, all as one version; it waits as ist_cell_write() does. With the other policies it is a
+ * write section of this handle, and a version. After -ETIMEDOUT, unless the timeout was 0, and
+ * -EPROTO it may be done with IST_DELEGATED, now or later; after any other error it was not. An
+ * operation that this handle knows is done even where others do not know it. Returns 0; -EINVAL no
+ * such operation; -EBUSY a section is open; and as ist_cell_write().
  */
 IST_API int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 			     const uint64_t arguments[IST_CELL_ARGUMENTS], int64_t *result,
@@ -229,9 +255,10 @@ IST_API int ist_cell_operate(struct ist_cell *cell, uint32_t number,
  * ist_cell_submit - begin an operation
  * @ticket: for ist_cell_collect()
  *
- * Operations of one handle are done in the order of their submission. IST_DELEGATED does not wait
- * for them; with the other policies they are done when this returns. Returns as ist_cell_operate();
- * -EAGAIN IST_CELL_IN_FLIGHT are not collected yet.
+ * Operations of one handle are done in the order of their submission. With IST_DELEGATED others may
+ * do it from now on, and ist_cell_collect() does it at the latest; it blocks only for what is left
+ * of operations that were waited for in vain. With the other policies it is done when this returns.
+ * Returns as ist_cell_operate(); -EAGAIN IST_CELL_IN_FLIGHT are not collected yet.
  */
 IST_API int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 			    const uint64_t arguments[IST_CELL_ARGUMENTS], uint64_t timeout_ns,
@@ -240,7 +267,8 @@ IST_API int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 /**
  * ist_cell_collect - the result of a submitted operation, once
  *
- * In any order. Returns as ist_cell_operate(); -EINVAL no such ticket, or collected already.
+ * In any order. Returns as ist_cell_operate(): after -ETIMEDOUT and -EOWNERDEAD the ticket is good
+ * as before; -EINVAL no such ticket, or collected already.
  */
 IST_API int ist_cell_collect(struct ist_cell *cell, uint64_t ticket, int64_t *result,
 			     uint64_t timeout_ns);
@@ -253,8 +281,9 @@ struct ist_cell_info {
 	enum ist_policy now;    /* that holds now: another one only where that is IST_ADAPTIVE */
 	uint64_t version;       /* the latest */
 	uint64_t repairs;       /* sections that ended with their holder, so far */
-	uint64_t since_ns; /* when `now` became it, on the clock of ist_time_ns(); 0: it was always
-			    */
+	uint64_t since_ns;      /* when `now` became it, on the clock of ist_time_ns() of who saw to
+				   that; 0: it was always */
+	uint64_t switches;      /* times that `now` became another */
 };
 
 /** ist_cell_info - what the cell is like now. Never blocks. Returns 0; -EPROTO; -ENODEV. */

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cell_delegate.c: the policy delegated, as who asks sees it: does its operations itself when the
+ * cell is free, else leaves them in its own lines, where whoever holds the cell finds them, and
+ * looks there for the results; or takes the cell after all, when nobody has done them.
+ */
+#include "cell.h"
+#include "copy.h"
+
+/* Looks for a result while the cell is free: as many as handing it over costs, about. */
+#define PATIENCE_MAX 60u
+#define LOOKS_A_TRY 4u /* looks at the own line for one at the line that all share */
+
+static uint64_t common_size(uint64_t size)
+{
+	(void)size;
+	return 2 * (sizeof(struct ist_cell_log) + IST_CELL_LOG_MAX * sizeof(struct ist_cell_entry));
+}
+
+static uint64_t area_size(uint64_t size)
+{
+	(void)size;
+	return (1 + IST_CELL_REQUESTS) * sizeof(struct ist_cell_request);
+}
+
+/*
+ * Another owner's sequences begin beyond all that a pass which is under way may have seen, so that
+ * the results it delivers late are nobody's.
+ */
+static void seated(struct ist_cell *cell)
+{
+	struct ist_cell_request *desk = ist_cell_desk(cell, cell->seat);
+	uint64_t asked = ist_load_acquire(&desk->asked), done = ist_load_acquire(&desk->done);
+	unsigned i;
+
+	for (i = 0; i <= IST_CELL_REQUESTS; i++)
+		ist_store_release(&desk[i].operation, 0);
+	if (done != asked)
+		asked = (done > asked ? done : asked) + IST_CELL_REQUESTS;
+	/* After ten years of nothing else; or a hostile peer was here. */
+	if (asked >> 55) {
+		asked = 0;
+		ist_store_release(&desk->asked, 0);
+		ist_store_release(&desk->done, 0);
+	}
+	cell->requests.asked = cell->requests.done = asked;
+}
+
+static uint32_t patience_of(const struct ist_cell *cell)
+{
+	uint32_t most = 8 + cell->words / 2;
+
+	return most < PATIENCE_MAX ? most : PATIENCE_MAX;
+}
+
+/* For who waits until its request `wanted` is done. */
+static int ready(struct ist_cell *cell)
+{
+	struct ist_cell_requests *own = &cell->requests;
+	uint32_t looks = ++cell->looks;
+	int error = ist_cell_harvest(cell);
+
+	if (error)
+		return error;
+	if (own->done >= cell->wanted) {
+		own->patience = patience_of(cell);
+		return 0;
+	}
+	/* The 64th look, and that of who is about to sleep, is at whoever holds it. */
+	if (looks % 64) {
+		if (looks % LOOKS_A_TRY)
+			return -EAGAIN;
+		if (IST_DIR_BUSY(ist_load(&cell->memory->directory.control))) {
+			own->patience = patience_of(cell);
+			return -EAGAIN;
+		}
+		if (looks < own->patience && own->asked - own->done <= ist_cell_worth(cell))
+			return -EAGAIN;
+	}
+	error = ist_cell_pass(cell, NULL);
+	if (error == -EOWNERDEAD)
+		own->owes = 1; /* what was asked for comes first */
+	if (error == -EOWNERDEAD || error == -ETIMEDOUT)
+		return -EAGAIN;
+	own->patience /= 2;
+	return error;
+}
+
+static int await(struct ist_cell *cell, uint64_t sequence, uint64_t timeout_ns)
+{
+	struct ist_cell_requests *own = &cell->requests;
+	int error;
+
+	cell->wanted = sequence;
+	/* The first look is at the cell, too; the only one is at whoever holds it. */
+	cell->looks = (timeout_ns ? LOOKS_A_TRY : 64) - 1;
+	error = ready(cell);
+	if (error == -EAGAIN) {
+		ist_cell_count(cell, IST_CELL_COUNT_WAITS, (uint32_t)(own->asked - own->done));
+		error = ist_cell_await(cell, ready, &cell->memory->waiters, timeout_ns);
+	}
+	if (own->owes && !cell->error) {
+		own->owes = 0;
+		cell->error = -EOWNERDEAD;
+	}
+	return error;
+}
+
+/* Leaves a request where others find it: the last one asked. 0, or -errno. */
+static inline int ask(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+		      uint32_t place, uint64_t timeout_ns)
+{
+	struct ist_cell_requests *own = &cell->requests;
+	struct ist_cell_request *desk = ist_cell_desk(cell, cell->seat), *request = desk;
+	uint64_t sequence = own->asked + 1;
+	int error;
+
+	if (ist_unlikely(own->asked - own->done == IST_CELL_REQUESTS)) {
+		error = await(cell, own->done + 1, timeout_ns);
+		if (error)
+			return error;
+	}
+	/* One that is alone is in the line that is looked at anyway. */
+	if (own->asked != own->done)
+		request += 1 + sequence % IST_CELL_REQUESTS;
+	ist_copy_shared(request->arguments, arguments, IST_CELL_ARGUMENTS);
+	__atomic_store_n(&request->operation, IST_CELL_OPERATION(sequence, number),
+			 __ATOMIC_RELAXED);
+	own->places[sequence % IST_CELL_REQUESTS] = (uint8_t)place;
+	own->asked = sequence;
+	/* Release: pairs with the acquire in combine_seat(). */
+	ist_store_release(&desk->asked, sequence);
+	if (ist_unlikely(!cell->subscribed)) {
+		__atomic_fetch_or(&cell->memory->consumers, coh_bit(cell->seat), __ATOMIC_SEQ_CST);
+		cell->subscribed = 1;
+	}
+	return 0;
+}
+
+static int submit(struct ist_cell *cell, uint32_t number, const uint64_t *arguments, uint32_t place,
+		  uint64_t timeout_ns)
+{
+	int error = ask(cell, number, arguments, place, timeout_ns);
+
+	if (!error)
+		cell->results[place].sequence = cell->requests.asked;
+	return error;
+}
+
+static int settle(struct ist_cell *cell, uint32_t place, uint64_t timeout_ns)
+{
+	if (ist_unlikely(cell->error || cell->section != IST_SECTION_NONE))
+		return ist_cell_refuse(cell);
+	return await(cell, cell->results[place].sequence, timeout_ns);
+}
+
+/* Whether to hold the cell rather than to ask: it is free, and nobody else would serve. */
+static int is_ours(const struct ist_cell *cell)
+{
+	uint64_t control = ist_load(&cell->memory->directory.control);
+
+	return !IST_DIR_BUSY(control) &&
+	       (!cell->requests.patience || IST_DIR_OWNER(control) == cell->seat + 1);
+}
+
+static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+		   int64_t *value, uint64_t timeout_ns)
+{
+	struct ist_cell_operation own = {.number = number, .arguments = arguments};
+	struct ist_cell_result *result = &cell->results[IST_CELL_ALONE];
+	int error;
+
+	if (!timeout_ns || is_ours(cell)) {
+		error = ist_cell_pass(cell, &own);
+		*value = own.value;
+		if (error != -ETIMEDOUT || !timeout_ns)
+			return error;
+	}
+	error = ask(cell, number, arguments, IST_CELL_ALONE, timeout_ns);
+	if (error)
+		return error;
+	result->sequence = cell->requests.asked;
+	error = await(cell, cell->requests.asked, timeout_ns);
+	/* It may be done later: its result is nobody's then. */
+	if (error)
+		cell->requests.places[result->sequence % IST_CELL_REQUESTS] = IST_CELL_NOWHERE;
+	*value = result->value;
+	return error;
+}
+
+const struct ist_cell_policy ist_cell_delegate = {
+	.common = common_size,
+	.area = area_size,
+	.seated = seated,
+	.published = ist_cell_deliver,
+	.operate = operate,
+	.submit = submit,
+	.settle = settle,
+};
