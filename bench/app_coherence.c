@@ -22,9 +22,11 @@ int main(int argc, char **argv);
 #define QUIET_NS 2000000u
 
 static const struct strategy *const strategies[] = {
-	&by_plain,  &by_private,       &by_atomic,   &by_ttas,    &by_ttas_packed,
-	&by_ticket, &by_ticket_packed, &by_mcs,      &by_seqlock, &by_mutex,
-	&by_robust, &by_rwlock,        &by_doorbell, &by_message,
+	&by_plain,       &by_private,     &by_atomic,         &by_ttas,
+	&by_ttas_packed, &by_ticket,      &by_ticket_packed,  &by_mcs,
+	&by_seqlock,     &by_mutex,       &by_robust,         &by_rwlock,
+	&by_doorbell,    &by_message,     &by_cell_reads,     &by_cell_migratory,
+	&by_cell_latest, &by_cell_merged, &by_cell_delegated, &by_cell_adaptive,
 };
 #define STRATEGIES (sizeof(strategies) / sizeof(strategies[0]))
 
@@ -84,8 +86,11 @@ static int spoil(struct bench *b)
 	uint64_t result;
 	int error = 0;
 
-	for (unsigned i = 0; i < b->load->objects && error == 0; i++)
+	for (unsigned i = 0; i < b->load->objects && error == 0; i++) {
 		error = b->by->apply(&objects[i], OP_OWN, b->load->words - 1, &result);
+		if (error == 0 && b->by->reap != NULL)
+			error = b->by->reap(&objects[i]);
+	}
 	return error;
 }
 
@@ -160,6 +165,21 @@ static void take_bracket(struct bench *b, struct script *script)
 		script->bracket = bracket_between(b->shared->bare, b->site.me);
 }
 
+static int attach(struct bench *b)
+{
+	int error = 0;
+
+	for (unsigned i = 0; i < b->load->objects && error == 0 && b->by->attach != NULL; i++)
+		error = b->by->attach(&objects[i]);
+	return error;
+}
+
+static void detach(struct bench *b)
+{
+	for (unsigned i = 0; i < b->load->objects && b->by->detach != NULL; i++)
+		b->by->detach(&objects[i]);
+}
+
 static int run_case(struct bench *b, struct script *script)
 {
 	struct outcome outcome = {0};
@@ -169,6 +189,9 @@ static int run_case(struct bench *b, struct script *script)
 
 	if (b->load->prepare != NULL)
 		b->load->prepare(b);
+	error = attach(b);
+	if (error != 0)
+		return error;
 	if (b->site.me == 0) {
 		error = make_objects(b, size);
 		if (error == 0 && script->spoil)
@@ -194,6 +217,7 @@ static int run_case(struct bench *b, struct script *script)
 	take_bracket(b, script);
 	if (b->site.me == 0)
 		outcome_print(b, &outcome, before, script->bracket);
+	detach(b);
 	return step(&b->steps);
 }
 

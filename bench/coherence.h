@@ -36,6 +36,7 @@ struct object {
 	uint64_t *data; /* copy 0; the copy of instance i is i * `copy` bytes further */
 	size_t copy;
 	unsigned words, index;
+	void *handle; /* of this instance: the strategy's */
 };
 
 /* What can be done to a record under exclusion. The argument and the result of each: */
@@ -120,6 +121,10 @@ struct strategy {
 	int (*open)(struct site *site);
 	void (*close)(struct site *site); /* * */
 
+	/* In every instance, for each object of a case: before init, and after all have ended. * */
+	int (*attach)(struct object *object);
+	void (*detach)(struct object *object);
+
 	/* In the first instance, for each object of a case; its memory is zero. * */
 	int (*init)(struct object *object);
 
@@ -132,8 +137,9 @@ struct strategy {
 	int (*leave)(struct object *object);
 
 	/*
-	 * post: apply() whose result nobody waits for, with at most IN_FLIGHT of them under way;
-	 * reap: waits for all of them. NULL: every apply() is complete when it returns. *
+	 * post: apply() whose result nobody waits for, with at most IN_FLIGHT of them under way.
+	 * reap: all that was posted or applied is done, and seen by everybody. NULL: it is when
+	 * apply() returns. *
 	 */
 	int (*post)(struct object *object, unsigned op, uint64_t argument);
 	int (*reap)(struct object *object);
@@ -148,7 +154,8 @@ struct strategy {
 /* The strategies, a file or a few lines each. */
 extern const struct strategy by_plain, by_private, by_atomic, by_ttas, by_ttas_packed, by_ticket,
 	by_ticket_packed, by_mcs, by_seqlock, by_doorbell, by_message, by_mutex, by_robust,
-	by_rwlock;
+	by_rwlock, by_cell_reads, by_cell_migratory, by_cell_latest, by_cell_merged,
+	by_cell_delegated, by_cell_adaptive;
 
 /* ---- Loads ----------------------------------------------------------------------------------- */
 

@@ -20,7 +20,7 @@ static int words_run(struct bench *b)
 
 	while (error == 0 && going(b))
 		error = counted(b, b->by->apply(&b->site.objects[0], OP_OWN, mine, &result));
-	return error;
+	return error == 0 && b->by->reap != NULL ? b->by->reap(&b->site.objects[0]) : error;
 }
 
 static uint64_t words_check(struct bench *b)

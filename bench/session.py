@@ -21,6 +21,12 @@ groups:
     regions:
       - {name: channels, size: 16M, access: rw}
       - {name: raw, size: 8M, access: rw}
+      - {name: cells-0, size: 8M, access: rw}
+      - {name: cells-1, size: 8M, access: rw}
+      - {name: cells-2, size: 8M, access: rw}
+      - {name: cells-3, size: 8M, access: rw}
+      - {name: cells-4, size: 8M, access: rw}
+      - {name: cells-5, size: 8M, access: rw}
 instances:
 """
 APP = """\

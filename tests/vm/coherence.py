@@ -16,14 +16,15 @@ from session import CPUS, Session, end_on_term
 
 SPIN = ["ttas", "ttas-packed", "ticket", "ticket-packed", "mcs", "seqlock", "doorbell"]
 LIBC = ["mutex", "robust", "rwlock"]
-LOADS = {  # strategies beside the locks
+CELLS = ["cell-reads", "cell-migratory", "cell-adaptive"]
+LOADS = {  # strategies beside the locks and the cells with sections
     "alone-read": ["plain"], "alone-write": ["plain"],
-    "words-line": ["plain", "private", "atomic", "message"],
-    "words-page": ["plain", "private", "atomic", "message"],
+    "words-line": ["plain", "private", "atomic", "message", "cell-merged"],
+    "words-page": ["plain", "private", "atomic", "message", "cell-merged"],
     "record-40": ["private", "message"], "record-64": ["private", "message"],
     "record-4096": ["private", "message"],
     "handover-40": [], "handover-4096": [],
-    "latest": ["message"],
+    "latest": ["message", "cell-latest"],
     "reads-90": ["private", "message"], "reads-99": ["private", "message"],
     "reads-999": ["private", "message"],
     "counter": ["private", "atomic", "message"], "counter-flight": ["private", "atomic", "message"],
@@ -63,7 +64,8 @@ def runs_of(team, *arguments):
 
 
 def expected(team, load):
-    return LOADS[load] + SPIN + (LIBC if team.kind == "process" else [])
+    shipped = [] if load.startswith("handover") else ["cell-delegated"]
+    return LOADS[load] + SPIN + CELLS + shipped + (LIBC if team.kind == "process" else [])
 
 
 def wrong(run):

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * coherence_by_cell.c: our cells, a strategy a policy. A cell is found by its name, its size and
+ * its number, in a region of its policy's; what earlier cases left in it is set to zero first.
+ */
+#include "coherence.h"
+#include <isthmus/cell.h>
+
+static uint64_t tickets[IN_FLIGHT];
+static unsigned submitted, collected;
+
+#define OPERATION(name, op)                                                                        \
+	static int64_t name(void *content, size_t size, const uint64_t *arguments)                 \
+	{                                                                                          \
+		uint64_t argument = arguments[0];                                                  \
+		unsigned words = (unsigned)(size / sizeof(uint64_t));                              \
+                                                                                                   \
+		/* An argument comes from shared memory. */                                        \
+		if (((op) == OP_ADD_ONE || (op) == OP_OWN) && argument >= words)                   \
+			return -EINVAL;                                                            \
+		return (int64_t)operate(content, words, op, argument);                             \
+	}
+OPERATION(add_each, OP_ADD_EACH)
+OPERATION(add_one, OP_ADD_ONE)
+OPERATION(own, OP_OWN)
+OPERATION(set, OP_SET)
+
+static ist_cell_function *const functions[OPERATIONS] = {
+	[OP_ADD_EACH] = add_each,
+	[OP_ADD_ONE] = add_one,
+	[OP_OWN] = own,
+	[OP_SET] = set,
+};
+
+static int cell_attach(struct object *o, enum ist_policy policy)
+{
+	static const char *const regions[] = {"cells-0", "cells-1", "cells-2",
+					      "cells-3", "cells-4", "cells-5"};
+	struct ist_cell_options options = {
+		.region = regions[policy],
+		.size = o->words * sizeof(uint64_t),
+		.policy = policy,
+		.merge = IST_MERGE_SUM,
+		.flags = o->site->crowded ? 0 : IST_CELL_POLL,
+		.seats = INSTANCES_MAX,
+	};
+	char name[] = "cell-000-00";
+	struct ist_cell *cell;
+	int error;
+
+	for (unsigned i = 7, rest = o->words; i > 4; i--, rest /= 10)
+		name[i] = (char)('0' + rest % 10);
+	name[9] = (char)('0' + o->index / 10);
+	name[10] = (char)('0' + o->index % 10);
+	error = ist_cell_open(o->site->group, name, &options, &cell);
+	for (unsigned op = 0; op < OPERATIONS && error == 0; op++)
+		error = ist_cell_define(cell, IST_OPERATION_OWN + op, functions[op]);
+	o->handle = error == 0 ? cell : NULL;
+	return error;
+}
+
+static void cell_detach(struct object *o)
+{
+	ist_cell_close(o->handle);
+}
+
+static int cell_init(struct object *o)
+{
+	static const uint64_t zero[WORDS_MAX];
+
+	return ist_cell_write(o->handle, zero, IST_FOREVER);
+}
+
+static int cell_read(struct object *o, uint64_t *copy)
+{
+	return ist_cell_read(o->handle, copy, NULL, IST_FOREVER);
+}
+
+static int cell_enter(struct object *o, uint64_t **data)
+{
+	return ist_cell_write_begin(o->handle, 0, IST_FOREVER, (void **)data);
+}
+
+static int cell_leave(struct object *o)
+{
+	return ist_cell_write_end(o->handle);
+}
+
+/* In a section of this instance. */
+static int cell_apply(struct object *o, unsigned op, uint64_t argument, uint64_t *result)
+{
+	uint64_t *data;
+	int error = cell_enter(o, &data);
+
+	if (error != 0)
+		return error;
+	*result = operate(data, o->words, op, argument);
+	return cell_leave(o);
+}
+
+/* Where the content is. */
+static int cell_operate(struct object *o, unsigned op, uint64_t argument, uint64_t *result)
+{
+	const uint64_t arguments[IST_CELL_ARGUMENTS] = {argument};
+
+	return ist_cell_operate(o->handle, IST_OPERATION_OWN + op, arguments, (int64_t *)result,
+				IST_FOREVER);
+}
+
+static int cell_collect(struct object *o)
+{
+	return ist_cell_collect(o->handle, tickets[collected++ % IN_FLIGHT], NULL, IST_FOREVER);
+}
+
+static int cell_post(struct object *o, unsigned op, uint64_t argument)
+{
+	const uint64_t arguments[IST_CELL_ARGUMENTS] = {argument};
+	int error = submitted - collected == IN_FLIGHT ? cell_collect(o) : 0;
+
+	if (error != 0)
+		return error;
+	return ist_cell_submit(o->handle, IST_OPERATION_OWN + op, arguments, IST_FOREVER,
+			       &tickets[submitted++ % IN_FLIGHT]);
+}
+
+static int cell_reap(struct object *o)
+{
+	int error = 0;
+
+	while (error == 0 && collected != submitted)
+		error = cell_collect(o);
+	return error;
+}
+
+/* Write-shared: a section lasts MERGED operations, or until reaped, and costs nobody else a wait.
+ */
+#define MERGED 1024u
+static uint64_t *private;
+static unsigned unmerged;
+
+static int merged_reap(struct object *o)
+{
+	int error = private != NULL ? cell_leave(o) : 0;
+
+	private = NULL;
+	unmerged = 0;
+	return error;
+}
+
+static int merged_apply(struct object *o, unsigned op, uint64_t argument, uint64_t *result)
+{
+	int error = private == NULL ? cell_enter(o, &private) : 0;
+
+	if (error != 0)
+		return error;
+	*result = operate(private, o->words, op, argument);
+	return ++unmerged == MERGED ? merged_reap(o) : 0;
+}
+
+#define CELL(id, text, kind, what, ...)                                                            \
+	static int id##_attach(struct object *o)                                                   \
+	{                                                                                          \
+		return cell_attach(o, kind);                                                       \
+	}                                                                                          \
+	const struct strategy by_cell_##id = {                                                     \
+		.name = "cell-" text,                                                              \
+		.can = what,                                                                       \
+		.attach = id##_attach,                                                             \
+		.detach = cell_detach,                                                             \
+		.init = cell_init,                                                                 \
+		.read = cell_read,                                                                 \
+		__VA_ARGS__,                                                                       \
+	}
+#define IN_SECTIONS .apply = cell_apply, .enter = cell_enter, .leave = cell_leave
+CELL(reads, "reads", IST_READ_MOSTLY, NEED_ANY, IN_SECTIONS);
+CELL(migratory, "migratory", IST_MIGRATORY, NEED_ANY, IN_SECTIONS);
+CELL(latest, "latest", IST_PRODUCER_CONSUMER, NEED_LATEST, IN_SECTIONS);
+CELL(merged, "merged", IST_WRITE_SHARED, NEED_OWN, .apply = merged_apply, .reap = merged_reap);
+CELL(delegated, "delegated", IST_DELEGATED, NEED_ANY & ~NEED_SECTION, .apply = cell_operate,
+     .post = cell_post, .reap = cell_reap);
+CELL(adaptive, "adaptive", IST_ADAPTIVE, NEED_ANY, IN_SECTIONS);
