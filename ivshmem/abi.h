@@ -406,7 +406,7 @@ IST_ABI_SIZE(struct ist_directory, 16);
 #define IST_CELL_COUNT_READS 0u
 #define IST_CELL_COUNT_WRITES 1u     /* sections */
 #define IST_CELL_COUNT_OPERATIONS 2u /* operations */
-#define IST_CELL_COUNT_WAITS 3u      /* of the last two, those that found the cell held */
+#define IST_CELL_COUNT_WAITS 3u      /* of the last two, those that waited; and for how long */
 #define IST_CELL_COUNTS 4u
 
 struct ist_cell_memory {

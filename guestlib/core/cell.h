@@ -335,6 +335,18 @@ static inline void ist_cell_count(struct ist_cell *cell, unsigned what, uint32_t
 		ist_store32(count, __atomic_load_n(count, __ATOMIC_RELAXED) + times);
 }
 
+/*
+ * It waited, with this many uses, since its count of looks was `before`. How long it was tells more
+ * than how often: who waits does little else, and who does not wait a lot. So a wait is 4 at least,
+ * the uses that fit into the shortest. A sleeper's looks say nothing; it waited long enough.
+ */
+static inline void ist_cell_waited(struct ist_cell *cell, uint32_t before, uint32_t uses)
+{
+	uint32_t looks = cell->looks - before;
+
+	ist_cell_count(cell, IST_CELL_COUNT_WAITS, uses + 3 + (looks < 1024 ? looks / 2 : 512));
+}
+
 /* A use begins, while no section is open. */
 static inline void ist_cell_use(struct ist_cell *cell, unsigned what)
 {

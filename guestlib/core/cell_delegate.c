@@ -89,6 +89,7 @@ static int ready(struct ist_cell *cell)
 static int await(struct ist_cell *cell, uint64_t sequence, uint64_t timeout_ns)
 {
 	struct ist_cell_requests *own = &cell->requests;
+	uint32_t pending = (uint32_t)(own->asked - own->done), looks;
 	int error;
 
 	cell->wanted = sequence;
@@ -96,8 +97,12 @@ static int await(struct ist_cell *cell, uint64_t sequence, uint64_t timeout_ns)
 	cell->looks = (timeout_ns ? LOOKS_A_TRY : 64) - 1;
 	error = ready(cell);
 	if (error == -EAGAIN) {
-		ist_cell_count(cell, IST_CELL_COUNT_WAITS, (uint32_t)(own->asked - own->done));
+		looks = cell->looks;
 		error = ist_cell_await(cell, ready, &cell->memory->waiters, timeout_ns);
+		ist_cell_waited(cell, looks, pending);
+	} else if (pending > 1) {
+		/* Done together: each of them would have had to hold the cell. */
+		ist_cell_count(cell, IST_CELL_COUNT_WAITS, pending);
 	}
 	if (own->owes && !cell->error) {
 		own->owes = 0;

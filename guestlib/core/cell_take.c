@@ -179,6 +179,7 @@ static int ready_to_take(struct ist_cell *cell)
 int ist_cell_take(struct ist_cell *cell, uint64_t timeout_ns)
 {
 	int error = cell->error;
+	uint32_t looks;
 
 	if (error) {
 		if (error == -EOWNERDEAD)
@@ -188,7 +189,10 @@ int ist_cell_take(struct ist_cell *cell, uint64_t timeout_ns)
 	error = ist_cell_try_take(cell);
 	if (error != -EAGAIN)
 		return error;
-	if (timeout_ns) /* who only tries says itself what it waits for */
-		ist_cell_count(cell, IST_CELL_COUNT_WAITS, 1);
-	return ist_cell_await(cell, ready_to_take, &cell->memory->waiters, timeout_ns);
+	if (!timeout_ns) /* who only tries says itself what it waits for */
+		return -ETIMEDOUT;
+	looks = cell->looks;
+	error = ist_cell_await(cell, ready_to_take, &cell->memory->waiters, timeout_ns);
+	ist_cell_waited(cell, looks, 1);
+	return error;
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# test_cell.sh: two instances share cells (app_cell.c), as app VMs and as processes. Prints TAP.
+# test_cell.sh: two instances share cells (app_cell.c, app_policies.c), as app VMs and as processes. Prints TAP.
 #
 # shellcheck disable=SC2317 # functions are called by name
 set -u
@@ -29,10 +29,31 @@ cells() { # options of up...
 
 processes() { cells --no-kvm; }
 
+policies() { # options of up...
+	local policy side
+	config policies <<-END
+		  - {name: left, kind: app, image: $PWD/$BUILD/tests/vm/policies.app, args: [left, $rounds], memory: 16M, groups: [ping]}
+		  - {name: right, kind: app, image: $PWD/$BUILD/tests/vm/policies.app, args: [right, $rounds], memory: 16M, groups: [ping]}
+	END
+	up "$@" "$work/policies.yml"
+	expect_status 0
+	for policy in delegated delegated-long write-shared adaptive; do
+		for side in "left " right; do
+			expect out "$side | $policy $((2 * rounds))"
+		done
+	done
+	! grep -q bad "$work/out" || complain "$(grep -m 1 bad "$work/out")"
+}
+
+policies_of_processes() { policies --no-kvm; }
+
 if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
 	t "cells between two app VMs" cells
+	t "cells' policies between two app VMs" policies
 else
 	skip "cells between two app VMs" "no /dev/kvm"
+	skip "cells' policies between two app VMs" "no /dev/kvm"
 fi
 t "cells between two processes" processes
+t "cells' policies between two processes" policies_of_processes
 finish_tests

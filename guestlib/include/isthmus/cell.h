@@ -240,7 +240,8 @@ IST_API int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_fun
  * @arguments: IST_CELL_ARGUMENTS of them
  * @result: what the function returned; may be NULL
  *
- * Each is done once and whole. With IST_DELEGATED whoever holds the cell may do it, with those of
+ * Each is done once and whole. With IST_DELEGATED (and IST_ADAPTIVE, which may be that: so in all
+ * that follows) whoever holds the cell may do it, with those of
  * others, all as one version; it waits as ist_cell_write() does. With the other policies it is a
  * write section of this handle, and a version. After -ETIMEDOUT, unless the timeout was 0, and
  * -EPROTO it may be done with IST_DELEGATED, now or later; after any other error it was not. An
