@@ -68,7 +68,8 @@ int ivshm_wire_receive(int socket, struct ivshm_packet *packet)
 	struct msghdr message = {.msg_iov = &data,
 				 .msg_iovlen = 1,
 				 .msg_control = &control,
-				 .msg_controllen = sizeof(control)};
+				 /* Without the padding, which has room for one more. */
+				 .msg_controllen = CMSG_LEN(sizeof(packet->fds))};
 	unsigned reset = 0;
 	ssize_t length;
 	int r;

@@ -64,7 +64,7 @@ static void send_bytes(int fd, size_t size, unsigned descriptors)
 START_TEST(not_a_packet)
 {
 	static const size_t size[] = {0, 1, 255, 257, 1024};
-	static const unsigned descriptors[] = {1, 16, 17, 200};
+	static const unsigned descriptors[] = {1, 16, 17, 18, 200};
 	struct raw good = raw_live(&f, "right");
 	int fd;
 

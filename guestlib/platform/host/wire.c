@@ -49,7 +49,8 @@ int ist_host_receive(int sock, struct ist_host_packet *packet, int flags)
 		header = (struct msghdr){.msg_iov = &data,
 					 .msg_iovlen = 1,
 					 .msg_control = control.bytes,
-					 .msg_controllen = sizeof(control.bytes)};
+					 /* Without padding: no more descriptors than fit. */
+					 .msg_controllen = CMSG_LEN(sizeof(packet->fd))};
 		length = recvmsg(sock, &header, flags | MSG_CMSG_CLOEXEC);
 		if (length >= 0)
 			break;
