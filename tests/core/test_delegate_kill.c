@@ -327,6 +327,8 @@ START_TEST(repairs)
 				      count);
 			free(later[k]);
 		}
+		if (way->opening)
+			mem_forget(alice);
 	}
 	ck_assert_uint_gt(tried, 5);
 	mem_destroy();
