@@ -2,7 +2,7 @@
 /*
  * app_coherence.c: instances contend for shared objects: what does each way to share them cost?
  *
- *   coherence of=N [rounds=N] [ms=N] [cases=LOAD/STRATEGY,...] [crowded=1]
+ *   coherence of=N [rounds=N] [ms=N] [cases=LOAD[/STRATEGY],...] [crowded=1]
  *             [least=N] [untimed=1] [spoil=1]
  *
  * N instances of the group are given the same arguments and go through the cases in step (no list:
@@ -230,7 +230,7 @@ static int wanted(const struct script *script, const struct load *load, const st
 
 	if ((by->can & load->needs) != load->needs)
 		return 0;
-	if (script->cases == NULL)
+	if (script->cases == NULL || listed(script->cases, load->name))
 		return 1;
 	for (const char *c = load->name; *c != 0; c++)
 		name[n++] = *c;

@@ -113,7 +113,7 @@ def pingpong(quick):
 BENCHES = {
     "pingpong": pingpong,
     "coherence": lambda quick: coherence.run(coherence.pairs(), quick, say),
-    "coherence-crowds": lambda quick: coherence.run(coherence.crowds(say), quick, say),
+    "coherence-crowds": lambda quick: coherence.run(coherence.crowds(say), quick, say, coherence.CROWD_LOADS),
 }
 USUAL = ("pingpong", "coherence")  # the others take long: by name only
 
