@@ -67,11 +67,13 @@ BPF_CC ?= clang
 BPF ?= $(and $(shell command -v $(BPF_CC)),$(shell pkg-config --exists libbpf && echo libbpf))
 SRC_ivshmem += $(if $(BPF),ivshmem/run_state.c,ivshmem/run_state_absent.c)
 # hv/vm/ is the hypervisor core (isthmus-vm), hv/cmd/ the isthmus command.
-SRC_vm := $(wildcard hv/vm/*.c hv/pager/*.c)
+SRC_vm := $(wildcard hv/vm/*.c)
 SRC_cmd := $(wildcard hv/cmd/*.c)
 SRC_core := $(wildcard guestlib/core/*.c)
-# The coherence protocol: part of the library and of the hypervisor core.
+# The coherence protocol: part of the library and of the hypervisor core. What enforces it for pages
+# needs a Linux host: it is part of the library for processes, and of the hypervisor core.
 SRC_coherence := $(wildcard coherence/*.c)
+SRC_pager := $(wildcard coherence/pager/*.c)
 SRC_host := $(wildcard $(patsubst %,guestlib/platform/%/*.c,process host linux))
 SRC_bare := $(wildcard guestlib/platform/bare/*.c guestlib/platform/bare/*.S)
 
@@ -80,8 +82,9 @@ OBJ_ivshmem_vm := $(call objects,host,$(SRC_ivshmem_vm))
 OBJ_vm := $(call objects,host,$(SRC_vm))
 OBJ_cmd := $(call objects,host,$(SRC_cmd))
 OBJ_coherence := $(call objects,host,$(SRC_coherence))
+OBJ_pager := $(call objects,host,$(SRC_pager))
 OBJ_core := $(call objects,host,$(SRC_core)) $(OBJ_coherence)
-OBJ_host := $(OBJ_core) $(call objects,host,$(SRC_host))
+OBJ_host := $(OBJ_core) $(OBJ_pager) $(call objects,host,$(SRC_host))
 OBJ_bare := $(call objects,bare,$(SRC_core) $(SRC_coherence) $(SRC_bare))
 
 PROGRAMS := $(BUILD)/isthmus $(BUILD)/isthmus-vm
@@ -172,7 +175,7 @@ archive = $(Q)rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/libivshmem.a: $(OBJ_ivshmem)
 	$(call say,AR,$@)
 	$(archive)
-$(BUILD)/libvm.a: $(filter-out %/main.o,$(OBJ_vm)) $(OBJ_ivshmem_vm) $(OBJ_coherence)
+$(BUILD)/libvm.a: $(filter-out %/main.o,$(OBJ_vm)) $(OBJ_ivshmem_vm) $(OBJ_coherence) $(OBJ_pager)
 	$(call say,AR,$@)
 	$(archive)
 $(BUILD)/libisthmus.a: $(OBJ_host)
@@ -227,8 +230,8 @@ $(BENCHES): $(BUILD)/bench/%: $(BUILD)/host/bench/%.o $(BUILD)/libisthmus.a
 # for the tests that say what it is.
 $(BUILD)/traced/%.o: %.c $(I)/.made
 	$(call say,CC-TRACE,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(HOST) $(INC_hv) -DCOH_TRACING -c $< -o $@
-OBJ_traced_pager := $(patsubst %.c,$(BUILD)/traced/%.o,$(wildcard hv/pager/*.c))
+	$(Q)mkdir -p $(@D) && $(CC) $(HOST) $(INC_coherence) -DCOH_TRACING -c $< -o $@
+OBJ_traced_pager := $(SRC_pager:%.c=$(BUILD)/traced/%.o)
 $(BUILD)/tests/fault/fault_pager_kill: $(OBJ_traced_pager)
 
 # Calls of the system that a fault test replaces.

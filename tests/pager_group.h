@@ -19,8 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "coherence/pager/pager.h"
 #include "coherence/word.h"
-#include "hv/pager/pager.h"
 #include "ivshmem/memory.h"
 
 #define PAGER_PEERS 4u
@@ -37,12 +37,14 @@
 	} while (0)
 
 struct member { /* a VM */
-	struct ivshm_client client;
-	struct vmm_pager *pager;
+	struct coh_pager_group group;
+	uint32_t incarnation;
+	struct coh_pager *pager;
 	uint64_t *page; /* its guest's view of the region */
 	char error[256];
 	int broken;  /* atomic: how often the pager said so */
 	int stalled; /* atomic: 1 + the ID that it complained of last */
+	int noticed; /* atomic: lines of false sharing */
 };
 
 static struct {
@@ -74,7 +76,15 @@ static inline void on_broken(void *context, const char *text)
 	__atomic_add_fetch(&member->broken, 1, __ATOMIC_RELEASE);
 }
 
-static const struct vmm_pager_ops pager_ops = {on_stalled, on_broken};
+static inline void on_noticed(void *context, const char *text)
+{
+	struct member *member = context;
+
+	(void)text;
+	__atomic_add_fetch(&member->noticed, 1, __ATOMIC_RELEASE);
+}
+
+static const struct coh_pager_ops pager_ops = {on_stalled, on_broken, on_noticed};
 
 static inline void group_create(uint64_t tenure_ns, uint64_t recall_ns)
 {
@@ -129,19 +139,19 @@ static inline struct member *member_prepare(unsigned id, uint32_t incarnation, u
 	must(page != MAP_FAILED);
 	*m = (struct member){
 		.page = page,
-		.client = {.memory = g.memory.fd,
-			   .id = id,
-			   .incarnation = incarnation,
-			   .max_peers = PAGER_PEERS,
-			   .regions = 1,
-			   .size = g.memory.layout.total_size,
-			   .region = {{.name = "pages",
-				       .offset = g.memory.layout.region_offset[0],
-				       .size = PAGER_PAGES * IST_PAGE,
-				       .right = right,
-				       .coherence = IST_COHERENCE_PAGE,
-				       .directory = g.memory.layout.directory_offset[0]}},
-			   .group = "g"},
+		.incarnation = incarnation,
+		.group = {.name = "g",
+			  .memory = g.memory.fd,
+			  .size = g.memory.layout.total_size,
+			  .id = id,
+			  .max_peers = PAGER_PEERS,
+			  .regions = 1,
+			  .region = {{.name = "pages",
+				      .offset = g.memory.layout.region_offset[0],
+				      .size = PAGER_PAGES * IST_PAGE,
+				      .directory = g.memory.layout.directory_offset[0],
+				      .right = right,
+				      .base = page}}},
 	};
 	ivshm_roster_admit(&g.memory, id, incarnation, g.instance[id].name, 1, IST_KIND_APP);
 	return m;
@@ -149,18 +159,15 @@ static inline struct member *member_prepare(unsigned id, uint32_t incarnation, u
 
 static inline int member_start(struct member *m)
 {
-	void *base[IST_REGIONS_MAX] = {m->page};
-
-	m->pager = vmm_pager_create();
+	m->pager = coh_pager_create();
 	must(m->pager != NULL);
-	vmm_pager_peer(m->pager, m->client.id, m->client.incarnation, dup(g.bell[m->client.id]));
-	return vmm_pager_start(m->pager, &m->client, base, &pager_ops, m, m->error,
-			       sizeof(m->error));
+	coh_pager_peer(m->pager, m->group.id, m->incarnation, dup(g.bell[m->group.id]));
+	return coh_pager_start(m->pager, &m->group, &pager_ops, m, m->error, sizeof(m->error));
 }
 
 static inline void member_stop(struct member *m)
 {
-	vmm_pager_destroy(m->pager);
+	coh_pager_destroy(m->pager);
 	munmap(m->page, PAGER_PAGES * IST_PAGE);
 	m->pager = NULL;
 }
@@ -168,7 +175,7 @@ static inline void member_stop(struct member *m)
 /* Both learn of each other, as by PEER. */
 static inline void introduce(struct member *to, unsigned id, uint32_t incarnation)
 {
-	vmm_pager_peer(to->pager, id, incarnation, dup(g.bell[id]));
+	coh_pager_peer(to->pager, id, incarnation, dup(g.bell[id]));
 	ivshm_roster_set_state(&g.memory, id, incarnation, IST_PEER_LIVE);
 }
 
@@ -222,11 +229,11 @@ static inline struct ist_directory word_of(unsigned page)
 	return word;
 }
 
-static inline struct vmm_pager_stats stats_of(const struct member *m)
+static inline struct coh_pager_stats stats_of(const struct member *m)
 {
-	struct vmm_pager_stats stats;
+	struct coh_pager_stats stats;
 
-	ck_assert(vmm_pager_stats(m->pager, &stats));
+	ck_assert(coh_pager_stats(m->pager, &stats));
 	return stats;
 }
 

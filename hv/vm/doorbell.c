@@ -55,7 +55,7 @@ static void on_peer(void *context, const struct ivshm_client_peer *peer)
 	group->peer[peer->id] = *peer;
 	set_ioeventfds(group, peer->id, 0);
 	if (peer->pager >= 0)
-		vmm_pager_peer(group->pager, peer->id, peer->incarnation, peer->pager);
+		coh_pager_peer(group->pager, peer->id, peer->incarnation, peer->pager);
 }
 
 static void on_gone(void *context, uint32_t id, uint32_t incarnation, uint32_t state)
@@ -64,7 +64,7 @@ static void on_gone(void *context, uint32_t id, uint32_t incarnation, uint32_t s
 
 	(void)state; /* the roster tells the guest */
 	remove_peer(group, id);
-	vmm_pager_gone(group->pager, id, incarnation);
+	coh_pager_gone(group->pager, id, incarnation);
 }
 
 const struct ivshm_client_ops vmm_doorbell_client_ops = {on_peer, on_gone};

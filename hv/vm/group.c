@@ -170,7 +170,7 @@ int vmm_group_create(struct vmm_vm *vm, unsigned index, uint64_t *next, struct v
 	group->index = index;
 	group->base = group->registers = VMM_NOWHERE;
 	group->watch = group->client.socket = -1;
-	group->pager = vmm_pager_create();
+	group->pager = coh_pager_create();
 	result = group->pager != NULL ? join(group, error)
 				      : vmm_fail(error, ENOMEM, "out of memory");
 	if (result == 0)

@@ -9,10 +9,10 @@
 #ifndef VMM_GROUP_H
 #define VMM_GROUP_H
 
+#include "coherence/pager/pager.h"
 #include "ivshmem/client.h"
 #include "ivshmem/device.h"
 
-#include "../pager/pager.h"
 #include "memory.h"
 
 struct vmm_vm;
@@ -42,7 +42,7 @@ struct vmm_group {
 	struct vmm_vm *vm;
 	unsigned index;
 	struct ivshm_client client;
-	struct vmm_pager *pager;
+	struct coh_pager *pager;
 	struct ivshm_device device;
 
 	uint64_t base;      /* guest-physical, of the memory, or VMM_NOWHERE */

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* pages.c: what a group's pager needs of its VM. */
+#include <string.h>
+
 #include "vm.h"
 
 static void on_stalled(void *context, uint32_t id, uint32_t incarnation, uint64_t offset)
@@ -17,26 +19,51 @@ static void on_broken(void *context, const char *text)
 		ivshm_log(IVSHM_LOG_ERROR, "group '%s': pager: %s", group->client.group, text);
 }
 
-static const struct vmm_pager_ops ops = {on_stalled, on_broken};
+static void on_noticed(void *context, const char *text)
+{
+	(void)context;
+	ivshm_log(IVSHM_LOG_WARN, "%s", text);
+}
+
+/* Where the memory at `offset`, which this peer has a right on, is mapped. */
+static void *mapped_at(const struct vmm_group *group, uint64_t offset)
+{
+	unsigned r = 0;
+
+	while (offset - group->range[r].offset >= group->range[r].size)
+		r++;
+	return (uint8_t *)group->host[r] + (offset - group->range[r].offset);
+}
 
 int vmm_pages_start(struct vmm_group *group, struct vmm_error *error)
 {
-	void *base[IST_REGIONS_MAX] = {NULL}; /* where this peer has a right */
+	static const struct coh_pager_ops ops = {on_stalled, on_broken, on_noticed};
+	const struct ivshm_client *client = &group->client;
+	struct coh_pager_group paged = {.memory = client->memory,
+					.size = client->size,
+					.id = client->id,
+					.max_peers = client->max_peers};
 
-	for (unsigned i = 0; i < group->client.regions; i++) {
-		uint64_t offset = group->client.region[i].offset;
+	memcpy(paged.name, client->group, sizeof(paged.name));
+	for (unsigned i = 0; i < client->regions; i++) {
+		const struct ivshm_client_region *from = &client->region[i];
+		struct coh_pager_region *to = &paged.region[paged.regions];
 
-		for (unsigned r = 0; r < group->ranges; r++)
-			if (offset - group->range[r].offset < group->range[r].size)
-				base[i] = (uint8_t *)group->host[r] +
-					  (offset - group->range[r].offset);
+		if (from->coherence != IST_COHERENCE_PAGE || from->right == IST_RIGHT_NONE)
+			continue;
+		memcpy(to->name, from->name, sizeof(to->name));
+		to->offset = from->offset;
+		to->size = from->size;
+		to->directory = from->directory;
+		to->right = from->right;
+		to->base = mapped_at(group, from->offset);
+		paged.regions++;
 	}
-	return vmm_pager_start(group->pager, &group->client, base, &ops, group, error->text,
-			       sizeof(error->text));
+	return coh_pager_start(group->pager, &paged, &ops, group, error->text, sizeof(error->text));
 }
 
 void vmm_pages_stop(struct vmm_group *group)
 {
-	vmm_pager_destroy(group->pager);
+	coh_pager_destroy(group->pager);
 	group->pager = NULL;
 }

@@ -98,11 +98,11 @@ static void put_reasons(const struct vmm_vm *vm, FILE *out)
 /* Of the groups that have page-coherent regions; nothing where there are none. */
 static void put_pages(const struct vmm_vm *vm, FILE *out)
 {
-	struct vmm_pager_stats sum = {0}, one;
+	struct coh_pager_stats sum = {0}, one;
 	bool any = false;
 
 	for (unsigned i = 0; i < vm->groups; i++) {
-		if (!vmm_pager_stats(vm->group[i]->pager, &one))
+		if (!coh_pager_stats(vm->group[i]->pager, &one))
 			continue;
 		any = true;
 		sum.read_faults += one.read_faults;

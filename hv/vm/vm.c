@@ -268,7 +268,7 @@ uint32_t vmm_vm_moments(const struct vmm_vm *vm)
 	uint32_t sum = 0, now = 0;
 
 	for (unsigned i = 0; i < vm->groups; i++) {
-		uint32_t one = vmm_pager_moments(vm->group[i]->pager);
+		uint32_t one = coh_pager_moments(vm->group[i]->pager);
 
 		sum += one;
 		now |= one & 1;

@@ -90,7 +90,7 @@ bool vmm_vm_ended(const struct vmm_vm *vm);
 /* The main thread is woken when `fd` is readable. 0 or -1 and errno. */
 int vmm_vm_watch(struct vmm_vm *vm, int fd, uint32_t event);
 
-/* Changes with any of its pagers' vmm_pager_moments(); odd while one of these is. Any thread. */
+/* Changes with any of its pagers' coh_pager_moments(); odd while one of these is. Any thread. */
 uint32_t vmm_vm_moments(const struct vmm_vm *vm);
 
 #endif

@@ -97,17 +97,15 @@ static unsigned descriptors(void)
 static const char *start_fails(int n, bool *last)
 {
 	struct member *m = member_prepare(0, 1, IST_RIGHT_WRITE);
-	void *base[IST_REGIONS_MAX] = {m->page};
 	unsigned before = descriptors();
 	int result;
 
-	m->pager = vmm_pager_create();
+	m->pager = coh_pager_create();
 	must(m->pager != NULL);
-	vmm_pager_peer(m->pager, 0, 1, dup(g.bell[0]));
+	coh_pager_peer(m->pager, 0, 1, dup(g.bell[0]));
 	__atomic_store_n(&failed, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&armed, n, __ATOMIC_SEQ_CST);
-	result = vmm_pager_start(m->pager, &m->client, base, &pager_ops, m, m->error,
-				 sizeof(m->error));
+	result = coh_pager_start(m->pager, &m->group, &pager_ops, m, m->error, sizeof(m->error));
 	__atomic_store_n(&armed, 0, __ATOMIC_SEQ_CST);
 	*last = !failed;
 	member_stop(m);
@@ -177,7 +175,7 @@ static const char *later_fails(int n, bool *last)
 		wrong = "an addition is lost";
 	/* The pagers go first: userfaultfd lets go who waits. */
 	for (unsigned i = 0; i < 2; i++)
-		vmm_pager_destroy(g.member[i].pager);
+		coh_pager_destroy(g.member[i].pager);
 	for (unsigned i = 0; i < 2; i++) {
 		if (thread[i] != 0)
 			must(pthread_join(thread[i], NULL) == 0);

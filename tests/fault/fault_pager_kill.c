@@ -78,7 +78,7 @@ static pid_t start_child(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	is_child = true;
 	must(member_start(&g.member[1]) == 0);
-	vmm_pager_peer(g.member[1].pager, 0, 1, dup(g.bell[0]));
+	coh_pager_peer(g.member[1].pager, 0, 1, dup(g.bell[0]));
 	for (uint64_t i = 0;; i++)
 		cycle(&g.member[1], 1, i);
 }
@@ -114,7 +114,7 @@ static const char *rule(pid_t child)
 		if (!dead && waitpid(child, NULL, WNOHANG) == child) {
 			dead = true;
 			ivshm_roster_set_state(&g.memory, 1, 1, IST_PEER_DEAD);
-			vmm_pager_gone(g.member[0].pager, 1, 1);
+			coh_pager_gone(g.member[0].pager, 1, 1);
 			from = __atomic_load_n(&cycles, __ATOMIC_ACQUIRE);
 		}
 		/* One that stopped where it holds up nobody: the survivor has gone on by itself. */
@@ -162,7 +162,7 @@ static const char *run(void)
 	ivshm_roster_set_state(&g.memory, 1, 1, IST_PEER_LIVE);
 	child = start_child();
 	must(member_start(&g.member[0]) == 0);
-	vmm_pager_peer(g.member[0].pager, 1, 1, dup(g.bell[1]));
+	coh_pager_peer(g.member[0].pager, 1, 1, dup(g.bell[1]));
 	must(pthread_create(&thread, NULL, guest, &g.member[0]) == 0);
 	wrong = rule(child);
 	if (wrong != NULL)
@@ -189,7 +189,7 @@ int main(void)
 	must(common != MAP_FAILED);
 	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		for (unsigned kind = 0; kind < 4; kind++) {
-			/* What is heard has no before: see hv/pager/answer.c. */
+			/* What is heard has no before: see coherence/pager/answer.c. */
 			if (kind % 2 == 0 && steps[i] == COH_HEAR_INV)
 				continue;
 			for (unsigned o = 1; o <= most; o++) {

@@ -65,7 +65,7 @@ END_TEST
 START_TEST(quiet)
 {
 	struct member *a = &g.member[0], *b = &g.member[1];
-	struct vmm_pager_stats before, after;
+	struct coh_pager_stats before, after;
 
 	start(_i, 2);
 	put(a, 0, 1);
@@ -118,7 +118,7 @@ START_TEST(nothing_is_lost)
 		sum += get(&g.member[0], page);
 	ck_assert_uint_eq(sum, 300000);
 	for (unsigned i = 0; i < 3; i++) {
-		struct vmm_pager_stats stats = stats_of(&g.member[i]);
+		struct coh_pager_stats stats = stats_of(&g.member[i]);
 
 		ck_assert_uint_eq(stats.recalls, 0);
 		ck_assert_uint_ge(stats.requests, 1);
@@ -215,7 +215,7 @@ START_TEST(a_holder_that_does_not_answer)
 	ck_assert_int_eq(g.member[0].stalled, 4);
 	ck_assert_uint_eq(g.content[0], 0);
 	ivshm_roster_set_state(&g.memory, 3, 1, IST_PEER_DEAD);
-	vmm_pager_gone(g.member[0].pager, 3, 1);
+	coh_pager_gone(g.member[0].pager, 3, 1);
 	must(pthread_join(thread, NULL) == 0);
 	ck_assert_uint_eq(get(&g.member[0], 0), 1);
 	ck_assert_uint_ge(stats_of(&g.member[0]).recalls, 1);
@@ -268,7 +268,7 @@ START_TEST(hostile_words)
 		usleep(5000);
 	ck_assert_int_eq(g.member[0].broken, 1);
 	g.member[0].broken = 0;
-	vmm_pager_destroy(g.member[0].pager); /* userfaultfd lets who waits there go */
+	coh_pager_destroy(g.member[0].pager); /* userfaultfd lets who waits there go */
 	must(pthread_join(thread, NULL) == 0);
 	munmap(g.member[0].page, PAGER_PAGES * IST_PAGE);
 	group_destroy();
@@ -320,6 +320,7 @@ START_TEST(false_sharing)
 		ck_assert_uint_ge(found, 1);
 	else
 		ck_assert_uint_eq(found, 0);
+	ck_assert_int_eq(g.member[0].noticed + g.member[1].noticed > 0, _i == 0);
 	stop(2);
 }
 END_TEST
@@ -343,7 +344,7 @@ START_TEST(leaves)
 	must(pthread_create(&thread, NULL, add, &adder) == 0);
 	while (IST_DIR_BUSY(coh_load(&g.entry[2].directory).control) != 1)
 		usleep(500);
-	vmm_pager_destroy(a->pager); /* userfaultfd lets the thread go */
+	coh_pager_destroy(a->pager); /* userfaultfd lets the thread go */
 	must(pthread_join(thread, NULL) == 0);
 	for (unsigned page = 0; page < PAGER_PAGES; page++) {
 		struct ist_directory word = coh_load(&g.entry[page].directory);

@@ -2,38 +2,38 @@
 /* answer.c: a holder gives up: asked, a page, and at its end, unasked, all of them. */
 #include <sys/mman.h>
 
-#include "coherence/trace.h"
+#include "../trace.h"
 
 #include "internal.h"
 
 #define SHORT_NS 100000u /* less than handing a page over and back takes */
 
 /* The question that the page's word puts to this peer now, with what has to become of its own. */
-static bool hear(struct vmm_paged *paged, uint32_t index, struct ist_directory *word,
-		 enum vmm_permission *left)
+static bool hear(struct coh_paged *paged, uint32_t index, struct ist_directory *word,
+		 enum coh_permission *left)
 {
 	/* Acquire, before the word: partner of the release in who asks. */
 	uint64_t asked = __atomic_load_n(&paged->entry[index].asked, __ATOMIC_ACQUIRE);
-	unsigned id = paged->pager->client->id;
+	unsigned id = paged->pager->group.id;
 	uint32_t busy;
 
-	*word = vmm_directory_look(paged, index);
+	*word = coh_directory_look(paged, index);
 	busy = IST_DIR_BUSY(word->control);
 	if (busy == 0 || busy == id + 1 || !(word->sharers & coh_bit(id)) ||
 	    IST_PAGE_ASK_EPOCH(asked) != IST_DIR_EPOCH(word->control))
 		return false;
-	*left = IST_PAGE_ASK_QUESTION(asked) == IST_PAGE_ASK_DOWN ? VMM_MAY_READ : VMM_MAY_NOTHING;
-	return *left == VMM_MAY_NOTHING || IST_DIR_OWNER(word->control) == id + 1;
+	*left = IST_PAGE_ASK_QUESTION(asked) == IST_PAGE_ASK_DOWN ? COH_PAGE_READ : COH_PAGE_NONE;
+	return *left == COH_PAGE_NONE || IST_DIR_OWNER(word->control) == id + 1;
 }
 
 /* Who waited for this permission has not had it long enough: true, and it is looked at later. */
-static bool put_off(struct vmm_paged *paged, uint32_t index, uint64_t question, uint64_t now)
+static bool put_off(struct coh_paged *paged, uint32_t index, uint64_t question, uint64_t now)
 {
-	struct vmm_page *page = &paged->page[index];
-	struct coh_tenure tenure = vmm_page_tenure(paged, index);
+	struct coh_page *page = &paged->page[index];
+	struct coh_tenure tenure = coh_page_tenure(paged, index);
 	uint64_t left = coh_tenure_left(&tenure, page->got_ns, now);
 
-	if (page->have == VMM_MAY_NOTHING)
+	if (page->have == COH_PAGE_NONE)
 		return false;
 	if (page->question != question) {
 		bool short_one = now - page->got_ns < SHORT_NS + 4 * tenure.now_ns;
@@ -41,50 +41,50 @@ static bool put_off(struct vmm_paged *paged, uint32_t index, uint64_t question, 
 		page->question = question;
 		page->bounces = short_one ? page->bounces + 1 : 0;
 		if (left != 0)
-			vmm_count(&paged->pager->stats.tenure_waits);
+			coh_pager_count(&paged->pager->stats.tenure_waits);
 	}
 	if (left != 0)
-		vmm_page_due(paged, index, now + left);
+		coh_page_due(paged, index, now + left);
 	return left != 0;
 }
 
-static int give_up(struct vmm_paged *paged, uint32_t index, struct ist_directory word,
-		   enum vmm_permission left, uint64_t now)
+static int give_up(struct coh_paged *paged, uint32_t index, struct ist_directory word,
+		   enum coh_permission left, uint64_t now)
 {
-	struct vmm_pager *pager = paged->pager;
-	struct vmm_page *page = &paged->page[index];
-	unsigned step = left == VMM_MAY_READ ? COH_REDUCE : COH_DROP;
+	struct coh_pager *pager = paged->pager;
+	struct coh_page *page = &paged->page[index];
+	unsigned step = left == COH_PAGE_READ ? COH_REDUCE : COH_DROP;
 	uint64_t offset = (uint64_t)index * IST_PAGE;
 	int n = 0;
 
 	COH_TRACE(&paged->entry[index].directory,
-		  left == VMM_MAY_READ ? COH_HEAR_DOWN : COH_HEAR_INV, pager->client->id, word,
+		  left == COH_PAGE_READ ? COH_HEAR_DOWN : COH_HEAR_INV, pager->group.id, word,
 		  word);
-	COH_AT(&paged->entry[index].directory, step, pager->client->id, word);
+	COH_AT(&paged->entry[index].directory, step, pager->group.id, word);
 	if (page->have > left) {
-		n = vmm_permission_set(&pager->permissions, paged->base + offset,
+		n = coh_permission_set(&pager->permissions, paged->base + offset,
 				       paged->region->offset + offset,
 				       paged->region->right == IST_RIGHT_WRITE, page->have, left);
 		if (n != 0) {
-			vmm_pager_break(pager, "cannot take a permission away");
+			coh_pager_break(pager, "cannot take a permission away");
 			return n;
 		}
-		if (page->have == VMM_MAY_WRITE)
-			vmm_sharing_end(paged, index);
+		if (page->have == COH_PAGE_WRITE)
+			coh_sharing_end(paged, index);
 		page->have = (uint8_t)left;
 		page->lost_ns = now;
 	}
-	COH_TRACE(&paged->entry[index].directory, step, pager->client->id, word, word);
+	COH_TRACE(&paged->entry[index].directory, step, pager->group.id, word, word);
 	(void)word;
 	(void)step;
 	return n;
 }
 
-void vmm_answer(struct vmm_paged *paged, uint32_t index, uint64_t now)
+void coh_page_answer(struct coh_paged *paged, uint32_t index, uint64_t now)
 {
-	struct vmm_page *page = &paged->page[index];
+	struct coh_page *page = &paged->page[index];
 	struct coh_result result;
-	enum vmm_permission left;
+	enum coh_permission left;
 	struct ist_directory word;
 	uint64_t epoch;
 
@@ -95,45 +95,45 @@ void vmm_answer(struct vmm_paged *paged, uint32_t index, uint64_t now)
 		return;
 	page->question = 0;
 	/* What refuses it says that the question is over: the permission is asked for anew then. */
-	if (vmm_directory_step(paged, index, left == VMM_MAY_READ ? COH_ACK_DOWN : COH_ACK_INV,
+	if (coh_directory_step(paged, index, left == COH_PAGE_READ ? COH_ACK_DOWN : COH_ACK_INV,
 			       epoch, &result) != 0)
 		return;
-	vmm_count(&paged->pager->stats.answers);
+	coh_pager_count(&paged->pager->stats.answers);
 	if (IST_DIR_BUSY(result.word.control) != 0)
-		vmm_directory_draw(paged, index, coh_bit(IST_DIR_BUSY(result.word.control) - 1));
+		coh_directory_draw(paged, index, coh_bit(IST_DIR_BUSY(result.word.control) - 1));
 }
 
 /* Of a page whose permission is gone for good: whatever the epoch is by now. */
-static void evict(struct vmm_paged *paged, uint32_t index)
+static void evict(struct coh_paged *paged, uint32_t index)
 {
-	unsigned id = paged->pager->client->id;
-	struct ist_directory word = vmm_directory_look(paged, index);
+	unsigned id = paged->pager->group.id;
+	struct ist_directory word = coh_directory_look(paged, index);
 	struct coh_result result;
 	uint32_t busy;
 
 	if (IST_DIR_BUSY(word.control) == id + 1 &&
-	    vmm_directory_step(paged, index, COH_RELEASE, IST_DIR_EPOCH(word.control), &result) ==
+	    coh_directory_step(paged, index, COH_RELEASE, IST_DIR_EPOCH(word.control), &result) ==
 		    0) {
-		vmm_directory_wake(paged, index);
+		coh_directory_wake(paged, index);
 		word = result.word;
 	}
 	/* Another claim in between changes the epoch: the one after it has this bit to wait for. */
 	while (word.sharers & coh_bit(id)) {
-		if (vmm_directory_step(paged, index, COH_EVICT, IST_DIR_EPOCH(word.control),
+		if (coh_directory_step(paged, index, COH_EVICT, IST_DIR_EPOCH(word.control),
 				       &result) == 0) {
 			busy = IST_DIR_BUSY(result.word.control);
-			vmm_directory_draw(paged, index, busy != 0 ? coh_bit(busy - 1) : 0);
+			coh_directory_draw(paged, index, busy != 0 ? coh_bit(busy - 1) : 0);
 			return;
 		}
 		if (paged->pager->broken)
 			return;
-		word = vmm_directory_look(paged, index);
+		word = coh_directory_look(paged, index);
 	}
 }
 
-void vmm_leave(struct vmm_paged *paged)
+void coh_pager_leave(struct coh_paged *paged)
 {
-	unsigned id = paged->pager->client->id;
+	unsigned id = paged->pager->group.id;
 
 	if (madvise(paged->base, paged->region->size, MADV_DONTNEED) != 0)
 		return; /* this peer's end takes it all, and others reap it then */

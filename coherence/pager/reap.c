@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* reap.c: what dead peers left in the directory. */
-#include "coherence/trace.h"
+#include "../trace.h"
 
 #include "internal.h"
 
 /* The broker has said that its process and its mappings are gone. */
-static bool is_gone(const struct vmm_pager *pager, unsigned id)
+static bool is_gone(const struct coh_pager *pager, unsigned id)
 {
 	/* Acquire: partner of the broker's release. All that the peer has stored is visible. */
 	uint64_t word = __atomic_load_n(&pager->roster[id].word, __ATOMIC_ACQUIRE);
@@ -14,14 +14,14 @@ static bool is_gone(const struct vmm_pager *pager, unsigned id)
 }
 
 /* One who has something there and is gone, or none. */
-static unsigned find_dead(const struct vmm_pager *pager, struct ist_directory word)
+static unsigned find_dead(const struct coh_pager *pager, struct ist_directory word)
 {
 	uint64_t peers = word.sharers;
 	uint32_t busy = IST_DIR_BUSY(word.control);
 
 	if (busy != 0)
 		peers |= coh_bit(busy - 1);
-	peers &= ~coh_bit(pager->client->id);
+	peers &= ~coh_bit(pager->group.id);
 	for (; peers != 0; peers &= peers - 1) {
 		unsigned id = (unsigned)__builtin_ctzll(peers);
 
@@ -32,31 +32,31 @@ static unsigned find_dead(const struct vmm_pager *pager, struct ist_directory wo
 }
 
 /* One swap of that very word: if it has changed since, nothing is known of it. */
-static bool reap(struct vmm_paged *paged, uint32_t index, struct ist_directory word, unsigned id)
+static bool reap(struct coh_paged *paged, uint32_t index, struct ist_directory word, unsigned id)
 {
 	struct ist_directory *shared = &paged->entry[index].directory;
 	struct coh_event event = {.type = COH_REAP, .peer = id};
 	struct coh_result result;
 
-	if (coh_step(word, &event, paged->pager->client->max_peers, &result) != 0)
+	if (coh_step(word, &event, paged->pager->group.max_peers, &result) != 0)
 		return false;
 	COH_AT(shared, COH_REAP, id, word);
 	if (!coh_cas(shared, &word, result.word))
 		return true;
 	COH_TRACE(shared, COH_REAP, id, word, result.word);
-	vmm_count(&paged->pager->stats.reaped);
+	coh_pager_count(&paged->pager->stats.reaped);
 	if (IST_DIR_BUSY(result.word.control) != 0)
-		vmm_directory_draw(paged, index, coh_bit(IST_DIR_BUSY(result.word.control) - 1));
+		coh_directory_draw(paged, index, coh_bit(IST_DIR_BUSY(result.word.control) - 1));
 	else
-		vmm_directory_wake(paged, index);
+		coh_directory_wake(paged, index);
 	return true;
 }
 
-void vmm_reap(struct vmm_paged *paged, uint32_t index)
+void coh_page_reap(struct coh_paged *paged, uint32_t index)
 {
 	for (;;) {
 		/* First the word, then the roster: the ID may be used again in between. */
-		struct ist_directory word = vmm_directory_look(paged, index);
+		struct ist_directory word = coh_directory_look(paged, index);
 		unsigned id = find_dead(paged->pager, word);
 
 		if (id == IST_PEERS_MAX || !reap(paged, index, word, id))
@@ -64,9 +64,9 @@ void vmm_reap(struct vmm_paged *paged, uint32_t index)
 	}
 }
 
-void vmm_reap_own(struct vmm_paged *paged)
+void coh_page_reap_own(struct coh_paged *paged)
 {
-	unsigned id = paged->pager->client->id;
+	unsigned id = paged->pager->group.id;
 
 	for (uint32_t i = 0; i < paged->pages; i++) {
 		for (;;) {
@@ -74,7 +74,7 @@ void vmm_reap_own(struct vmm_paged *paged)
 
 			if (!(word.sharers & coh_bit(id)) && IST_DIR_BUSY(word.control) != id + 1)
 				break;
-			if (!reap(paged, i, vmm_directory_look(paged, i), id))
+			if (!reap(paged, i, coh_directory_look(paged, i), id))
 				break;
 		}
 	}

@@ -14,7 +14,7 @@
 
 #include <isthmus/abi.h>
 
-#include "ivshmem/log.h"
+#include "internal.h"
 
 #ifndef UFFD_FEATURE_WP_UNPOPULATED /* Linux 6.4, with UFFDIO_CONTINUE_MODE_WP */
 #define UFFD_FEATURE_WP_UNPOPULATED (1 << 13)
@@ -52,7 +52,7 @@ static int ask_for(int fd, uint64_t features)
 	return ioctl(fd, UFFDIO_API, &api) == 0 ? 0 : -errno;
 }
 
-int vmm_permissions_open(struct vmm_permissions *permissions, int memory, char *error,
+int coh_permissions_open(struct coh_permissions *permissions, int memory, char *error,
 			 size_t error_size)
 {
 	int n;
@@ -60,10 +60,10 @@ int vmm_permissions_open(struct vmm_permissions *permissions, int memory, char *
 	permissions->memory = memory;
 	permissions->fd = open_uffd();
 	if (permissions->fd < 0)
-		return ivshm_fail(error, error_size, -errno,
-				  "page coherence takes userfaultfd: be root, or give the user "
-				  "/dev/userfaultfd: %s",
-				  strerror(errno));
+		return coh_pager_fail(error, error_size, -errno,
+				      "page coherence takes userfaultfd: be root, or give the user "
+				      "/dev/userfaultfd: %s",
+				      strerror(errno));
 	/* isthmus-vm(1), ENVIRONMENT: the older way can be taken on a newer kernel. */
 	n = getenv("ISTHMUS_PAGER_6_1") != NULL
 		    ? -EINVAL
@@ -73,21 +73,22 @@ int vmm_permissions_open(struct vmm_permissions *permissions, int memory, char *
 		n = ask_for(permissions->fd, FEATURES);
 	if (n == 0)
 		return 0;
-	vmm_permissions_close(permissions);
-	return ivshm_fail(error, error_size, n,
-			  "page coherence takes userfaultfd with minor faults and write protection "
-			  "of shared memory (Linux 5.19): %s",
-			  strerror(-n));
+	coh_permissions_close(permissions);
+	return coh_pager_fail(
+		error, error_size, n,
+		"page coherence takes userfaultfd with minor faults and write protection "
+		"of shared memory (Linux 5.19): %s",
+		strerror(-n));
 }
 
-void vmm_permissions_close(struct vmm_permissions *permissions)
+void coh_permissions_close(struct coh_permissions *permissions)
 {
 	if (permissions->fd >= 0)
 		close(permissions->fd);
 	permissions->fd = -1;
 }
 
-int vmm_permissions_take(struct vmm_permissions *permissions, void *base, size_t size)
+int coh_permissions_take(struct coh_permissions *permissions, void *base, size_t size)
 {
 	struct uffdio_register range = {.range = {(uintptr_t)base, size}, .mode = MODES};
 
@@ -110,14 +111,14 @@ static int again(int fd, unsigned long request, void *argument)
 	return n == 0 ? 0 : -errno;
 }
 
-static int wake(const struct vmm_permissions *permissions, void *base)
+static int wake(const struct coh_permissions *permissions, void *base)
 {
 	struct uffdio_range range = {(uintptr_t)base, IST_PAGE};
 
 	return again(permissions->fd, UFFDIO_WAKE, &range);
 }
 
-static int protect(const struct vmm_permissions *permissions, void *base, bool on)
+static int protect(const struct coh_permissions *permissions, void *base, bool on)
 {
 	struct uffdio_writeprotect range = {
 		.range = {(uintptr_t)base, IST_PAGE},
@@ -128,7 +129,7 @@ static int protect(const struct vmm_permissions *permissions, void *base, bool o
 }
 
 /* Maps what is in the memory; where nothing is yet, a page of zeros is made there first. */
-static int map(const struct vmm_permissions *permissions, void *base, uint64_t offset,
+static int map(const struct coh_permissions *permissions, void *base, uint64_t offset,
 	       uint64_t mode)
 {
 	struct uffdio_continue range = {.range = {(uintptr_t)base, IST_PAGE}, .mode = mode};
@@ -143,12 +144,12 @@ static int map(const struct vmm_permissions *permissions, void *base, uint64_t o
 }
 
 /* A vCPU that fails between these two sees one of the counts changed, or a moment that lasts. */
-static void begin_moment(struct vmm_permissions *permissions)
+static void begin_moment(struct coh_permissions *permissions)
 {
 	__atomic_fetch_add(&permissions->lasting, 1, __ATOMIC_SEQ_CST);
 }
 
-static void end_moment(struct vmm_permissions *permissions)
+static void end_moment(struct coh_permissions *permissions)
 {
 	__atomic_fetch_add(&permissions->moments, 1, __ATOMIC_SEQ_CST);
 	__atomic_fetch_sub(&permissions->lasting, 1, __ATOMIC_SEQ_CST);
@@ -158,7 +159,7 @@ static void end_moment(struct vmm_permissions *permissions)
  * Before Linux 6.4: what UFFDIO_CONTINUE maps is writable if the mapping is. So the mapping is not,
  * for a moment, until userfaultfd protects the entry; from then on mprotect() leaves it alone.
  */
-static int map_protected(struct vmm_permissions *permissions, void *base, uint64_t offset)
+static int map_protected(struct coh_permissions *permissions, void *base, uint64_t offset)
 {
 	int n, back;
 
@@ -178,7 +179,7 @@ static int map_protected(struct vmm_permissions *permissions, void *base, uint64
 	return n == 0 ? wake(permissions, base) : n;
 }
 
-static int permit_reading(struct vmm_permissions *permissions, void *base, uint64_t offset,
+static int permit_reading(struct coh_permissions *permissions, void *base, uint64_t offset,
 			  bool writable)
 {
 	if (permissions->atomic)
@@ -187,22 +188,22 @@ static int permit_reading(struct vmm_permissions *permissions, void *base, uint6
 			: map(permissions, base, offset, 0);
 }
 
-int vmm_permission_set(struct vmm_permissions *permissions, void *base, uint64_t offset,
-		       bool writable, enum vmm_permission from, enum vmm_permission to)
+int coh_permission_set(struct coh_permissions *permissions, void *base, uint64_t offset,
+		       bool writable, enum coh_permission from, enum coh_permission to)
 {
 	int n;
 
-	if (to == VMM_MAY_NOTHING)
+	if (to == COH_PAGE_NONE)
 		return madvise(base, IST_PAGE, MADV_DONTNEED) == 0 ? 0 : -errno;
-	if (from != VMM_MAY_NOTHING)
-		return protect(permissions, base, to == VMM_MAY_READ);
-	n = to == VMM_MAY_READ ? permit_reading(permissions, base, offset, writable)
-			       : map(permissions, base, offset, 0);
+	if (from != COH_PAGE_NONE)
+		return protect(permissions, base, to == COH_PAGE_READ);
+	n = to == COH_PAGE_READ ? permit_reading(permissions, base, offset, writable)
+				: map(permissions, base, offset, 0);
 	/* It was there all the time, so it is what was set: who faulted was late. */
 	return n == -EEXIST ? wake(permissions, base) : n;
 }
 
-int vmm_permission_decline_end(struct vmm_permissions *permissions, void *base)
+int coh_permission_decline_end(struct coh_permissions *permissions, void *base)
 {
 	int n = mprotect(base, IST_PAGE, PROT_READ | PROT_WRITE) == 0 ? 0 : -errno;
 
@@ -210,18 +211,18 @@ int vmm_permission_decline_end(struct vmm_permissions *permissions, void *base)
 	return n;
 }
 
-int vmm_permission_decline(struct vmm_permissions *permissions, void *base)
+int coh_permission_decline(struct coh_permissions *permissions, void *base)
 {
 	int n;
 
 	begin_moment(permissions);
 	n = mprotect(base, IST_PAGE, PROT_READ) == 0 ? wake(permissions, base) : -errno;
 	if (n != 0)
-		vmm_permission_decline_end(permissions, base);
+		coh_permission_decline_end(permissions, base);
 	return n;
 }
 
-int vmm_permission_faults(struct vmm_permissions *permissions, struct vmm_permission_fault *out,
+int coh_permission_faults(struct coh_permissions *permissions, struct coh_permission_fault *out,
 			  unsigned max)
 {
 	struct uffd_msg message[FAULTS_MAX];
@@ -242,8 +243,8 @@ int vmm_permission_faults(struct vmm_permissions *permissions, struct vmm_permis
 		out[count].own =
 			syscall(SYS_tgkill, getpid(), message[i].arg.pagefault.feat.ptid, 0) == 0;
 		out[count].needs = flags & (UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP)
-					   ? VMM_MAY_WRITE
-					   : VMM_MAY_READ;
+					   ? COH_PAGE_WRITE
+					   : COH_PAGE_READ;
 		count++;
 	}
 	return count;

@@ -5,26 +5,25 @@
  * Only pages that bounce are watched: a copy is kept of what there was when a tenure began.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "ivshmem/log.h"
 
 #include "internal.h"
 
 #define BOUNCES_WATCHED 4u /* tenures in a row that were cut short: then the next is watched */
 #define MASKS (IST_PAGE_WORDS / 64)
 
-static const uint64_t *content_of(const struct vmm_paged *paged, uint32_t index)
+static const uint64_t *content_of(const struct coh_paged *paged, uint32_t index)
 {
 	return paged->content + (size_t)index * IST_PAGE_WORDS;
 }
 
-void vmm_sharing_begin(struct vmm_paged *paged, uint32_t index)
+void coh_sharing_begin(struct coh_paged *paged, uint32_t index)
 {
-	struct vmm_page *page = &paged->page[index];
+	struct coh_page *page = &paged->page[index];
 	const struct ist_page *shared = &paged->entry[index];
-	struct vmm_twin *twin;
+	struct coh_twin *twin;
 
 	if (page->bounces < BOUNCES_WATCHED)
 		return;
@@ -34,36 +33,38 @@ void vmm_sharing_begin(struct vmm_paged *paged, uint32_t index)
 	paged->twins += page->twin == NULL;
 	page->twin = twin;
 	memcpy(twin->content, content_of(paged, index), sizeof(twin->content));
-	/* Acquire: partner of the release in vmm_sharing_end() of the owner before. */
+	/* Acquire: partner of the release in coh_sharing_end() of the owner before. */
 	twin->before_writer = (uint32_t)__atomic_load_n(&shared->writer, __ATOMIC_ACQUIRE);
 	for (unsigned i = 0; i < MASKS; i++)
 		twin->before[i] = __atomic_load_n(&shared->written[i], __ATOMIC_RELAXED);
 }
 
-static void report(struct vmm_paged *paged, uint32_t index, uint32_t other)
+static void report(struct coh_paged *paged, uint32_t index, uint32_t other)
 {
-	struct vmm_page *page = &paged->page[index];
-	struct vmm_pager *pager = paged->pager;
+	struct coh_page *page = &paged->page[index];
+	struct coh_pager *pager = paged->pager;
 	uint32_t count = ++page->reports;
+	char text[COH_PAGER_TEXT];
 
-	vmm_count(&pager->stats.false_sharing);
-	if ((count & (count - 1)) == 0)
-		ivshm_log(IVSHM_LOG_WARN,
-			  "false sharing: region '%s' of group '%s' at offset 0x%" PRIx64
-			  ": peers %" PRIu32 " and %" PRIu32 " write different words (%" PRIu32
-			  " so far)",
-			  paged->region->name, pager->client->group, (uint64_t)index * IST_PAGE,
-			  other, pager->client->id, count);
+	coh_pager_count(&pager->stats.false_sharing);
+	if ((count & (count - 1)) != 0)
+		return;
+	snprintf(text, sizeof(text),
+		 "false sharing: region '%s' of group '%s' at offset 0x%" PRIx64 ": peers %" PRIu32
+		 " and %" PRIu32 " write different words (%" PRIu32 " so far)",
+		 paged->region->name, pager->group.name, (uint64_t)index * IST_PAGE, other,
+		 pager->group.id, count);
+	pager->ops->noticed(pager->context, text);
 }
 
-void vmm_sharing_end(struct vmm_paged *paged, uint32_t index)
+void coh_sharing_end(struct coh_paged *paged, uint32_t index)
 {
-	struct vmm_page *page = &paged->page[index];
+	struct coh_page *page = &paged->page[index];
 	struct ist_page *shared = &paged->entry[index];
 	const uint64_t *now = content_of(paged, index);
-	struct vmm_twin *twin = page->twin;
+	struct coh_twin *twin = page->twin;
 	uint64_t common = 0, own = 0, before = 0, mask[MASKS] = {0};
-	unsigned id = paged->pager->client->id;
+	unsigned id = paged->pager->group.id;
 
 	/* Release: partner of the acquire above. Whoever comes next may not be watched. */
 	if (__atomic_load_n(&shared->writer, __ATOMIC_RELAXED) != 0)

@@ -2,31 +2,31 @@
 /* request.c: a guest that faulted: claim, ask, set, install, release, as far as it goes now. */
 #include <errno.h>
 
-#include "coherence/trace.h"
+#include "../trace.h"
 
 #include "internal.h"
 
 #define LOOKS_A_RECALL 4u /* who waits looks by itself so often */
 #define BUSY_RECALLS 4u   /* who is busy may itself be waiting: it has so many times as long */
 
-static int install(struct vmm_paged *paged, uint32_t index, enum vmm_permission permission)
+static int install(struct coh_paged *paged, uint32_t index, enum coh_permission permission)
 {
-	struct vmm_page *page = &paged->page[index];
+	struct coh_page *page = &paged->page[index];
 	uint64_t offset = (uint64_t)index * IST_PAGE;
-	int n = vmm_permission_set(
+	int n = coh_permission_set(
 		&paged->pager->permissions, paged->base + offset, paged->region->offset + offset,
 		paged->region->right == IST_RIGHT_WRITE,
-		page->have < permission ? page->have : VMM_MAY_NOTHING, permission);
+		page->have < permission ? page->have : COH_PAGE_NONE, permission);
 
 	if (n != 0)
-		vmm_pager_break(paged->pager, "cannot give a permission");
+		coh_pager_break(paged->pager, "cannot give a permission");
 	return n;
 }
 
 /* The broker looks at the word itself, and ends whom it finds at fault. */
-static void complain(struct vmm_paged *paged, uint32_t index, uint64_t peers)
+static void complain(struct coh_paged *paged, uint32_t index, uint64_t peers)
 {
-	struct vmm_pager *pager = paged->pager;
+	struct coh_pager *pager = paged->pager;
 
 	for (; peers != 0; peers &= peers - 1) {
 		unsigned id = (unsigned)__builtin_ctzll(peers);
@@ -37,48 +37,48 @@ static void complain(struct vmm_paged *paged, uint32_t index, uint64_t peers)
 		pthread_mutex_unlock(&pager->lock);
 		if (incarnation == 0)
 			continue;
-		vmm_count(&pager->stats.recalls);
+		coh_pager_count(&pager->stats.recalls);
 		pager->ops->stalled(pager->context, id, incarnation,
 				    paged->region->offset + (uint64_t)index * IST_PAGE);
 	}
 }
 
 /* What is asked is there before anybody's attention is drawn to it. */
-static void ask(struct vmm_paged *paged, uint32_t index, struct ist_directory word,
+static void ask(struct coh_paged *paged, uint32_t index, struct ist_directory word,
 		uint64_t holders)
 {
-	const struct vmm_page *page = &paged->page[index];
+	const struct coh_page *page = &paged->page[index];
 	struct ist_page *shared = &paged->entry[index];
 	uint64_t question = page->claim == COH_CLAIM_X ? IST_PAGE_ASK_INV : IST_PAGE_ASK_DOWN;
 
-	COH_AT(&shared->directory, COH_ASK, paged->pager->client->id, word);
+	COH_AT(&shared->directory, COH_ASK, paged->pager->group.id, word);
 	/* Release: partner of the acquire in who hears it. */
 	__atomic_store_n(&shared->asked, IST_PAGE_ASK(question, page->epoch), __ATOMIC_RELEASE);
-	vmm_directory_draw(paged, index, holders);
-	COH_TRACE(&shared->directory, COH_ASK, paged->pager->client->id, word, word);
+	coh_directory_draw(paged, index, holders);
+	COH_TRACE(&shared->directory, COH_ASK, paged->pager->group.id, word, word);
 	(void)word;
 }
 
 /* Looks again often, and when `limit` after page->since_ns has come. */
-static void look_later(struct vmm_paged *paged, uint32_t index, uint64_t now, uint64_t limit)
+static void look_later(struct coh_paged *paged, uint32_t index, uint64_t now, uint64_t limit)
 {
 	uint64_t often = now + paged->recall_ns / LOOKS_A_RECALL;
 	uint64_t last = paged->page[index].since_ns + limit;
 
-	vmm_page_due(paged, index, last > now && last < often ? last : often);
+	coh_page_due(paged, index, last > now && last < often ? last : often);
 }
 
 /* Another's transition is in progress. True: not any more, so try again. */
-static bool wait_turn(struct vmm_paged *paged, uint32_t index, uint64_t now)
+static bool wait_turn(struct coh_paged *paged, uint32_t index, uint64_t now)
 {
-	struct vmm_page *page = &paged->page[index];
+	struct coh_page *page = &paged->page[index];
 	struct ist_directory word;
 
-	/* Full barriers: partner of the exchange in vmm_directory_wake(). */
-	__atomic_fetch_or(&paged->entry[index].waiters, coh_bit(paged->pager->client->id),
+	/* Full barriers: partner of the exchange in coh_directory_wake(). */
+	__atomic_fetch_or(&paged->entry[index].waiters, coh_bit(paged->pager->group.id),
 			  __ATOMIC_SEQ_CST);
-	vmm_reap(paged, index);
-	word = vmm_directory_look(paged, index);
+	coh_page_reap(paged, index);
+	word = coh_directory_look(paged, index);
 	if (IST_DIR_BUSY(word.control) == 0)
 		return true;
 	if (page->awaited != word.control) {
@@ -93,18 +93,18 @@ static bool wait_turn(struct vmm_paged *paged, uint32_t index, uint64_t now)
 }
 
 /* True: the claim is made, and whom it concerns is asked. */
-static bool claim(struct vmm_paged *paged, uint32_t index, uint64_t now)
+static bool claim(struct coh_paged *paged, uint32_t index, uint64_t now)
 {
-	struct vmm_page *page = &paged->page[index];
-	unsigned type = page->want == VMM_MAY_WRITE ? COH_CLAIM_X : COH_CLAIM_S;
+	struct coh_page *page = &paged->page[index];
+	unsigned type = page->want == COH_PAGE_WRITE ? COH_CLAIM_X : COH_CLAIM_S;
 	struct coh_result result;
 	int n;
 
 	do
-		n = vmm_directory_step(paged, index, type, 0, &result);
+		n = coh_directory_step(paged, index, type, 0, &result);
 	while (n == -EBUSY && wait_turn(paged, index, now));
 	if (n == -EIO)
-		vmm_pager_break(paged->pager, "a page is poisoned");
+		coh_pager_break(paged->pager, "a page is poisoned");
 	if (n != 0)
 		return false;
 	page->claim = (uint8_t)type;
@@ -117,11 +117,11 @@ static bool claim(struct vmm_paged *paged, uint32_t index, uint64_t now)
 }
 
 /* Holders have not all answered: some may never. */
-static void insist(struct vmm_paged *paged, uint32_t index, uint64_t now)
+static void insist(struct coh_paged *paged, uint32_t index, uint64_t now)
 {
-	struct vmm_page *page = &paged->page[index];
-	struct ist_directory word = vmm_directory_look(paged, index);
-	uint64_t holders = word.sharers & ~coh_bit(paged->pager->client->id);
+	struct coh_page *page = &paged->page[index];
+	struct ist_directory word = coh_directory_look(paged, index);
+	uint64_t holders = word.sharers & ~coh_bit(paged->pager->group.id);
 	const struct coh_recall recall = {paged->recall_ns, paged->recall_ns / LOOKS_A_RECALL};
 
 	switch (coh_recall(&recall, page->since_ns, page->drawn_ns, now)) {
@@ -131,7 +131,7 @@ static void insist(struct vmm_paged *paged, uint32_t index, uint64_t now)
 		break;
 	case COH_RECALL_AGAIN:
 		page->drawn_ns = now;
-		vmm_directory_draw(paged, index, holders);
+		coh_directory_draw(paged, index, holders);
 		break;
 	default:
 		break;
@@ -140,18 +140,18 @@ static void insist(struct vmm_paged *paged, uint32_t index, uint64_t now)
 }
 
 /* The word allows it: install, and let the next one go on. */
-static void finish(struct vmm_paged *paged, uint32_t index, struct ist_directory word, uint64_t now)
+static void finish(struct coh_paged *paged, uint32_t index, struct ist_directory word, uint64_t now)
 {
-	struct vmm_page *page = &paged->page[index];
+	struct coh_page *page = &paged->page[index];
 	struct ist_page *shared = &paged->entry[index];
-	unsigned id = paged->pager->client->id;
+	unsigned id = paged->pager->group.id;
 	bool owner = IST_DIR_STATE(word.control) == IST_DIR_MODIFIED;
-	enum vmm_permission permission = owner ? VMM_MAY_WRITE : VMM_MAY_READ;
+	enum coh_permission permission = owner ? COH_PAGE_WRITE : COH_PAGE_READ;
 	struct coh_tenure tenure;
 	struct coh_result result;
 
-	if (owner && page->have != VMM_MAY_WRITE) {
-		vmm_sharing_begin(paged, index);
+	if (owner && page->have != COH_PAGE_WRITE) {
+		coh_sharing_begin(paged, index);
 		__atomic_store_n(&shared->moves,
 				 __atomic_load_n(&shared->moves, __ATOMIC_RELAXED) + 1,
 				 __ATOMIC_RELAXED);
@@ -165,27 +165,27 @@ static void finish(struct vmm_paged *paged, uint32_t index, struct ist_directory
 	page->have = (uint8_t)permission;
 	page->got_ns = now;
 	/* It was asked for again, so it was used until it was taken. */
-	tenure = vmm_page_tenure(paged, index);
+	tenure = coh_page_tenure(paged, index);
 	if (page->lost_ns != 0)
 		coh_tenure_adapt(&tenure, now - page->lost_ns, 1);
 	page->tenure_ns = tenure.now_ns;
 	page->claim = 0;
-	vmm_count(&paged->pager->stats.requests);
-	if (vmm_directory_step(paged, index, COH_RELEASE, page->epoch, &result) == 0)
-		vmm_directory_wake(paged, index);
+	coh_pager_count(&paged->pager->stats.requests);
+	if (coh_directory_step(paged, index, COH_RELEASE, page->epoch, &result) == 0)
+		coh_directory_wake(paged, index);
 }
 
-void vmm_request(struct vmm_paged *paged, uint32_t index, uint64_t now)
+void coh_page_request(struct coh_paged *paged, uint32_t index, uint64_t now)
 {
-	struct vmm_page *page = &paged->page[index];
+	struct coh_page *page = &paged->page[index];
 	struct coh_result result;
 	int n;
 
 	while (page->want > page->have || page->claim != 0) {
 		if (page->claim == 0 && !claim(paged, index, now))
 			return;
-		vmm_reap(paged, index);
-		n = vmm_directory_step(paged, index,
+		coh_page_reap(paged, index);
+		n = coh_directory_step(paged, index,
 				       page->claim == COH_CLAIM_X ? COH_SET_X : COH_SET_S,
 				       page->epoch, &result);
 		if (n == -EAGAIN)
@@ -198,7 +198,7 @@ void vmm_request(struct vmm_paged *paged, uint32_t index, uint64_t now)
 			return;
 	}
 	/* There already, or lost by the kernel: it is what the directory allows. */
-	if (page->want != VMM_MAY_NOTHING)
+	if (page->want != COH_PAGE_NONE)
 		install(paged, index, page->have);
-	page->want = VMM_MAY_NOTHING;
+	page->want = COH_PAGE_NONE;
 }

@@ -3,40 +3,40 @@
  * permission.h: none, read or write on a page of this process's mapping, by userfaultfd: the
  * mechanism, without any idea who may have what.
  */
-#ifndef VMM_PERMISSION_H
-#define VMM_PERMISSION_H
+#ifndef COH_PERMISSION_H
+#define COH_PERMISSION_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum vmm_permission { VMM_MAY_NOTHING, VMM_MAY_READ, VMM_MAY_WRITE };
+enum coh_permission { COH_PAGE_NONE, COH_PAGE_READ, COH_PAGE_WRITE };
 
-struct vmm_permissions {
+struct coh_permissions {
 	int fd;           /* userfaultfd, or -1 */
 	int memory;       /* memfd of what is mapped */
 	bool atomic;      /* "present, but not writable" is one operation: Linux 6.4 */
-	uint32_t moments; /* atomic: that have passed, see vmm_pager_moments() */
+	uint32_t moments; /* atomic: that have passed, see coh_pager_moments() */
 	uint32_t lasting; /* atomic: that there are now */
 };
 
-struct vmm_permission_fault {
+struct coh_permission_fault {
 	uintptr_t address;
-	enum vmm_permission needs; /* at most: see `own` */
+	enum coh_permission needs; /* at most: see `own` */
 	bool present;              /* it may be read there already */
 	bool own;                  /* by a thread of this process, which knows what it needs */
 };
 
 /* Returns 0, or -errno with one line in `error` that says what it takes. */
-int vmm_permissions_open(struct vmm_permissions *permissions, int memory, char *error,
+int coh_permissions_open(struct coh_permissions *permissions, int memory, char *error,
 			 size_t error_size);
-void vmm_permissions_close(struct vmm_permissions *permissions);
+void coh_permissions_close(struct coh_permissions *permissions);
 
 /*
  * A mapping of `memory`, in pages of 4 KiB that nobody has touched yet, obeys from now on: nothing
  * is permitted there. Returns 0 or -errno.
  */
-int vmm_permissions_take(struct vmm_permissions *permissions, void *base, size_t size);
+int coh_permissions_take(struct coh_permissions *permissions, void *base, size_t size);
 
 /*
  * Changes the permission on the page at `base`, which is at `offset` of the memory and in a mapping
@@ -44,8 +44,8 @@ int vmm_permissions_take(struct vmm_permissions *permissions, void *base, size_t
  * was there. When it is more than before, who waits for it goes on; when it is less, it is gone
  * for all threads and for KVM when this returns. Returns 0 or -errno.
  */
-int vmm_permission_set(struct vmm_permissions *permissions, void *base, uint64_t offset,
-		       bool writable, enum vmm_permission from, enum vmm_permission to);
+int coh_permission_set(struct coh_permissions *permissions, void *base, uint64_t offset,
+		       bool writable, enum coh_permission from, enum coh_permission to);
 
 /*
  * A fault that is not `own` on a page where nothing is permitted: who waits there, a thread of the
@@ -53,12 +53,12 @@ int vmm_permission_set(struct vmm_permissions *permissions, void *base, uint64_t
  * which tells. Nothing is written there until the end of it. One page at a time, in a writable
  * mapping. Return 0 or -errno.
  */
-int vmm_permission_decline(struct vmm_permissions *permissions, void *base);
-int vmm_permission_decline_end(struct vmm_permissions *permissions, void *base);
+int coh_permission_decline(struct coh_permissions *permissions, void *base);
+int coh_permission_decline_end(struct coh_permissions *permissions, void *base);
 
 /* Next faults, without blocking; `fd` is readable when there is one. Returns how many, or -errno.
  */
-int vmm_permission_faults(struct vmm_permissions *permissions, struct vmm_permission_fault *out,
+int coh_permission_faults(struct coh_permissions *permissions, struct coh_permission_fault *out,
 			  unsigned max);
 
 #endif
