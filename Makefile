@@ -104,6 +104,10 @@ SRC_bench := $(filter-out $(SRC_apps) $(foreach s,$(SRC_apps),$(call app_parts,$
 BENCHES := $(patsubst bench/%.c,$(BUILD)/bench/%,$(SRC_bench))
 # bench/rings.c races DPDK's and Concurrency Kit's rings where their headers are, and says so where not.
 $(BUILD)/host/bench/rings.o: INC_bench += $(patsubst -I%,-isystem %,$(call pkg_cflags,libdpdk))
+# bench/floor_pages.c is isthmus-vm with another thread in it.
+$(BUILD)/host/bench/floor_pages.o: INC_bench = $(INC_tests)
+$(BUILD)/bench/floor_pages: $(BUILD)/libvm.a
+LIBS_bench_floor_pages := -lnuma
 LIBS_bench_rings := $(if $(call pkg_cflags,libdpdk),-lrte_ring -lrte_eal)
 
 # tests/unit/*.c: Check programs over all host code. tests/core/*.c: Check programs over guestlib's core

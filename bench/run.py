@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import coherence
 import coherence_show
 import outside
+import pages
 from runs import KEPT, Collection
 from session import BUILD, Session, end_on_term, machine
 from tables import demo, table
@@ -113,9 +114,10 @@ def pingpong(quick):
 BENCHES = {
     "pingpong": pingpong,
     "coherence": lambda quick: coherence.run(coherence.pairs(), quick, say),
+    "pages": lambda quick: pages.run(quick, say),
     "coherence-crowds": lambda quick: coherence.run(coherence.crowds(say), quick, say, coherence.CROWD_LOADS),
 }
-USUAL = ("pingpong", "coherence")  # the others take long: by name only
+USUAL = ("pingpong", "coherence", "pages")  # the others take long: by name only
 
 
 def say(text):

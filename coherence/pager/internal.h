@@ -55,7 +55,8 @@ struct coh_paged {
 	struct coh_page *page; /* private, by page */
 	uint32_t *list;        /* pages with a due_ns */
 	uint32_t listed;
-	uint32_t twins; /* pages that have one */
+	uint32_t guesses; /* as a page has, of all of them */
+	uint32_t twins;   /* pages that have one */
 };
 
 struct coh_pager_peer {
@@ -80,6 +81,7 @@ struct coh_pager {
 	struct coh_paged *declined; /* where a fault is declined now, or NULL */
 	uint32_t declined_page;
 	uint64_t declined_until;
+	int met; /* atomic: a store has failed since */
 	unsigned regions;
 	struct coh_paged paged[IST_REGIONS_MAX];
 	struct coh_pager_stats stats; /* atomic, relaxed */

@@ -41,6 +41,14 @@ static void tell(struct coh_pager *pager)
 	eventfd_write(pager->peer[pager->group.id].bell, 1);
 }
 
+void coh_pager_met(struct coh_pager *pager)
+{
+	/* Release: partner of the exchange in on_met(). Once is enough. */
+	if (pager != NULL && pager->running &&
+	    !__atomic_exchange_n(&pager->met, 1, __ATOMIC_ACQ_REL))
+		eventfd_write(pager->peer[pager->group.id].bell, 1);
+}
+
 static void forget(struct coh_pager *pager, uint32_t id)
 {
 	pthread_mutex_lock(&pager->lock);

@@ -88,6 +88,10 @@ bool coh_pager_stats(const struct coh_pager *pager, struct coh_pager_stats *out)
  */
 uint32_t coh_pager_moments(const struct coh_pager *pager);
 
+/* A store has failed so, and will be done again: ends the moment, if the pager can. Any thread;
+ * `pager` may be NULL. */
+void coh_pager_met(struct coh_pager *pager);
+
 /* When nobody uses the regions any more: it gives up all that it holds. NULL is ignored. */
 void coh_pager_destroy(struct coh_pager *pager);
 

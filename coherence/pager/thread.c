@@ -92,7 +92,12 @@ static bool decline(struct coh_paged *paged, uint32_t index, struct coh_permissi
 		return false;
 	if (page->guesses != 0 && page->guesses++ < GUESSES_MAX)
 		return false;
+	/* Not known of this page; of others lately. Where one peer alone has it, and writes it. */
+	if (page->guesses == 0 && IST_DIR_STATE(word.control) == IST_DIR_MODIFIED &&
+	    paged->guesses != 0 && paged->guesses++ < GUESSES_MAX)
+		return false;
 	page->guesses = 1; /* until a load is seen */
+	__atomic_store_n(&pager->met, 0, __ATOMIC_RELAXED);
 	if (coh_permission_decline(&pager->permissions, paged->base + (size_t)index * IST_PAGE) !=
 	    0) {
 		coh_pager_break(pager, "cannot decline a fault");
@@ -174,7 +179,7 @@ static void on_fault(struct coh_pager *pager, struct coh_permission_fault fault)
 		else if (decline(paged, index, fault))
 			return;
 		if (fault.own && fault.needs == COH_PAGE_READ)
-			page->guesses = 0;
+			page->guesses = paged->guesses = 0;
 		if (page->want < fault.needs)
 			page->want = (uint8_t)fault.needs;
 		coh_page_look(paged, index, now_ns());
@@ -194,11 +199,28 @@ static void on_faults(struct coh_pager *pager)
 		on_fault(pager, fault[i]);
 }
 
+/*
+ * A store of a vCPU has met the page that is declined: so that was the access. It cannot tell which
+ * page it was; if it was another one, in another moment, the guess is as good as any.
+ */
+static void on_met(struct coh_pager *pager)
+{
+	struct coh_paged *paged = pager->declined;
+
+	if (!__atomic_exchange_n(&pager->met, 0, __ATOMIC_ACQUIRE) || paged == NULL)
+		return;
+	end_declining(pager);
+	paged->guesses = 1;
+	paged->page[pager->declined_page].want = COH_PAGE_WRITE;
+	coh_page_look(paged, pager->declined_page, now_ns());
+}
+
 static void on_bell(struct coh_pager *pager, int bell)
 {
 	eventfd_t count;
 
 	eventfd_read(bell, &count);
+	on_met(pager);
 	for (unsigned i = 0; i < pager->regions; i++)
 		look_at_attention(&pager->paged[i]);
 }

@@ -200,6 +200,7 @@ static void *run(void *argument)
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 			vmm_exit_handle(vcpu);
 		} else if (errno == EFAULT && (moments % 2 || moments != vmm_vm_moments(vm))) {
+			vmm_vm_met(vm);
 			usleep(10); /* into a moment of a pager, which needs a processor too */
 		} else if (errno == EINTR || errno == EAGAIN) {
 			vcpu->interrupted_exits++;

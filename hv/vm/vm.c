@@ -275,3 +275,9 @@ uint32_t vmm_vm_moments(const struct vmm_vm *vm)
 	}
 	return sum << 1 | now;
 }
+
+void vmm_vm_met(const struct vmm_vm *vm)
+{
+	for (unsigned i = 0; i < vm->groups; i++)
+		coh_pager_met(vm->group[i]->pager);
+}

@@ -93,4 +93,7 @@ int vmm_vm_watch(struct vmm_vm *vm, int fd, uint32_t event);
 /* Changes with any of its pagers' coh_pager_moments(); odd while one of these is. Any thread. */
 uint32_t vmm_vm_moments(const struct vmm_vm *vm);
 
+/* A vCPU could not go on for one of them. Any thread. */
+void vmm_vm_met(const struct vmm_vm *vm);
+
 #endif

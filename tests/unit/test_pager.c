@@ -2,6 +2,8 @@
 /* test_pager.c: pagers that hand pages to each other, by both ways that kernels have. */
 #include "tests/pager_group.h"
 
+#include <sys/uio.h>
+
 #define MS 1000000ull
 #define TENURE 20000u
 #define RECALL (10000 * MS)
@@ -396,6 +398,70 @@ START_TEST(without_privilege)
 }
 END_TEST
 
+/* Somebody else writes into this process, as KVM's threads of the kernel do. 0 or errno. */
+static int poke(struct member *m, unsigned page, uint64_t value)
+{
+	struct iovec from = {&value, sizeof(value)}, to = {&m->page[page * PAGE_WORDS], 8};
+	pid_t self = getpid(), child = fork();
+	int status;
+
+	must(child >= 0);
+	if (child == 0)
+		_exit(process_vm_writev(self, &from, 1, &to, 1, 0) == 8 ? 0 : errno);
+	must(waitpid(child, &status, 0) == child && WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int over; /* atomic */
+
+static void *meet(void *argument)
+{
+	struct member *m = argument;
+
+	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE))
+		if (coh_pager_moments(m->pager) % 2)
+			coh_pager_met(m->pager);
+	return NULL;
+}
+
+/* A fault of the kernel's that is declined, and then turns out to be a store, or a load. */
+START_TEST(declined)
+{
+	struct member *a = &g.member[0], *b = &g.member[1];
+	pthread_t thread;
+	unsigned i;
+
+	start(0, 2);
+	__atomic_store_n(&over, 0, __ATOMIC_RELEASE);
+	must(pthread_create(&thread, NULL, meet, b) == 0);
+	for (i = 0; i < 100; i++) {
+		put(a, 0, 7);
+		ck_assert_int_eq(poke(b, 0, 8), EFAULT);
+		while (coh_pager_moments(b->pager) % 2)
+			usleep(10);
+		if (IST_DIR_OWNER(word_of(0).control) == 2)
+			break;
+		get(b, 0); /* the moment was over too soon: forgotten by this */
+	}
+	__atomic_store_n(&over, 1, __ATOMIC_RELEASE);
+	must(pthread_join(thread, NULL) == 0);
+	expect_word(0, IST_DIR_MODIFIED, 1, 2);
+	ck_assert_uint_eq(get(b, 0), 7);
+	/* What others lately were, this is: there is nothing to find out. */
+	put(a, 1, 9);
+	ck_assert_int_eq(poke(b, 1, 10), 0);
+	expect_word(1, IST_DIR_MODIFIED, 1, 2);
+	ck_assert_uint_eq(get(a, 1), 10);
+	/* Until a load is seen; nor where several have the page. */
+	put(a, 2, 11);
+	ck_assert_uint_eq(get(b, 2), 11);
+	put(a, 3, 12);
+	ck_assert_int_eq(poke(b, 3, 13), EFAULT);
+	ck_assert_uint_eq(get(a, 3), 12);
+	stop(2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("pager");
@@ -404,6 +470,7 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(tests, handed_over, 0, 2);
+	tcase_add_test(tests, declined);
 	tcase_add_loop_test(tests, quiet, 0, 2);
 	tcase_add_loop_test(tests, nothing_is_lost, 0, 2);
 	tcase_add_test(tests, only_to_read);
