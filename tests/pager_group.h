@@ -236,7 +236,7 @@ static inline struct ist_directory word_of(unsigned page)
 
 static inline struct coh_pager_stats stats_of(const struct member *m)
 {
-	struct coh_pager_stats stats;
+	struct coh_pager_stats stats = {0};
 
 	ck_assert(coh_pager_stats(m->pager, &stats));
 	return stats;

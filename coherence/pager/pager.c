@@ -153,13 +153,13 @@ int coh_pager_start(struct coh_pager *pager, const struct coh_pager_group *group
 	return 0;
 }
 
-bool coh_pager_stats(const struct coh_pager *pager, struct coh_pager_stats *out)
+bool coh_pager_stats(const struct coh_pager *pager, struct coh_pager_stats *sum)
 {
 	const uint64_t *from = (const uint64_t *)(const void *)&pager->stats;
-	uint64_t *to = (uint64_t *)(void *)out;
+	uint64_t *to = (uint64_t *)(void *)sum;
 
-	for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++)
-		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 	return pager->running;
 }
 

@@ -88,8 +88,8 @@ void coh_pager_gone(struct coh_pager *pager, uint32_t id, uint32_t incarnation);
 int coh_pager_start(struct coh_pager *pager, const struct coh_pager_group *group,
 		    const struct coh_pager_ops *ops, void *context, char *error, size_t error_size);
 
-/* False: there is nothing to count. */
-bool coh_pager_stats(const struct coh_pager *pager, struct coh_pager_stats *out);
+/* Adds this pager's to *sum. False: there is nothing to count. */
+bool coh_pager_stats(const struct coh_pager *pager, struct coh_pager_stats *sum);
 
 /*
  * Where the group has said that it knows of moments (where it has not, there are none):

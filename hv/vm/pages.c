@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* pages.c: what a group's pager needs of its VM. */
-#include <string.h>
 
 #include "vm.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* vm.h: one virtual machine: made, run, ended. */
-#ifndef VMM_VM_H
-#define VMM_VM_H
+#pragma once
 
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "ivshmem/bell.h"
 
@@ -92,5 +93,3 @@ int vmm_vm_watch(struct vmm_vm *vm, int fd, uint32_t event);
 
 /* Changes with any of its pagers' coh_pager_moments(); odd while one of these is. Any thread. */
 uint32_t vmm_vm_moments(const struct vmm_vm *vm);
-
-#endif
