@@ -566,6 +566,13 @@ END_TEST
 
 /* ---- Page-coherent regions ---- */
 
+/* TSan takes no threads in a child of a process that has some; test_pager.c is for it. */
+#ifdef __SANITIZE_THREAD__
+#define THREADS_AFTER_FORK 0
+#else
+#define THREADS_AFTER_FORK 1
+#endif
+
 static void start_paged(void)
 {
 	served_start_as(&served, served_paged);
@@ -666,8 +673,10 @@ int main(void)
 	tcase_add_test(with, ring_while_peers_change);
 	tcase_add_test(with, clogged_doorbells);
 	tcase_add_checked_fixture(pages, start_paged, stop);
-	tcase_add_test(pages, pager_breaks);
-	tcase_add_test(pages, pages_change_hands);
+	if (THREADS_AFTER_FORK) {
+		tcase_add_test(pages, pager_breaks);
+		tcase_add_test(pages, pages_change_hands);
+	}
 	tcase_add_test(without, who_and_where);
 	tcase_add_test(without, join_leave_join);
 	tcase_add_test(without, broker_dies);

@@ -413,7 +413,10 @@ START_TEST(false_sharing)
 		ck_assert_uint_ge(found, 1);
 	else
 		ck_assert_uint_eq(found, 0);
-	ck_assert_int_eq(g.member[0].noticed + g.member[1].noticed > 0, _i == 0);
+	ck_assert_int_eq(__atomic_load_n(&g.member[0].noticed, __ATOMIC_ACQUIRE) +
+					 __atomic_load_n(&g.member[1].noticed, __ATOMIC_ACQUIRE) >
+				 0,
+			 _i == 0);
 	stop(2);
 }
 END_TEST
