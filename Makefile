@@ -239,7 +239,8 @@ OBJ_traced_pager := $(SRC_pager:%.c=$(BUILD)/traced/%.o)
 $(BUILD)/tests/fault/fault_pager_kill: $(OBJ_traced_pager)
 
 # Calls of the system that a fault test replaces.
-WRAP_fault_host := calloc socket setsockopt connect send recvmsg fcntl fstat eventfd mmap ppoll syscall
+WRAP_fault_host := calloc socket setsockopt connect send recvmsg fcntl fstat eventfd mmap ppoll syscall \
+	ioctl madvise pthread_create
 WRAP_test_linux_device := ioctl mmap
 WRAP_fault_pager := ioctl mmap calloc madvise mprotect fallocate pthread_create
 $(TESTS_unit) $(TESTS_fault): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)/libvm.a \

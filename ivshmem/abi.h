@@ -774,6 +774,7 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
  *   broker -> peer   WELCOME, RUN_STATE, REGION..., PEER..., READY; then PEER and GONE as peers
  *                    come and go
  *   broker -> peer   ERROR at any time; the broker closes after it
+ *   peer -> broker   ERROR after HELLO: the text is for the broker's log
  */
 #define IST_WIRE_HELLO 1u /* abi, kind, name: instance */
 #define IST_WIRE_WELCOME                                                                           \

@@ -142,7 +142,7 @@ int ivshm_link_thread(struct ivshm_link *link, const struct ist_wire *wire);
 void ivshm_link_watch(struct ivshm_link *link);  /* it is live */
 void ivshm_link_forget(struct ivshm_link *link); /* not any more */
 
-/* broker_recall.c: a VM that does not give up a page. Returns 0, or -EPROTO: not a word of it. */
+/* broker_recall.c: a peer that does not give up a page. Returns 0, or -EPROTO: not a word of it. */
 int ivshm_recall(struct ivshm_link *link, const struct ist_wire *wire);
 
 /* broker_link.c: a connection, what it says. */
@@ -155,5 +155,7 @@ void ivshm_link_refuse(struct ivshm_link *link, int code, const char *format, ..
 
 /* broker_tell.c: what a connection is told. Goes on until all is told or its socket is full. */
 void ivshm_link_tell(struct ivshm_link *link);
+/* Whether who is admitted there has a pager: a VM, or a process with a right on such a region. */
+bool ivshm_link_pages(const struct ivshm_link *link);
 
 #endif

@@ -62,7 +62,8 @@ static bool refuse_pages(struct ivshm_link *link, const struct ist_wire *wire, u
 	const struct ivshm_region_config *paged =
 		ivshm_config_paged(group->broker->config, group->config, id);
 
-	if (wire->kind == IST_KIND_APP || wire->kind == IST_KIND_LINUX) {
+	if (wire->kind == IST_KIND_APP || wire->kind == IST_KIND_LINUX ||
+	    (wire->kind == IST_KIND_PROCESS && paged)) {
 		if (IVSHM_WIRE_ABI_MINOR(wire->abi) >= 1)
 			return false;
 		ivshm_link_refuse(link, EPROTONOSUPPORT,
@@ -73,8 +74,8 @@ static bool refuse_pages(struct ivshm_link *link, const struct ist_wire *wire, u
 	}
 	if (paged)
 		ivshm_link_refuse(link, EACCES,
-				  "instance '%s' is no VM: it has no right on page-coherent region "
-				  "'%s'",
+				  "instance '%s' has no pager: it has no right on page-coherent "
+				  "region '%s'",
 				  wire->name, paged->name);
 	return paged;
 }
@@ -164,8 +165,15 @@ static int hear(struct ivshm_link *link, const struct ist_wire *wire)
 		ivshm_seat_leaving(link);
 		return 0;
 	}
-	if (wire->type == IST_WIRE_RECALL && link->ready && !link->bye)
+	if (wire->type == IST_WIRE_RECALL && link->ready && !link->bye && ivshm_link_pages(link))
 		return ivshm_recall(link, wire);
+	if (wire->type == IST_WIRE_ERROR && link->stage > IVSHM_STAGE_HELLO && !link->bye &&
+	    ivshm_link_pages(link)) {
+		ivshm_broker_warn(link->group->broker, "group %s: peer %s (pid %d) says: %s",
+				  link->group->config->name, instance_name(link->group, link->id),
+				  (int)link->pid, wire->text);
+		return 0;
+	}
 	return out_of_order(link, wire);
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * broker_recall.c: a VM's process that does not give up a page is ended.
+ * broker_recall.c: a process that does not give up a page is ended, a VM's or one of its own.
  *
- * The accuser is a VM's process, not its guest. What it says is compared with the page's directory
- * word all the same: only pagers write that, and it must tell the same story.
+ * The accuser is a process with a pager, not a guest. What it says is compared with the page's
+ * directory word all the same: only pagers write that, and it must tell the same story.
  */
 #include "broker_internal.h"
+#include "log.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -56,12 +57,12 @@ int ivshm_recall(struct ivshm_link *link, const struct ist_wire *wire)
 	    (busy != wire->id + 1 &&
 	     (busy != link->id + 1 || !(word.sharers & (uint64_t)1 << wire->id))))
 		return 0;
-	ivshm_broker_warn(
-		group->broker,
-		"group %s: peer %u (pid %d) does not give up region '%s' at offset 0x%llx: "
-		"killed",
-		group->config->name, wire->id, (int)seat->link->pid, region->name,
-		(unsigned long long)wire->offset & ~(IST_PAGE - 1ull));
+	/* In any case, however many warnings peers have caused: it is the end of a process. */
+	ivshm_log(IVSHM_LOG_WARN,
+		  "group %s: peer %u (pid %d) does not give up region '%s' at offset 0x%llx: "
+		  "killed",
+		  group->config->name, wire->id, (int)seat->link->pid, region->name,
+		  (unsigned long long)wire->offset & ~(IST_PAGE - 1ull));
 	if (syscall(SYS_pidfd_send_signal, seat->link->process.fd, SIGKILL, NULL, 0) != 0)
 		ivshm_broker_warn(group->broker, "group %s: pid %d: %s", group->config->name,
 				  (int)seat->link->pid, strerror(errno));

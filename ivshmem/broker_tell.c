@@ -53,9 +53,14 @@ static void make_region(const struct ivshm_link *link, struct ivshm_packet *pack
 	ivshm_wire_set_string(wire->name, sizeof(wire->name), region->name);
 }
 
-static bool is_vm(uint32_t kind)
+bool ivshm_link_pages(const struct ivshm_link *link)
 {
-	return kind == IST_KIND_APP || kind == IST_KIND_LINUX;
+	const struct ivshm_group *group = link->group;
+	uint32_t kind = group->seat[link->id].kind;
+
+	return group->bells != group->config->vectors &&
+	       (kind == IST_KIND_APP || kind == IST_KIND_LINUX ||
+		ivshm_config_paged(group->broker->config, group->config, link->id));
 }
 
 static void make_peer(const struct ivshm_link *link, uint32_t id, struct ivshm_packet *packet)
@@ -72,9 +77,7 @@ static void make_peer(const struct ivshm_link *link, uint32_t id, struct ivshm_p
 	wire->kind = seat->kind;
 	ivshm_wire_set_string(wire->name, sizeof(wire->name),
 			      group->broker->config->instances[instance].name);
-	/* Who rings a pager is a VM's process. */
-	while (packet->fds_count <
-	       (is_vm(group->seat[link->id].kind) ? group->bells : wire->vectors)) {
+	while (packet->fds_count < (ivshm_link_pages(link) ? group->bells : wire->vectors)) {
 		packet->fds[packet->fds_count] = seat->fds[packet->fds_count];
 		packet->fds_count++;
 	}

@@ -130,11 +130,11 @@ static void check_paged(struct config_load *load, const struct config_node *node
 	for (unsigned id = 0; id < group->members_count; id++) {
 		const struct ivshm_instance_config *member = &config->instances[group->member[id]];
 
-		if (member->kind != IST_KIND_APP && member->kind != IST_KIND_LINUX &&
+		if (member->kind == IST_KIND_QEMU &&
 		    ivshm_config_right(config, group, index, id) != IST_RIGHT_NONE)
 			config_error(load, config_value(node, "coherence"),
-				     "region '%s': coherence 'page' is for VMs, whose page tables "
-				     "we hold: instance '%s' is a %s, give it the right none",
+				     "region '%s': coherence 'page' takes a pager: instance '%s' "
+				     "is a %s, give it the right none",
 				     out->name, member->name, config_kind_names[member->kind]);
 	}
 }

@@ -47,6 +47,8 @@ struct member { /* a VM */
 	int noticed; /* atomic: lines of false sharing */
 };
 
+static bool pager_moments = true; /* as for a VM; false: as for a process */
+
 static struct {
 	struct ivshm_config config;
 	struct ivshm_group_config group;
@@ -68,12 +70,13 @@ static inline void on_stalled(void *context, uint32_t id, uint32_t incarnation, 
 	__atomic_store_n(&member->stalled, (int)id + 1, __ATOMIC_RELEASE);
 }
 
-static inline void on_broken(void *context, const char *text)
+static inline bool on_broken(void *context, const char *text)
 {
 	struct member *member = context;
 
 	(void)text;
 	__atomic_add_fetch(&member->broken, 1, __ATOMIC_RELEASE);
+	return false;
 }
 
 static inline void on_noticed(void *context, const char *text)
@@ -84,7 +87,8 @@ static inline void on_noticed(void *context, const char *text)
 	__atomic_add_fetch(&member->noticed, 1, __ATOMIC_RELEASE);
 }
 
-static const struct coh_pager_ops pager_ops = {on_stalled, on_broken, on_noticed};
+static const struct coh_pager_ops pager_ops = {
+	.stalled = on_stalled, .broken = on_broken, .noticed = on_noticed};
 
 static inline void group_create(uint64_t tenure_ns, uint64_t recall_ns)
 {
@@ -140,11 +144,12 @@ static inline struct member *member_prepare(unsigned id, uint32_t incarnation, u
 	*m = (struct member){
 		.page = page,
 		.incarnation = incarnation,
-		.group = {.name = "g",
-			  .memory = g.memory.fd,
+		.group = {.memory = g.memory.fd,
 			  .size = g.memory.layout.total_size,
 			  .id = id,
 			  .max_peers = PAGER_PEERS,
+			  .moments = pager_moments,
+			  .news = -1,
 			  .regions = 1,
 			  .region = {{.name = "pages",
 				      .offset = g.memory.layout.region_offset[0],
@@ -231,7 +236,7 @@ static inline struct ist_directory word_of(unsigned page)
 
 static inline struct coh_pager_stats stats_of(const struct member *m)
 {
-	struct coh_pager_stats stats;
+	struct coh_pager_stats stats = {0};
 
 	ck_assert(coh_pager_stats(m->pager, &stats));
 	return stats;

@@ -218,7 +218,7 @@ kind_fuzz() {
 
 kind_static() {
 	local f
-	for f in headers.sh abi_doc.py man.sh modules.sh; do
+	for f in headers.sh abi_doc.py man.sh modules.sh loc.sh; do
 		[ -e "tests/$f" ] || continue
 		wanted "static/${f%.*}" && run "static/${f%.*}" 300 "tests/$f"
 	done

@@ -32,13 +32,18 @@ static inline void served_serve(struct fixture *f, int control)
 	_exit(0);
 }
 
-/* Also sets the environment in which libisthmus finds the group, as instance "left". */
-static inline void served_start(struct served *served)
+/*
+ * `also` changes the configuration first. Sets the environment, too, in which libisthmus finds the
+ * group, as instance "left".
+ */
+static inline void served_start_as(struct served *served, void (*also)(struct fixture *))
 {
 	int pair[2];
 	char byte;
 
 	fixture_configure(&served->fixture);
+	if (also)
+		also(&served->fixture);
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	served->broker = fork();
 	must(served->broker >= 0);
@@ -53,6 +58,19 @@ static inline void served_start(struct served *served)
 	must(setenv("ISTHMUS_RUNTIME_DIR", served->fixture.dir, 1) == 0);
 	must(setenv("ISTHMUS_INSTANCE", "left", 1) == 0);
 	must(unsetenv("ISTHMUS_GROUPS") == 0);
+}
+
+static inline void served_start(struct served *served)
+{
+	served_start_as(served, NULL);
+}
+
+/* For served_start_as(): region "shared" is page-coherent. */
+static inline void served_paged(struct fixture *f)
+{
+	f->region[0].coherence = IST_COHERENCE_PAGE;
+	f->region[0].tenure_ns = 50000;
+	f->region[0].recall_ns = 1000000000;
 }
 
 static inline void served_stop(struct served *served)

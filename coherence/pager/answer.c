@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* answer.c: a holder gives up: asked, a page, and at its end, unasked, all of them. */
-#include <sys/mman.h>
-
 #include "../trace.h"
 
 #include "internal.h"
@@ -135,7 +133,7 @@ void coh_pager_leave(struct coh_paged *paged)
 {
 	unsigned id = paged->pager->group.id;
 
-	if (madvise(paged->base, paged->region->size, MADV_DONTNEED) != 0)
+	if (coh_permissions_drop(paged->base, paged->region->size) != 0)
 		return; /* this peer's end takes it all, and others reap it then */
 	for (uint32_t i = 0; i < paged->pages; i++) {
 		/* Nobody but this peer sets its bit, or makes it busy: a look at each half does. */

@@ -71,6 +71,7 @@ struct coh_pager {
 	int stop; /* atomic */
 	bool running;
 	bool broken;
+	bool lost; /* broken, and the mappings are gone */
 	pthread_t thread;
 	struct coh_pager_group group;
 	void *head;                    /* mapping of all that is before the regions, read-only */

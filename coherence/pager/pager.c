@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* pager.c: the pager's life: what it takes over, whom it is told of, what it gives back. */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +119,24 @@ static int open_all(struct coh_pager *pager, char *error, size_t error_size)
 				      strerror(errno));
 	pager->head = head;
 	pager->roster = (const void *)((const uint8_t *)head + IST_PEER_TABLE_OFFSET);
-	return coh_permissions_open(&pager->permissions, pager->group.memory, error, error_size);
+	return coh_permissions_open(&pager->permissions, pager->group.memory, pager->group.moments,
+				    error, error_size);
+}
+
+/* Signals are for the threads of who uses the pager. */
+static int start_thread(struct coh_pager *pager)
+{
+	sigset_t all, before;
+	int n;
+
+	pager->running = true; /* the thread may be told of peers at once, by itself */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	n = pthread_create(&pager->thread, NULL, coh_pager_run, pager);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (n != 0)
+		pager->running = false;
+	return n;
 }
 
 int coh_pager_start(struct coh_pager *pager, const struct coh_pager_group *group,
@@ -136,21 +154,20 @@ int coh_pager_start(struct coh_pager *pager, const struct coh_pager_group *group
 		n = take_over(pager, &pager->group.region[i], error, error_size);
 	if (n != 0)
 		return n;
-	n = pthread_create(&pager->thread, NULL, coh_pager_run, pager);
+	n = start_thread(pager);
 	if (n != 0)
 		return coh_pager_fail(error, error_size, -n, "cannot start a pager: %s",
 				      strerror(n));
-	pager->running = true;
 	return 0;
 }
 
-bool coh_pager_stats(const struct coh_pager *pager, struct coh_pager_stats *out)
+bool coh_pager_stats(const struct coh_pager *pager, struct coh_pager_stats *sum)
 {
 	const uint64_t *from = (const uint64_t *)(const void *)&pager->stats;
-	uint64_t *to = (uint64_t *)(void *)out;
+	uint64_t *to = (uint64_t *)(void *)sum;
 
-	for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++)
-		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 	return pager->running;
 }
 

@@ -16,7 +16,7 @@
 
 #include <isthmus/abi.h>
 
-#define COH_PAGER_TEXT 200 /* bytes of a line that it says of itself, with its NUL */
+#define COH_PAGER_TEXT 144 /* bytes of a line that it says of itself, with its NUL */
 
 struct coh_pager;
 
@@ -32,11 +32,12 @@ struct coh_pager_region {
 
 /* What a pager has to know of the group that this process has joined. */
 struct coh_pager_group {
-	char name[IST_NAME_SIZE];
 	int memory;    /* the group's memfd, its size sealed; stays the caller's, open */
 	uint64_t size; /* of it */
 	uint32_t id;   /* this peer's */
 	uint32_t max_peers;
+	bool moments; /* who uses the mapping does it again when it failed in a moment: see below */
+	int news;     /* descriptor that the pager's thread is to look at too, or -1 */
 	unsigned regions;
 	struct coh_pager_region region[IST_REGIONS_MAX];
 };
@@ -45,10 +46,16 @@ struct coh_pager_group {
 struct coh_pager_ops {
 	/* A peer does not give up the page at `offset` of the group within the time it has. */
 	void (*stalled)(void *context, uint32_t id, uint32_t incarnation, uint64_t offset);
-	/* It cannot go on, and so cannot who uses the mapping: one line says why. Called once. */
-	void (*broken)(void *context, const char *text);
+	/*
+	 * It cannot go on: one line says why. Called once. True: the mappings at the regions' bases
+	 * are gone (others are there); then it gives up all it held, and who waits there goes on.
+	 * False: it waits for its end, and who waits there does so too.
+	 */
+	bool (*broken)(void *context, const char *text);
 	/* One line that the user may want to know. */
 	void (*noticed)(void *context, const char *text);
+	/* `news` is readable. False: it will never be again. May be NULL where there are none. */
+	bool (*news)(void *context);
 };
 
 struct coh_pager_stats {
@@ -65,10 +72,13 @@ struct coh_pager_stats {
 /* An empty one: peers can be told to it. NULL: out of memory. */
 struct coh_pager *coh_pager_create(void);
 
-/* A peer (this one itself too) has a pager, rung by `bell`, which this one takes over. */
+/*
+ * A peer (this one itself too) has a pager, rung by `bell`, which this one takes over. One thread
+ * at a time calls this and coh_pager_gone(); it may be the pager's own.
+ */
 void coh_pager_peer(struct coh_pager *pager, uint32_t id, uint32_t incarnation, int bell);
 
-/* That incarnation is gone, and its mappings are. The thread that calls coh_pager_peer(). */
+/* That incarnation is gone, and its mappings are. */
 void coh_pager_gone(struct coh_pager *pager, uint32_t id, uint32_t incarnation);
 
 /*
@@ -78,10 +88,12 @@ void coh_pager_gone(struct coh_pager *pager, uint32_t id, uint32_t incarnation);
 int coh_pager_start(struct coh_pager *pager, const struct coh_pager_group *group,
 		    const struct coh_pager_ops *ops, void *context, char *error, size_t error_size);
 
-/* False: there is nothing to count. */
-bool coh_pager_stats(const struct coh_pager *pager, struct coh_pager_stats *out);
+/* Adds this pager's to *sum. False: there is nothing to count. */
+bool coh_pager_stats(const struct coh_pager *pager, struct coh_pager_stats *sum);
 
 /*
+ * Where the group has said that it knows of moments (where it has not, there are none):
+ *
  * Odd in each moment in which a store to a page may fail with EFAULT because the mapping
  * is read-only there, and another number after it. What failed then is to be done again. Any
  * thread; `pager` may be NULL.

@@ -23,6 +23,10 @@
 #define UFFDIO_CONTINUE_MODE_WP ((__u64)1 << 1)
 #endif
 
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18: of memory that mlock() was called for, too */
+#endif
+
 #define FEATURES                                                                                   \
 	(UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_THREAD_ID)
 #define MODES (UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR | UFFDIO_REGISTER_MODE_WP)
@@ -37,8 +41,11 @@ static int open_uffd(void)
 	if (fd >= 0 || errno != EPERM)
 		return fd;
 	device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-	if (device < 0)
+	if (device < 0) {
+		if (errno != EACCES)
+			errno = EPERM; /* what there is not cannot be opened */
 		return -1;
+	}
 	fd = ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
 	close(device);
 	return fd;
@@ -52,7 +59,7 @@ static int ask_for(int fd, uint64_t features)
 	return ioctl(fd, UFFDIO_API, &api) == 0 ? 0 : -errno;
 }
 
-int coh_permissions_open(struct coh_permissions *permissions, int memory, char *error,
+int coh_permissions_open(struct coh_permissions *permissions, int memory, bool moments, char *error,
 			 size_t error_size)
 {
 	int n;
@@ -69,6 +76,7 @@ int coh_permissions_open(struct coh_permissions *permissions, int memory, char *
 		    ? -EINVAL
 		    : ask_for(permissions->fd, FEATURES | UFFD_FEATURE_WP_UNPOPULATED);
 	permissions->atomic = n == 0;
+	permissions->whole = !permissions->atomic && !moments;
 	if (n == -EINVAL)
 		n = ask_for(permissions->fd, FEATURES);
 	if (n == 0)
@@ -95,6 +103,8 @@ int coh_permissions_take(struct coh_permissions *permissions, void *base, size_t
 	/* A huge page would be mapped as a whole, whatever is allowed of its parts. */
 	if (madvise(base, size, MADV_NOHUGEPAGE) != 0 && errno != EINVAL)
 		return -errno;
+	if (madvise(base, size, MADV_DONTFORK) != 0)
+		return -errno;
 	if (ioctl(permissions->fd, UFFDIO_REGISTER, &range) != 0)
 		return -errno;
 	return 0;
@@ -116,6 +126,18 @@ static int wake(const struct coh_permissions *permissions, void *base)
 	struct uffdio_range range = {(uintptr_t)base, IST_PAGE};
 
 	return again(permissions->fd, UFFDIO_WAKE, &range);
+}
+
+void coh_permissions_wake(const struct coh_permissions *permissions, void *base, size_t size)
+{
+	struct uffdio_range range = {(uintptr_t)base, size};
+
+	again(permissions->fd, UFFDIO_WAKE, &range);
+}
+
+int coh_permissions_drop(void *base, size_t size)
+{
+	return madvise(base, size, MADV_DONTNEED_LOCKED) == 0 ? 0 : -errno;
 }
 
 static int protect(const struct coh_permissions *permissions, void *base, bool on)
@@ -171,7 +193,7 @@ static int map_protected(struct coh_permissions *permissions, void *base, uint64
 		n = protect(permissions, base, true);
 	/* Where it could not be protected it must not stay, or this would make it writable. */
 	if (n != 0 && n != -EEXIST)
-		madvise(base, IST_PAGE, MADV_DONTNEED);
+		coh_permissions_drop(base, IST_PAGE);
 	back = mprotect(base, IST_PAGE, PROT_READ | PROT_WRITE) == 0 ? 0 : -errno;
 	end_moment(permissions);
 	if (n == 0)
@@ -184,8 +206,9 @@ static int permit_reading(struct coh_permissions *permissions, void *base, uint6
 {
 	if (permissions->atomic)
 		return map(permissions, base, offset, UFFDIO_CONTINUE_MODE_WP);
-	return writable ? map_protected(permissions, base, offset)
-			: map(permissions, base, offset, 0);
+	if (!writable)
+		return map(permissions, base, offset, 0);
+	return permissions->whole ? -EOPNOTSUPP : map_protected(permissions, base, offset);
 }
 
 int coh_permission_set(struct coh_permissions *permissions, void *base, uint64_t offset,
@@ -194,7 +217,7 @@ int coh_permission_set(struct coh_permissions *permissions, void *base, uint64_t
 	int n;
 
 	if (to == COH_PAGE_NONE)
-		return madvise(base, IST_PAGE, MADV_DONTNEED) == 0 ? 0 : -errno;
+		return coh_permissions_drop(base, IST_PAGE);
 	if (from != COH_PAGE_NONE)
 		return protect(permissions, base, to == COH_PAGE_READ);
 	n = to == COH_PAGE_READ ? permit_reading(permissions, base, offset, writable)

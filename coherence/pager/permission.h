@@ -16,6 +16,7 @@ struct coh_permissions {
 	int fd;           /* userfaultfd, or -1 */
 	int memory;       /* memfd of what is mapped */
 	bool atomic;      /* "present, but not writable" is one operation: Linux 6.4 */
+	bool whole;       /* on a mapping that is writable reading is given with writing alone */
 	uint32_t moments; /* atomic: that have passed, see coh_pager_moments() */
 	uint32_t lasting; /* atomic: that there are now */
 };
@@ -27,14 +28,19 @@ struct coh_permission_fault {
 	bool own;                  /* by a thread of this process, which knows what it needs */
 };
 
-/* Returns 0, or -errno with one line in `error` that says what it takes. */
-int coh_permissions_open(struct coh_permissions *permissions, int memory, char *error,
+/*
+ * `moments`: a store may fail for a moment (coh_pager_moments()), for what takes it: declining,
+ * and, before Linux 6.4, giving reading alone. Returns 0, or -errno with one line in `error` that
+ * says what it takes; -EPERM where that is a right.
+ */
+int coh_permissions_open(struct coh_permissions *permissions, int memory, bool moments, char *error,
 			 size_t error_size);
 void coh_permissions_close(struct coh_permissions *permissions);
 
 /*
  * A mapping of `memory`, in pages of 4 KiB that nobody has touched yet, obeys from now on: nothing
- * is permitted there. Returns 0 or -errno.
+ * is permitted there. A child that is forked has no mapping there: it would not obey. Returns 0 or
+ * -errno.
  */
 int coh_permissions_take(struct coh_permissions *permissions, void *base, size_t size);
 
@@ -55,6 +61,12 @@ int coh_permission_set(struct coh_permissions *permissions, void *base, uint64_t
  */
 int coh_permission_decline(struct coh_permissions *permissions, void *base);
 int coh_permission_decline_end(struct coh_permissions *permissions, void *base);
+
+/* All permissions at once: there are none from now on. Returns 0 or -errno. */
+int coh_permissions_drop(void *base, size_t size);
+
+/* Who waits there tries again. */
+void coh_permissions_wake(const struct coh_permissions *permissions, void *base, size_t size);
 
 /* Next faults, without blocking; `fd` is readable when there is one. Returns how many, or -errno.
  */

@@ -50,10 +50,9 @@ static void report(struct coh_paged *paged, uint32_t index, uint32_t other)
 	if ((count & (count - 1)) != 0)
 		return;
 	snprintf(text, sizeof(text),
-		 "false sharing: region '%s' of group '%s' at offset 0x%" PRIx64 ": peers %" PRIu32
+		 "false sharing: region '%s' at offset 0x%" PRIx64 ": peers %" PRIu32
 		 " and %" PRIu32 " write different words (%" PRIu32 " so far)",
-		 paged->region->name, pager->group.name, (uint64_t)index * IST_PAGE, other,
-		 pager->group.id, count);
+		 paged->region->name, (uint64_t)index * IST_PAGE, other, pager->group.id, count);
 	pager->ops->noticed(pager->context, text);
 }
 

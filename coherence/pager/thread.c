@@ -24,9 +24,14 @@ static uint64_t now_ns(void)
 
 void coh_pager_break(struct coh_pager *pager, const char *text)
 {
-	if (!pager->broken)
-		pager->ops->broken(pager->context, text);
+	if (pager->broken)
+		return;
 	pager->broken = true;
+	pager->lost = pager->ops->broken(pager->context, text);
+	/* What waits on what was mapped there is not woken by another mapping. */
+	for (unsigned i = 0; i < pager->regions && pager->lost; i++)
+		coh_permissions_wake(&pager->permissions, pager->paged[i].base,
+				     pager->paged[i].region->size);
 }
 
 /* ---- Pages ---- */
@@ -85,7 +90,7 @@ static bool decline(struct coh_paged *paged, uint32_t index, struct coh_permissi
 	struct coh_page *page = &paged->page[index];
 	struct ist_directory word = coh_load(&paged->entry[index].directory);
 
-	if (fault.own || fault.present || page->have != COH_PAGE_NONE ||
+	if (!pager->group.moments || fault.own || fault.present || page->have != COH_PAGE_NONE ||
 	    page->want != COH_PAGE_NONE || pager->declined != NULL ||
 	    paged->region->right != IST_RIGHT_WRITE ||
 	    (word.sharers & ~coh_bit(pager->group.id)) == 0)
@@ -174,6 +179,9 @@ static void on_fault(struct coh_pager *pager, struct coh_permission_fault fault)
 		/* What may only be read is written to by nobody: KVM does not ask for it. */
 		if (fault.needs == COH_PAGE_WRITE && paged->region->right != IST_RIGHT_WRITE)
 			fault.needs = COH_PAGE_READ;
+		else if (fault.needs == COH_PAGE_READ && pager->permissions.whole &&
+			 paged->region->right == IST_RIGHT_WRITE)
+			fault.needs = COH_PAGE_WRITE;
 		if (pager->declined == paged && pager->declined_page == index)
 			end_declining(pager);
 		else if (decline(paged, index, fault))
@@ -251,7 +259,7 @@ static void wait_for(struct pollfd *fds, unsigned count, uint64_t next)
 				   .tv_nsec = (long)(left % 1000000000u)};
 
 	if (ppoll(fds, count, next == 0 ? NULL : &timeout, NULL) < 0)
-		fds[0].revents = fds[1].revents = 0;
+		fds[0].revents = fds[1].revents = fds[2].revents = 0;
 }
 
 void *coh_pager_run(void *argument)
@@ -259,6 +267,7 @@ void *coh_pager_run(void *argument)
 	struct coh_pager *pager = argument;
 	struct pollfd fds[] = {
 		{.fd = pager->peer[pager->group.id].bell, .events = POLLIN},
+		{.fd = pager->group.news, .events = POLLIN},
 		{.fd = pager->permissions.fd, .events = POLLIN},
 	};
 
@@ -266,14 +275,16 @@ void *coh_pager_run(void *argument)
 	prctl(PR_SET_TIMERSLACK, SLACK_NS);
 	/* Who has found no bell to ring has drawn attention all the same. */
 	on_bell(pager, fds[0].fd);
-	while (!__atomic_load_n(&pager->stop, __ATOMIC_ACQUIRE)) {
-		wait_for(fds, pager->broken ? 1 : 2, look_at_all_due(pager));
+	while (!pager->lost && !__atomic_load_n(&pager->stop, __ATOMIC_ACQUIRE)) {
+		wait_for(fds, pager->broken ? 2 : 3, look_at_all_due(pager));
+		if (fds[1].revents != 0 && !pager->ops->news(pager->context))
+			fds[1].fd = -1;
 		if (fds[0].revents != 0)
 			on_bell(pager, fds[0].fd);
-		if (fds[1].revents != 0 && !pager->broken)
+		if (fds[2].revents != 0 && !pager->broken)
 			on_faults(pager);
 	}
-	for (unsigned i = 0; i < pager->regions && !pager->broken; i++)
+	for (unsigned i = 0; i < pager->regions && (!pager->broken || pager->lost); i++)
 		coh_pager_leave(&pager->paged[i]);
 	return NULL;
 }

@@ -5,8 +5,7 @@
  * It gets what the guest has printed last and all that it prints from then on; what it sends goes
  * to the guest. Nobody waits for it: who falls too far behind is hung up on.
  */
-#ifndef HV_CMD_ATTACH_H
-#define HV_CMD_ATTACH_H
+#pragma once
 
 #include <stddef.h>
 
@@ -35,5 +34,3 @@ void attach_output(struct attach *attach, const char *data, size_t size);
 
 /* It will print no more: whoever has got all is hung up on. */
 void attach_end(struct attach *attach);
-
-#endif

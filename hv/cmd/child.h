@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* child.h: an instance that this process has started: a process group of its own. */
-#ifndef HV_CMD_CHILD_H
-#define HV_CMD_CHILD_H
+#pragma once
 
 #include <signal.h>
 #include <sys/types.h>
@@ -32,5 +31,3 @@ void child_signal(const struct child *child, int signal);
  * has it. *started: false when it told that it could not.
  */
 int child_reap(struct child *child, bool *started);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* command.h: the commands of `isthmus`, and what they share. */
-#ifndef HV_CMD_COMMAND_H
-#define HV_CMD_COMMAND_H
+#pragma once
 
 #include <limits.h>
 #include <stdbool.h>
@@ -35,5 +34,3 @@ struct ivshm_config *load_usable(const char *path);
 
 /* To stdout, also where that is non-blocking. False when it takes no more: errno says why. */
 bool write_all(const char *data, size_t size);
-
-#endif

@@ -5,8 +5,7 @@
  * A thread of its own, because stdout may block (a pager, a stopped terminal) and the broker may
  * not. Functions below are for one other thread.
  */
-#ifndef HV_CMD_CONSOLE_H
-#define HV_CMD_CONSOLE_H
+#pragma once
 
 struct child;
 struct console;
@@ -35,5 +34,3 @@ void console_finish(struct console *console);
 
 /* Only when it is CONSOLE_DONE. */
 void console_destroy(struct console *console);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* launch.h: how one instance is started: program, arguments, environment, CPUs. */
-#ifndef HV_CMD_LAUNCH_H
-#define HV_CMD_LAUNCH_H
+#pragma once
 
 #include <sched.h>
 #include <stdbool.h>
@@ -37,5 +36,3 @@ void launch_fini(struct launch *launch);
 
 /* Becomes the instance. Returns only -errno. Safe between fork and exec. */
 int launch_exec(const struct launch *launch);
-
-#endif

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* acpi.c: RSDP, XSDT, FADT, MADT, and the DSDT that iasl makes of dsdt.asl. */
-#include "acpi.h"
-
-#include <errno.h>
-#include <string.h>
+#include "platform.h"
 
 #define HEADER_SIZE 36u
 #define XSDT_SIZE (HEADER_SIZE + 2 * 8u)

@@ -6,13 +6,10 @@
  *   0x020000  page tables
  *   0x200000  from here on: the image, then what the application likes
  */
-#include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <x86intrin.h>
 
 #include "image.h"
-#include "paging.h"
 #include "vm.h"
 
 #define BOOT_AT 0x1000ull

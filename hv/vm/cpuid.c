@@ -4,7 +4,6 @@
  * cores with one thread each and a shared last-level cache.
  * Sources: Intel SDM volume 2, CPUID; AMD64 APM volume 3, appendix E.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* doorbell.c: a write to this VM's doorbell register becomes a peer's eventfd. */
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "vm.h"
 

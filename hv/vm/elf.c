@@ -3,11 +3,6 @@
 #include "image.h"
 
 #include <elf.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <string.h>
-
-#include <isthmus/abi.h>
 
 /* Is [start, start + length) within [0, limit)? */
 static bool within(uint64_t start, uint64_t length, uint64_t limit)
@@ -21,27 +16,26 @@ static int check_header(const void *head, size_t head_size, uint64_t size, Elf64
 	uint64_t length;
 
 	if (head_size < sizeof(*header))
-		return vmm_fail(error, ENOEXEC, "not an ELF file: only %zu bytes", head_size);
+		return vmm_reject(error, "not an ELF file: only %zu bytes", head_size);
 	memcpy(header, head, sizeof(*header));
 	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
-		return vmm_fail(error, ENOEXEC, "not an ELF file");
+		return vmm_reject(error, "not an ELF file");
 	if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
 	    header->e_machine != EM_X86_64)
-		return vmm_fail(error, ENOEXEC, "not for x86-64");
+		return vmm_reject(error, "not for x86-64");
 	if (header->e_type != ET_EXEC)
-		return vmm_fail(error, ENOEXEC,
-				"not a static executable (link it with -static -no-pie)");
+		return vmm_reject(error, "not a static executable (link it with -static -no-pie)");
 	if (header->e_ident[EI_VERSION] != EV_CURRENT || header->e_version != EV_CURRENT ||
 	    header->e_ehsize != sizeof(*header) || header->e_phentsize != sizeof(Elf64_Phdr))
-		return vmm_fail(error, ENOEXEC, "ELF header of an unknown version");
+		return vmm_reject(error, "ELF header of an unknown version");
 	length = (uint64_t)header->e_phnum * sizeof(Elf64_Phdr);
 	if (!within(header->e_phoff, length, size))
-		return vmm_fail(
-			error, ENOEXEC,
-			"truncated: program headers end beyond the file's %" PRIu64 " bytes", size);
+		return vmm_reject(
+			error, "truncated: program headers end beyond the file's %" PRIu64 " bytes",
+			size);
 	if (!within(header->e_phoff, length, head_size))
-		return vmm_fail(error, ENOEXEC, "program headers are not in the first %zu bytes",
-				head_size);
+		return vmm_reject(error, "program headers are not in the first %zu bytes",
+				  head_size);
 	return 0;
 }
 
@@ -57,13 +51,13 @@ static int check_neighbours(const struct vmm_elf_limits *limits, const struct vm
 
 		if (segment->address < other->address + other->memory_size &&
 		    other->address < segment->address + segment->memory_size)
-			return vmm_fail(error, ENOEXEC, "segment %u overlaps another", index);
+			return vmm_reject(error, "segment %u overlaps another", index);
 		if (!limits->kernel && segment->rights != other->rights &&
 		    (segment->address & mask) < other->address + other->memory_size &&
 		    (other->address & mask) < segment->address + segment->memory_size)
-			return vmm_fail(error, ENOEXEC,
-					"segment %u shares a page with another of other rights",
-					index);
+			return vmm_reject(error,
+					  "segment %u shares a page with another of other rights",
+					  index);
 	}
 	return 0;
 }
@@ -86,25 +80,24 @@ static int add_segment(const struct vmm_elf_limits *limits, struct vmm_image *im
 	if (segment.memory_size == 0)
 		return 0;
 	if (image->segments == VMM_SEGMENTS_MAX)
-		return vmm_fail(error, ENOEXEC, "more than %u segments", VMM_SEGMENTS_MAX);
+		return vmm_reject(error, "more than %u segments", VMM_SEGMENTS_MAX);
 	if (segment.file_size > segment.memory_size ||
 	    !within(segment.file_offset, segment.file_size, limits->file_size))
-		return vmm_fail(error, ENOEXEC,
-				"truncated: segment %u ends beyond the file's %" PRIu64 " bytes",
-				index, limits->file_size);
+		return vmm_reject(error,
+				  "truncated: segment %u ends beyond the file's %" PRIu64 " bytes",
+				  index, limits->file_size);
 	if (__builtin_add_overflow(segment.address, segment.memory_size, &end))
-		return vmm_fail(error, ENOEXEC, "segment %u wraps around the address space", index);
+		return vmm_reject(error, "segment %u wraps around the address space", index);
 	if (end > limits->ram_high)
-		return vmm_fail(error, ENOEXEC,
-				"segment %u ends at 0x%" PRIx64 ", beyond RAM (%" PRIu64 " MiB)",
-				index, end, limits->ram_high >> 20);
+		return vmm_reject(error,
+				  "segment %u ends at 0x%" PRIx64 ", beyond RAM (%" PRIu64 " MiB)",
+				  index, end, limits->ram_high >> 20);
 	if (segment.address < limits->ram_low)
-		return vmm_fail(error, ENOEXEC,
-				"segment %u starts at 0x%" PRIx64 ", below 0x%" PRIx64, index,
-				segment.address, limits->ram_low);
+		return vmm_reject(error, "segment %u starts at 0x%" PRIx64 ", below 0x%" PRIx64,
+				  index, segment.address, limits->ram_low);
 	if (!limits->kernel && (segment.rights & VMM_RIGHT_WRITE) &&
 	    (segment.rights & VMM_RIGHT_EXECUTE))
-		return vmm_fail(error, ENOEXEC, "segment %u is writable and executable", index);
+		return vmm_reject(error, "segment %u is writable and executable", index);
 	result = check_neighbours(limits, image, &segment, index, error);
 	if (result != 0)
 		return result;
@@ -141,8 +134,8 @@ int vmm_elf_parse(const void *head, size_t head_size, const struct vmm_elf_limit
 		memcpy(&program, (const uint8_t *)head + header.e_phoff + i * sizeof(program),
 		       sizeof(program));
 		if (program.p_type == PT_INTERP || program.p_type == PT_DYNAMIC)
-			return vmm_fail(error, ENOEXEC,
-					"dynamically linked (link it with -static -no-pie)");
+			return vmm_reject(error,
+					  "dynamically linked (link it with -static -no-pie)");
 		if (program.p_type == PT_NOTE && out->note_size == 0 &&
 		    within(program.p_offset, program.p_filesz, limits->file_size)) {
 			out->note_offset = program.p_offset;
@@ -155,9 +148,9 @@ int vmm_elf_parse(const void *head, size_t head_size, const struct vmm_elf_limit
 			return result;
 	}
 	if (out->segments == 0)
-		return vmm_fail(error, ENOEXEC, "nothing to load");
+		return vmm_reject(error, "nothing to load");
 	if (!limits->kernel && !vmm_image_holds(out, out->entry, VMM_RIGHT_EXECUTE))
-		return vmm_fail(error, ENOEXEC,
-				"entry 0x%" PRIx64 " is not in an executable segment", out->entry);
+		return vmm_reject(error, "entry 0x%" PRIx64 " is not in an executable segment",
+				  out->entry);
 	return 0;
 }

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* exits.c: what a guest did that KVM does not do by itself. */
-#include <errno.h>
 #include <poll.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "acpi.h"
 #include "vm.h"
 
 /* A full console makes its guest wait, not its VM: it can be ended all the while. */

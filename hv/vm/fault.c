@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* fault.c: why a guest cannot go on. */
-#include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
 
 #include "vm.h"
 

@@ -2,7 +2,6 @@
 /* file.c: files that VMs are loaded from. */
 #include "image.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* function.c: a group's PCI function: what the device asks for is done with KVM and eventfds. */
 #include <linux/pci_regs.h>
-#include <string.h>
 
-#include "paging.h"
+#include "image.h"
 #include "vm.h"
 
 /* ---- What the device asks for ---- */

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* group.c: a group's memory: what this peer may read and write is what KVM maps. */
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "vm.h"
 

@@ -6,8 +6,7 @@
  * no PCI: its function stays where the boot block says, and its interrupts are fixed.
  * All of it is used under the VM's lock, or before there are vCPU threads.
  */
-#ifndef VMM_GROUP_H
-#define VMM_GROUP_H
+#pragma once
 
 #include "coherence/pager/pager.h"
 #include "ivshmem/client.h"
@@ -64,8 +63,7 @@ struct vmm_group {
 	struct vmm_vector vector[IST_VECTORS_MAX];
 	int watch; /* epoll: own vectors on VMM_WAY_WATCH; -1: v1 never has any */
 
-	/* Accesses refused: in all, and by region, the last: all the rest. [0]: reads, [1]: writes.
-	 */
+	/* Accesses refused, [0] reads, [1] writes: in all; by region, the last: all the rest. */
 	uint64_t denied[2];
 	uint64_t denied_in[IST_REGIONS_MAX + 1][2];
 	uint64_t doorbells_user;
@@ -155,5 +153,3 @@ uint64_t vmm_vectors_pending(struct vmm_group *group);
 
 /* The main thread, when group->watch is readable: delivers. */
 void vmm_vectors_serve(struct vmm_group *group);
-
-#endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* image.h: what a VM is loaded from: files, and what those in ELF ask for, checked. */
-#ifndef VMM_IMAGE_H
-#define VMM_IMAGE_H
-
-#include <stddef.h>
+/* image.h: what a VM is loaded from, checked, and where in its RAM it then finds what. */
+#pragma once
 
 #include "report.h"
+
+/* What is to be loaded is not sound: the text, and -ENOEXEC. */
+#define vmm_reject(error, ...) vmm_fail(error, ENOEXEC, __VA_ARGS__)
 
 /* ---- elf.c ---- */
 
@@ -75,4 +75,63 @@ int vmm_file_read(const struct vmm_file *file, uint64_t offset, void *out, uint6
 int vmm_file_load(const struct vmm_file *file, const struct vmm_image *image, uint8_t *ram,
 		  struct vmm_error *error);
 
-#endif
+/* ---- linux_image.c, linux.c: how a Linux VM starts ---- */
+
+/*
+ * Where things are in the first MiB, which a kernel image never takes. The map of memory leaves the
+ * legacy hole out; RAM in it holds the ACPI tables.
+ */
+#define VMM_LINUX_GDT 0x1000ull
+#define VMM_LINUX_START_INFO 0x2000ull /* struct hvm_start_info and its lists */
+#define VMM_LINUX_ZERO_PAGE 0x3000ull
+#define VMM_LINUX_TABLES 0x8000ull /* page tables */
+#define VMM_LINUX_CMDLINE 0x20000ull
+#define VMM_LINUX_CMDLINE_SIZE 0x10000ull
+#define VMM_LINUX_HOLE 0xa0000ull
+#define VMM_LINUX_ACPI 0xe0000ull
+#define VMM_LINUX_RESET 0xffff0ull /* F000:FFF0, where a PC resets to */
+#define VMM_LINUX_IMAGE 0x100000ull
+
+/* A kernel, as its image asks to be loaded and started. */
+struct vmm_linux {
+	bool pvh;               /* entered by PVH; otherwise by the 64-bit boot protocol */
+	struct vmm_image image; /* [low, high) is its own until it knows the map of memory */
+	uint64_t initrd_limit;  /* an initrd ends at or below */
+	uint64_t initrd;        /* where it is */
+	uint64_t initrd_size;   /* 0: there is none */
+	uint64_t cmdline_max;   /* bytes it takes, without the terminating NUL */
+};
+
+/* All of these are pure; 0, or -ENOEXEC and a text without the file's name. */
+
+/* `head`: the file's beginning, VMM_FILE_HEAD bytes or all. `ram`: bytes of it from address 0. */
+int vmm_linux_parse(const void *head, size_t head_size, uint64_t file_size, uint64_t ram,
+		    struct vmm_linux *out, struct vmm_error *error);
+
+/* PVH: takes the entry from the bytes of the image's note segment. */
+int vmm_linux_parse_notes(const void *notes, size_t size, struct vmm_linux *kernel,
+			  struct vmm_error *error);
+
+/* As high as it may be, or below the kernel when it does not fit above. */
+int vmm_linux_place_initrd(struct vmm_linux *kernel, uint64_t size, uint64_t ram,
+			   struct vmm_error *error);
+
+/* ---- paging.c: identity page tables, built in a VM's RAM before it runs ---- */
+
+#define VMM_ADDRESS_LIMIT (1ull << 39) /* what one page directory pointer table maps */
+
+struct vmm_paging {
+	uint8_t *ram;
+	uint64_t root; /* for CR3 */
+	uint64_t next; /* free space for tables */
+	uint64_t end;
+};
+
+/* Tables go to [start, end) of `ram`: zeroed, page-aligned. -ENOSPC when that is too small. */
+int vmm_paging_init(struct vmm_paging *paging, uint8_t *ram, uint64_t start, uint64_t end);
+
+/*
+ * Maps [start, end), page-aligned and below VMM_ADDRESS_LIMIT, to itself with VMM_RIGHT_*, for all
+ * rings; without rights: unmaps. The last call for a page counts. Returns 0 or -ENOSPC.
+ */
+int vmm_paging_map(struct vmm_paging *paging, uint64_t start, uint64_t end, uint32_t rights);

@@ -2,7 +2,6 @@
 /* irq.c: interrupt routes and irqfds. */
 #include "irq.h"
 
-#include <stddef.h>
 #include <sys/ioctl.h>
 
 _Static_assert(offsetof(struct vmm_routes, entry) == sizeof(struct kvm_irq_routing),

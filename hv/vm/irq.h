@@ -3,11 +3,9 @@
  * irq.h: eventfds become interrupts: GSIs routed as MSIs, injected by the kernel (irqfd). All of it
  * under the VM's lock.
  */
-#ifndef VMM_IRQ_H
-#define VMM_IRQ_H
+#pragma once
 
 #include <linux/kvm.h>
-#include <stdbool.h>
 
 #include "report.h"
 
@@ -44,5 +42,3 @@ int vmm_irq_wire(struct vmm_irqs *irqs, int eventfd, uint32_t gsi, bool on,
 
 /* Sends one message. */
 void vmm_irq_send(struct vmm_irqs *irqs, uint64_t address, uint32_t data);
-
-#endif

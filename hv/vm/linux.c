@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* linux.c: Linux boot: a kernel's memory and first vCPU as its boot protocol has them. */
-#include "linux.h"
+#include "image.h"
 
 #include <asm/bootparam.h>
-#include <errno.h>
-#include <string.h>
 
-#include "acpi.h"
-#include "image.h"
-#include "paging.h"
 #include "vm.h"
 
 #define E820_RAM 1u

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* main.c: isthmus-vm: one process, one VM. */
-#include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include "vm.h"
 

@@ -2,9 +2,7 @@
 /* memory.c: RAM and slots. */
 #include "memory.h"
 
-#include <errno.h>
 #include <linux/kvm.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 

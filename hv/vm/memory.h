@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* memory.h: guest-physical memory: RAM and memory slots. Who answers elsewhere: vmm_exit_memory().
- */
-#ifndef VMM_MEMORY_H
-#define VMM_MEMORY_H
-
-#include <stdbool.h>
+/* memory.h: guest-physical memory: RAM and slots. Elsewhere vmm_exit_memory() answers. */
+#pragma once
 
 #include "report.h"
 
@@ -33,5 +29,3 @@ void *vmm_memory_ram(const struct vmm_memory *memory, uint64_t address, uint64_t
  */
 int vmm_memory_set_slot(struct vmm_memory *memory, uint32_t slot, uint64_t address, uint64_t size,
 			void *host, bool read_only, struct vmm_error *error);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* options.h: what one VM is made of, as the command line says it. */
-#ifndef VMM_OPTIONS_H
-#define VMM_OPTIONS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,5 +54,3 @@ enum vmm_options_result { /* an exit status, or: */
 /* Pointers in *options are into argv and *options itself. What is logged from now on is so under
  * the VM's name. */
 enum vmm_options_result vmm_options_parse(int argc, char **argv, struct vmm_options *options);
-
-#endif

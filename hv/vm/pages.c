@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* pages.c: what a group's pager needs of its VM. */
-#include <string.h>
 
 #include "vm.h"
 
@@ -11,18 +10,20 @@ static void on_stalled(void *context, uint32_t id, uint32_t incarnation, uint64_
 	ivshm_client_recall(&group->client, id, incarnation, offset);
 }
 
-static void on_broken(void *context, const char *text)
+static bool on_broken(void *context, const char *text)
 {
 	struct vmm_group *group = context;
 
 	if (vmm_vm_end(group->vm, VMM_STATUS_FAULT))
 		ivshm_log(IVSHM_LOG_ERROR, "group '%s': pager: %s", group->client.group, text);
+	return false; /* the VM is ended */
 }
 
 static void on_noticed(void *context, const char *text)
 {
-	(void)context;
-	ivshm_log(IVSHM_LOG_WARN, "%s", text);
+	const struct vmm_group *group = context;
+
+	ivshm_log(IVSHM_LOG_WARN, "group '%s': %s", group->client.group, text);
 }
 
 /* Where the memory at `offset`, which this peer has a right on, is mapped. */
@@ -37,14 +38,16 @@ static void *mapped_at(const struct vmm_group *group, uint64_t offset)
 
 int vmm_pages_start(struct vmm_group *group, struct vmm_error *error)
 {
-	static const struct coh_pager_ops ops = {on_stalled, on_broken, on_noticed};
+	static const struct coh_pager_ops ops = {
+		.stalled = on_stalled, .broken = on_broken, .noticed = on_noticed};
 	const struct ivshm_client *client = &group->client;
 	struct coh_pager_group paged = {.memory = client->memory,
 					.size = client->size,
 					.id = client->id,
-					.max_peers = client->max_peers};
+					.max_peers = client->max_peers,
+					.moments = true,
+					.news = -1};
 
-	memcpy(paged.name, client->group, sizeof(paged.name));
 	for (unsigned i = 0; i < client->regions; i++) {
 		const struct ivshm_client_region *from = &client->region[i];
 		struct coh_pager_region *to = &paged.region[paged.regions];

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* paging.c: x86-64 page tables: 2 MiB pages, split where rights differ within one. */
-#include "paging.h"
-
-#include <errno.h>
-
-#include <isthmus/abi.h>
+#include "image.h"
 
 #define PRESENT 0x001ull
 #define WRITABLE 0x002ull

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* pci.c: PCI configuration mechanism #1. */
 #include <linux/pci_regs.h>
-#include <string.h>
 
 #include "vm.h"
 

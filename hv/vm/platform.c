@@ -3,18 +3,11 @@
  * platform.c: COM1, power-off and reset. Output is gathered to lines: the vCPU that ends one writes
  * it, and waits while nobody takes it; what stays without an end, the main thread writes soon.
  */
-#include "platform.h"
-
-#include <errno.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/timerfd.h>
-#include <unistd.h>
 
-#include "acpi.h"
 #include "vm.h"
 
 #define COM1_PIN 4u

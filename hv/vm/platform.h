@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* platform.h: what a Linux VM's machine has at I/O ports: PCI, COM1, power-off, reset. */
-#ifndef VMM_PLATFORM_H
-#define VMM_PLATFORM_H
+/*
+ * platform.h: what a Linux VM's machine has at I/O ports: PCI, COM1, power-off, reset; and the ACPI
+ * tables that tell it so.
+ */
+#pragma once
 
 #include <pthread.h>
 
@@ -11,6 +13,11 @@
 #define VMM_PORT_COM1 0x3f8u
 #define VMM_PORT_PCI 0xcf8u
 #define VMM_PORT_PCI_COUNT 8u
+#define VMM_PORT_SLEEP_CONTROL 0x600u
+#define VMM_PORT_SLEEP_STATUS 0x601u
+#define VMM_PORT_RESET 0x602u
+#define VMM_RESET_VALUE 1u
+#define VMM_SLEEP_OFF 0x34u /* SLP_EN and the type of S5 in dsdt.asl */
 
 struct vmm_vm;
 
@@ -51,4 +58,9 @@ void vmm_pci_access(struct vmm_vm *vm, unsigned offset, unsigned size, uint8_t *
 void vmm_platform_output(struct vmm_vm *vm);
 void vmm_platform_input(struct vmm_vm *vm);
 
-#endif
+/*
+ * acpi.c: hardware-reduced ACPI, no legacy devices but COM1. Pure. Source: ACPI Specification 6.5.
+ * Writes the tables to out[size], which the guest has at `address`, a multiple of 16: the RSDP
+ * first. Returns 0 or -ENOSPC.
+ */
+int vmm_acpi_build(uint8_t *out, size_t size, uint64_t address, unsigned vcpus);

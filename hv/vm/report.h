@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* report.h: why something could not be done: one line. Who hears of it last logs it. */
-#ifndef VMM_REPORT_H
-#define VMM_REPORT_H
+#pragma once
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "ivshmem/log.h"
 
@@ -16,5 +19,3 @@ struct vmm_error {
 /* Keeps the formatted text ("%m": what errno means), gives -number. */
 #define vmm_fail(error, number, ...)                                                               \
 	ivshm_fail((error)->text, sizeof((error)->text), -(number), __VA_ARGS__)
-
-#endif

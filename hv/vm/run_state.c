@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* run_state.c: who runs: a group's page in an app VM, and the broker told of the vCPUs. */
-#include <errno.h>
 #include <sys/mman.h>
 
 #include "vm.h"

@@ -5,8 +5,7 @@
  * modem lines do not change by themselves.
  * Source: National Semiconductor PC16550D data sheet.
  */
-#ifndef VMM_SERIAL_H
-#define VMM_SERIAL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,5 +40,3 @@ void vmm_serial_receive(struct vmm_serial *serial, const uint8_t *bytes, unsigne
 
 /* The first `count` bytes of output[] are taken. */
 void vmm_serial_take(struct vmm_serial *serial, size_t count);
-
-#endif

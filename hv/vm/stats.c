@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* stats.c: KVM's binary statistics, and the JSON of --stats. */
-#include <inttypes.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "vm.h"
 
@@ -98,30 +94,22 @@ static void put_reasons(const struct vmm_vm *vm, FILE *out)
 /* Of the groups that have page-coherent regions; nothing where there are none. */
 static void put_pages(const struct vmm_vm *vm, FILE *out)
 {
-	struct coh_pager_stats sum = {0}, one;
+	struct coh_pager_stats sum = {0};
 	bool any = false;
 
-	for (unsigned i = 0; i < vm->groups; i++) {
-		if (!coh_pager_stats(vm->group[i]->pager, &one))
-			continue;
-		any = true;
-		sum.read_faults += one.read_faults;
-		sum.write_faults += one.write_faults;
-		sum.requests += one.requests;
-		sum.answers += one.answers;
-		sum.tenure_waits += one.tenure_waits;
-		sum.reaped += one.reaped;
-		sum.recalls += one.recalls;
-		sum.false_sharing += one.false_sharing;
-	}
-	if (any)
-		fprintf(out,
-			"\"pages\": {\"read_faults\": %" PRIu64 ", \"write_faults\": %" PRIu64
-			", \"requests\": %" PRIu64 ", \"answers\": %" PRIu64
-			", \"tenure_waits\": %" PRIu64 ", \"reaped\": %" PRIu64
-			", \"recalls\": %" PRIu64 ", \"false_sharing\": %" PRIu64 "}, ",
-			sum.read_faults, sum.write_faults, sum.requests, sum.answers,
-			sum.tenure_waits, sum.reaped, sum.recalls, sum.false_sharing);
+	for (unsigned i = 0; i < vm->groups; i++)
+		any |= coh_pager_stats(vm->group[i]->pager, &sum);
+	if (!any)
+		return;
+	fputs("\"pages\": {", out);
+	put(out, "read_faults", sum.read_faults);
+	put(out, "write_faults", sum.write_faults);
+	put(out, "requests", sum.requests);
+	put(out, "answers", sum.answers);
+	put(out, "tenure_waits", sum.tenure_waits);
+	put(out, "reaped", sum.reaped);
+	put(out, "recalls", sum.recalls);
+	fprintf(out, "\"false_sharing\": %" PRIu64 "}, ", sum.false_sharing);
 }
 
 static void complain(const struct vmm_options *options)

@@ -2,14 +2,9 @@
 /* vcpu.c: a virtual CPU: its state at the start, its thread, its end. */
 #include "vcpu.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include "vm.h"
 
@@ -248,8 +243,7 @@ void vmm_vcpu_join(struct vmm_vcpu *vcpu)
 {
 	if (!vcpu->threaded)
 		return;
-	/* Again and again: one kick may come just before the thread sleeps writing to the console.
-	 */
+	/* Again and again: one kick may come just before it sleeps writing to the console. */
 	pthread_kill(vcpu->thread, KICK_SIGNAL);
 	while (pthread_tryjoin_np(vcpu->thread, NULL) == EBUSY) {
 		usleep(100);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* vcpu.h: a virtual CPU and its thread. */
-#ifndef VMM_VCPU_H
-#define VMM_VCPU_H
+#pragma once
 
 #include <linux/kvm.h>
 #include <pthread.h>
@@ -47,8 +46,7 @@ struct vmm_entry {
 int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry,
 		       struct vmm_error *error);
 
-/* Starts the pinned thread, which takes the VM's lock once, then runs the vCPU until the VM ends.
- */
+/* Starts the pinned thread, which takes the VM's lock once, then runs until the VM ends. */
 int vmm_vcpu_start(struct vmm_vcpu *vcpu, struct vmm_error *error);
 
 /* Makes the thread leave and waits for it. The VM has ended. */
@@ -94,5 +92,3 @@ bool vmm_exit_memory(struct vmm_vm *vm, uint64_t address, unsigned size, uint8_t
 
 /* Handles what KVM_RUN returned with. */
 void vmm_exit_handle(struct vmm_vcpu *vcpu);
-
-#endif

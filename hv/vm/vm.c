@@ -2,17 +2,13 @@
 /* vm.c: a virtual machine's life. */
 #include "vm.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <unistd.h>
 
-#include "linux.h"
+#include "image.h"
 
 static int open_kvm(struct vmm_vm *vm, struct vmm_error *error)
 {
@@ -125,8 +121,7 @@ static void close_fd(int fd)
 		close(fd);
 }
 
-/* Ends the threads and gives everything back. Groups are left last: their mappings are gone then.
- */
+/* Ends the threads, gives everything back. Groups are left last: their mappings are gone then. */
 static void release(struct vmm_vm *vm)
 {
 	end_threads(vm);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* vm.h: one virtual machine: made, run, ended. */
-#ifndef VMM_VM_H
-#define VMM_VM_H
+#pragma once
 
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "ivshmem/bell.h"
 
@@ -95,5 +96,3 @@ uint32_t vmm_vm_moments(const struct vmm_vm *vm);
 
 /* A vCPU could not go on for one of them. Any thread. */
 void vmm_vm_met(const struct vmm_vm *vm);
-
-#endif

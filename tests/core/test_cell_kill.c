@@ -14,17 +14,10 @@
  * Deaths are of three kinds: the whole peer dies; a client of a peer dies, a process in a Linux
  * guest, and the roster says nothing; the same, and the survivor is a process in that guest, too.
  */
-#include <check.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "cell.h"
-#include "platform/memory.h"
+#include "steps.h"
 
 /* Instrumented code takes many more steps: under ASan one run in 11. */
 #ifdef __SANITIZE_ADDRESS__
@@ -36,7 +29,6 @@
 #define RUN(i) ((i)*EVERY)
 
 #define REGION 65536u
-#define STATES_MAX 4096u
 #define BEFORE 5u /* versions before */
 
 enum death { OF_A_PEER, OF_A_CLIENT, OF_A_NEIGHBOUR, DEATHS };
@@ -245,42 +237,6 @@ static uint64_t group_size(void)
 	return IST_REGIONS_OFFSET + REGION;
 }
 
-/* Steps the child through the operation; saves each state of the shared memory. */
-static unsigned collect(const struct scene *scene, uint8_t **states)
-{
-	unsigned count = 0;
-	pid_t child = fork();
-	int status;
-
-	ck_assert_int_ge(child, 0);
-	if (child == 0) {
-		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-		raise(SIGSTOP);
-		scene->operate();
-		_exit(0);
-	}
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert(WIFSTOPPED(status));
-	while (WIFSTOPPED(status)) {
-		if (!count || memcmp(states[count - 1], mem_base(), group_size()) != 0) {
-			ck_assert_uint_lt(count, STATES_MAX);
-			states[count] = malloc(group_size());
-			ck_assert_ptr_nonnull(states[count]);
-			memcpy(states[count++], mem_base(), group_size());
-		}
-		ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
-		ck_assert_int_eq(waitpid(child, &status, 0), child);
-	}
-	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	return count;
-}
-
-#define must(condition)                                                                            \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			return __LINE__;                                                           \
-	} while (0)
-
 /* What one reads: a whole version, `first` to `last`. The death may be told, once. */
 static int reads(struct ist_cell *cell, uint64_t first, uint64_t last, uint64_t *version,
 		 unsigned *told)
@@ -401,7 +357,7 @@ START_TEST(at_every_instruction)
 	const struct scene *scene = &scenes[RUN(_i) / RUNS];
 	int run = RUN(_i) % RUNS,
 	    kind = run < ALL_DEATHS * DEATHS ? run / DEATHS : run - ALL_DEATHS * (DEATHS - 1);
-	static uint8_t *states[STATES_MAX];
+	static uint8_t *states[STEPS_MAX];
 	unsigned i, count;
 	uint64_t first;
 
@@ -412,7 +368,7 @@ START_TEST(at_every_instruction)
 	scene->prepare();
 	/* The last version that was published, or the dead had committed to. */
 	first = !b ? 0 : BEFORE + (scene->prepare == prepare_others_turn);
-	count = collect(scene, states);
+	count = steps_collect(scene->operate, group_size(), states);
 	ck_assert_uint_gt(count, scene->operate == do_read ? 0 : 1); /* or nothing was done */
 	for (i = 0; i < count; i++) {
 		try_state(scene, states[i], first, survive, "dead");

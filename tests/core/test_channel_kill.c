@@ -10,20 +10,12 @@
  * All of it three times: the whole peer dies; a client of a peer dies, a process in a Linux guest,
  * and the roster says nothing; the same, and the survivor is a process in that guest, too.
  */
-#include <check.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "platform/memory.h"
+#include "steps.h"
 
 #define REGION 65536u
 #define SECOND 1000000000ull
-#define STATES_MAX 4096u
 
 struct scene {
 	const char *name;
@@ -110,12 +102,6 @@ static int recv_message(unsigned first, unsigned last)
 	}
 	return -1000;
 }
-
-#define must(condition)                                                                            \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			return __LINE__;                                                           \
-	} while (0)
 
 static int open_sender(void)
 {
@@ -333,46 +319,16 @@ static uint64_t group_size(void)
 	return IST_REGIONS_OFFSET + REGION;
 }
 
-/* Steps the child through the operation; saves each state of the shared memory. */
-static unsigned collect(const struct scene *scene, uint8_t **states)
-{
-	unsigned count = 0;
-	pid_t child = fork();
-	int status;
-
-	ck_assert_int_ge(child, 0);
-	if (child == 0) {
-		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-		raise(SIGSTOP);
-		scene->operate();
-		_exit(0);
-	}
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert(WIFSTOPPED(status));
-	while (WIFSTOPPED(status)) {
-		if (!count || memcmp(states[count - 1], mem_base(), group_size()) != 0) {
-			ck_assert_uint_lt(count, STATES_MAX);
-			states[count] = malloc(group_size());
-			ck_assert_ptr_nonnull(states[count]);
-			memcpy(states[count++], mem_base(), group_size());
-		}
-		ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
-		ck_assert_int_eq(waitpid(child, &status, 0), child);
-	}
-	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	return count;
-}
-
 START_TEST(death_at_every_instruction)
 {
 	const struct scene *scene = &scenes[_i / DEATHS];
-	static uint8_t *states[STATES_MAX];
+	static uint8_t *states[STEPS_MAX];
 	unsigned i, count;
 
 	death = (enum death)(_i % DEATHS);
 	start();
 	scene->prepare();
-	count = collect(scene, states);
+	count = steps_collect(scene->operate, group_size(), states);
 	ck_assert_uint_gt(count, 2); /* or nothing was done */
 	for (i = 0; i < count; i++) {
 		int status;

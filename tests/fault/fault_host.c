@@ -12,8 +12,8 @@
 
 #include "tests/served_group.h"
 
-static unsigned fail_at; /* 0: none */
-static unsigned calls;
+static __thread unsigned fail_at; /* 0: none. The calls of a pager's thread are fault_pager.c's. */
+static __thread unsigned calls;
 
 static bool fails(void)
 {
@@ -50,11 +50,24 @@ WRAP(int, -1, ppoll,
 WRAP(long, -1, syscall, (long number, long a, long b, long c, long d, long e),
      (number, a, b, c, d, e))
 
+WRAP(int, -1, ioctl, (int fd, unsigned long request, void *argument), (fd, request, argument))
+WRAP(int, -1, madvise, (void *at, size_t size, int advice), (at, size, advice))
+WRAP(int, ENOMEM, pthread_create,
+     (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument),
+     (thread, attributes, run, argument))
+
 static struct served served;
+static bool paged;
 
 static void start(void)
 {
 	served_start(&served);
+}
+
+static void start_paged(void)
+{
+	paged = true;
+	served_start_as(&served, served_paged);
 }
 
 static void stop(void)
@@ -72,9 +85,18 @@ static void stay(struct ist_group *group)
 
 static void expect_works(void)
 {
+	struct ist_region_info region;
 	struct ist_group *group;
+	uint64_t *words, before;
 
 	ck_assert_int_eq(ist_group_open("ping", &group), 0);
+	if (paged) {
+		ck_assert_int_eq(ist_region_find(group, "shared", &region), 0);
+		words = region.address;
+		before = __atomic_load_n(words, __ATOMIC_RELAXED);
+		__atomic_store_n(words, before + 1, __ATOMIC_RELAXED);
+		ck_assert_uint_eq(__atomic_load_n(words, __ATOMIC_RELAXED), before + 1);
+	}
 	ck_assert_int_eq(ist_peer_wait(group, "right", PATIENCE_NS, NULL), 0);
 	ck_assert_int_eq(ist_doorbell_ring(group, 1, 1), 0);
 	ist_group_close(group);
@@ -102,7 +124,7 @@ START_TEST(nth_call_fails)
 		ck_assert_uint_eq(count_fds(), fds);
 		expect_works(); /* nothing is left at the broker either */
 	} while (calls >= ++failed);
-	ck_assert_uint_ge(failed, 20);
+	ck_assert_uint_ge(failed, paged ? 35 : 20);
 	peer_kill(right);
 }
 END_TEST
@@ -141,7 +163,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("fault_host");
-	TCase *joining = tcase_create("joining");
+	TCase *joining = tcase_create("joining"), *pages = tcase_create("page-coherent");
 	SRunner *runner;
 	int failed;
 
@@ -149,6 +171,10 @@ int main(void)
 	tcase_add_test(joining, nth_call_fails);
 	tcase_add_test(joining, no_descriptors_left);
 	suite_add_tcase(suite, joining);
+	tcase_add_checked_fixture(pages, start_paged, stop);
+	tcase_add_test(pages, nth_call_fails);
+	tcase_add_test(pages, no_descriptors_left);
+	suite_add_tcase(suite, pages);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

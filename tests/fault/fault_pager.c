@@ -197,16 +197,17 @@ static bool report(const char *what, int count, const char *wrong)
 
 int main(void)
 {
-	static const char *const way[] = {"", ", as on Linux 6.1"};
+	static const char *const way[] = {"", ", as on Linux 6.1", ", there in a process"};
 	bool good = true;
 
 	own_call = false;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		const char *wrong = NULL;
 		char what[64];
 		bool last = false;
 		int n = 0;
 
+		pager_moments = i < 2;
 		if (i == 1)
 			setenv("ISTHMUS_PAGER_6_1", "1", 1);
 		group_create(1000, 10000000000ull);

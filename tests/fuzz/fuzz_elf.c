@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "hv/vm/image.h"
-#include "hv/vm/paging.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

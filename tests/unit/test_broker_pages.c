@@ -27,7 +27,7 @@ static struct ivshm_packet hello(int fd, uint32_t kind, uint32_t abi, const char
 	return packet;
 }
 
-/* A process that joins as a VM does, and its end of the socket, which it inherited. */
+/* A process that joins, as a VM or as itself, and its end of the socket, which it inherited. */
 struct vm {
 	pid_t pid;
 	int socket;
@@ -38,7 +38,7 @@ struct vm {
 	int bell;
 };
 
-static struct vm join(const char *name)
+static struct vm join_as(uint32_t kind, const char *name)
 {
 	struct vm vm = {.bell = -1};
 	struct ivshm_packet packet;
@@ -85,7 +85,7 @@ static struct vm join(const char *name)
 		memcpy(&vm.socket, CMSG_DATA(&control.head), sizeof(vm.socket));
 		close(go[0]);
 	}
-	hello(vm.socket, IST_KIND_APP, 0x10001, name);
+	hello(vm.socket, kind, 0x10001, name);
 	packet = raw_expect(&f, vm.socket, IST_WIRE_WELCOME);
 	vm.memory = packet.fds[0];
 	vm.id = packet.wire.id;
@@ -112,6 +112,11 @@ static struct vm join(const char *name)
 	raw_send(vm.socket, IST_WIRE_READY, "");
 	fixture_settle(&f);
 	return vm;
+}
+
+static struct vm join(const char *name)
+{
+	return join_as(IST_KIND_APP, name);
 }
 
 static void recall(const struct vm *from, uint32_t id, uint32_t incarnation, uint64_t offset)
@@ -186,21 +191,18 @@ START_TEST(who_may_not_join)
 	start();
 	f.rights[0].access = IST_RIGHT_NONE;
 	fd = raw_connect(&f);
-	hello(fd, IST_KIND_PROCESS, 0x10001, "left");
-	raw_expect_error(&f, fd, EACCES,
-			 "instance 'left' is no VM: it has no right on page-coherent region "
-			 "'shared'");
-	fd = raw_connect(&f);
 	hello(fd, IST_KIND_QEMU, 0x10001, "left");
 	raw_expect_error(&f, fd, EACCES,
-			 "instance 'left' is no VM: it has no right on page-coherent region "
+			 "instance 'left' has no pager: it has no right on page-coherent region "
 			 "'shared'");
-	fd = raw_connect(&f);
-	hello(fd, IST_KIND_LINUX, 0x10000, "left");
-	raw_expect_error(&f, fd, EPROTONOSUPPORT,
-			 "group 'ping' has a page-coherent region: that takes isthmus ABI 1.1, not "
-			 "1.0");
-	/* A process without a right there: the bell of a pager is not for it. */
+	for (unsigned i = 0; i < 2; i++) {
+		fd = raw_connect(&f);
+		hello(fd, i == 0 ? IST_KIND_LINUX : IST_KIND_PROCESS, 0x10000, "left");
+		raw_expect_error(&f, fd, EPROTONOSUPPORT,
+				 "group 'ping' has a page-coherent region: that takes isthmus ABI "
+				 "1.1, not 1.0");
+	}
+	/* A process without a right there: the bell of a pager is not for it, nor has it a say. */
 	f.region[0].rights = f.rights;
 	f.region[0].rights_count = 1;
 	fd = raw_connect(&f);
@@ -212,6 +214,10 @@ START_TEST(who_may_not_join)
 	packet = raw_expect(&f, fd, IST_WIRE_PEER);
 	ck_assert_uint_eq(packet.fds_count, FIXTURE_VECTORS);
 	ivshm_wire_close_fds(&packet);
+	raw_expect(&f, fd, IST_WIRE_READY);
+	raw_send(fd, IST_WIRE_READY, "");
+	raw_send(fd, IST_WIRE_RECALL, "");
+	raw_expect_error(&f, dup(fd), EPROTO, "RECALL is out of order here");
 	close(fd);
 	fixture_settle(&f);
 	ivshm_broker_destroy(f.broker);
@@ -225,8 +231,8 @@ START_TEST(recalls)
 	struct vm left, right;
 
 	start();
-	left = join("left");
-	right = join("right");
+	left = join_as(_i == 0 ? IST_KIND_APP : IST_KIND_PROCESS, "left");
+	right = join_as(_i == 0 ? IST_KIND_PROCESS : IST_KIND_APP, "right");
 	left.entry[3].directory = (struct ist_directory){
 		IST_DIR_CONTROL(IST_DIR_MODIFIED, 0, right.id + 1, 5), 1ull << right.id};
 	recall(&left, right.id, 1, left.offset + 3 * 4096); /* nobody is busy */
@@ -247,6 +253,38 @@ START_TEST(recalls)
 	recall(&left, right.id, 2, left.offset);
 	ck_assert(!lives(&right));
 	end(&right);
+	end(&left);
+	fixture_stop(&f);
+}
+END_TEST
+
+/* What a pager cannot do is for the broker's log, and does not end its connection. */
+START_TEST(has_a_say)
+{
+	struct ivshm_packet packet = {
+		.wire = {.type = IST_WIRE_ERROR, .code = EIO, .text = "it hurts"}};
+	char said[256] = "";
+	struct vm left;
+	int out, log[2];
+
+	start();
+	left = join_as(IST_KIND_PROCESS, "left");
+	must(pipe2(log, O_CLOEXEC | O_NONBLOCK) == 0);
+	out = dup(STDERR_FILENO);
+	must(dup2(log[1], STDERR_FILENO) >= 0);
+	must(ivshm_wire_send(left.socket, &packet) == 0);
+	fixture_settle(&f);
+	must(dup2(out, STDERR_FILENO) >= 0);
+	must(read(log[0], said, sizeof(said) - 1) > 0);
+	ck_assert_msg(strstr(said, "group ping: peer left (pid ") && strstr(said, "says: it hurts"),
+		      "%s", said);
+	ck_assert(lives(&left));
+	raw_send(left.socket, IST_WIRE_BYE, "");
+	fixture_settle(&f);
+	must(ivshm_wire_receive(left.socket, &packet) == -EAGAIN);
+	close(log[0]);
+	close(log[1]);
+	close(out);
 	end(&left);
 	fixture_stop(&f);
 }
@@ -288,7 +326,8 @@ int main(void)
 
 	tcase_add_test(tests, the_directory);
 	tcase_add_test(tests, who_may_not_join);
-	tcase_add_test(tests, recalls);
+	tcase_add_loop_test(tests, recalls, 0, 2);
+	tcase_add_test(tests, has_a_say);
 	tcase_add_test(tests, recalls_that_are_none);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

@@ -287,10 +287,9 @@ static const struct {
 	 {"1:76: error: region 'r': coherence 'page' takes a group in pages of 4K"}},
 	{"groups: [{name: g, regions: [{name: r, size: 4K, coherence: page}, {name: s, size: 4K, "
 	 "coherence: page, rights: [{instance: p, access: none}]}]}]\ninstances: [{name: p, kind: "
-	 "process, command: [x], groups: [g]}]\n",
-	 {"1:61: error: region 'r': coherence 'page' is for VMs, whose page tables we hold: "
-	  "instance "
-	  "'p' is a process, give it the right none"}},
+	 "qemu, command: [x], groups: [g]}]\n",
+	 {"1:61: error: region 'r': coherence 'page' takes a pager: instance 'p' is a qemu, give "
+	  "it the right none"}},
 
 	/* All of a file in one run, in its order */
 	{"groups:\n- name: g\n  flavour: sweet\n  size: 3M\n  regions: [{name: r, size: 1, rights: "

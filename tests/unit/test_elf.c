@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "hv/vm/image.h"
-#include "hv/vm/paging.h"
 #include "tests/vm_guest.h"
 
 #define LOW 0x200000u

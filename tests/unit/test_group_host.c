@@ -2,9 +2,11 @@
 /* test_group_host.c: libisthmus in processes, against the real broker. */
 #include <check.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 
+#include "guestlib/platform/host/host.h"
 #include "tests/served_group.h"
 
 static struct served served;
@@ -562,10 +564,101 @@ START_TEST(time_and_console)
 }
 END_TEST
 
+/* ---- Page-coherent regions ---- */
+
+/* TSan takes no threads in a child of a process that has some; test_pager.c is for it. */
+#ifdef __SANITIZE_THREAD__
+#define THREADS_AFTER_FORK 0
+#else
+#define THREADS_AFTER_FORK 1
+#endif
+
+static void start_paged(void)
+{
+	served_start_as(&served, served_paged);
+	must(ist_group_open("ping", &group) == 0);
+}
+
+#define MANY 20000u
+
+static void take_page_one(struct ist_group *other)
+{
+	uint32_t *shared = flags(other);
+
+	must(get(&shared[1024]) == 77);
+	set(&shared[1024], 78);
+}
+
+static void add_many(struct ist_group *other)
+{
+	for (unsigned i = 0; i < MANY; i++)
+		__atomic_add_fetch(flags(other), 1, __ATOMIC_SEQ_CST);
+}
+
+static sigjmp_buf lost;
+
+static void on_bus_error(int signal)
+{
+	siglongjmp(lost, signal);
+}
+
+/* What a load there ends in: 0, or the signal. */
+static int touch(const uint32_t *word)
+{
+	int signal = sigsetjmp(lost, 1);
+
+	if (signal == 0)
+		(void)get(word);
+	return signal;
+}
+
+/* Words that no pager writes: nobody waits for ever, and what was held is given up whole. */
+START_TEST(pager_breaks)
+{
+	const struct ist_host *host = group->platform;
+	const struct sigaction action = {.sa_handler = on_bus_error};
+	size_t size = IST_PAGE_DIRECTORY_SIZE(16, 4);
+	uint32_t *shared = flags(group);
+	struct ist_page_directory *directory;
+	struct ist_page *entry;
+	pid_t right;
+
+	directory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, host->memory,
+			 (off_t)host->directory[0]);
+	must(directory != MAP_FAILED);
+	entry = (void *)(directory + 1);
+	must(sigaction(SIGBUS, &action, NULL) == 0);
+	set(&shared[1024], 77); /* page 1 is held modified */
+	entry[0].directory.control = IST_DIR_CONTROL(IST_DIR_MODIFIED, 0, 9, 3);
+	ck_assert_int_eq(touch(&shared[0]), SIGBUS);
+	ck_assert_int_eq(touch(&shared[1024]), SIGBUS);
+	entry[0].directory.control = 0;
+	right = peer_start("right", take_page_one);
+	peer_join(right);
+	munmap(directory, size);
+	await_state(0, 1, IST_STATE_LIVE); /* all else works on */
+}
+END_TEST
+
+/* A page that changes hands all the time, by threads of two processes, with all else going on. */
+START_TEST(pages_change_hands)
+{
+	uint32_t *shared = flags(group);
+	pid_t right = peer_start("right", add_many);
+
+	for (unsigned i = 0; i < MANY; i++)
+		__atomic_add_fetch(&shared[0], 1, __ATOMIC_SEQ_CST);
+	await(&shared[0], 2 * MANY);
+	peer_join(right);
+	ck_assert_uint_eq(get(&shared[0]), 2 * MANY);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("group_host");
-	TCase *with = tcase_create("joined"), *without = tcase_create("alone");
+	TCase *with = tcase_create("joined"), *without = tcase_create("alone"),
+	      *pages = tcase_create("page-coherent");
 	SRunner *runner;
 	int failed;
 
@@ -579,12 +672,18 @@ int main(void)
 	tcase_add_test(with, many_waiters);
 	tcase_add_test(with, ring_while_peers_change);
 	tcase_add_test(with, clogged_doorbells);
+	tcase_add_checked_fixture(pages, start_paged, stop);
+	if (THREADS_AFTER_FORK) {
+		tcase_add_test(pages, pager_breaks);
+		tcase_add_test(pages, pages_change_hands);
+	}
 	tcase_add_test(without, who_and_where);
 	tcase_add_test(without, join_leave_join);
 	tcase_add_test(without, broker_dies);
 	tcase_add_test(without, time_and_console);
 	suite_add_tcase(suite, with);
 	suite_add_tcase(suite, without);
+	suite_add_tcase(suite, pages);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

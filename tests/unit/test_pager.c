@@ -10,7 +10,8 @@
 
 static void start(int way, unsigned members)
 {
-	if (way == 1)
+	pager_moments = way != 2;
+	if (way != 0)
 		setenv("ISTHMUS_PAGER_6_1", "1", 1);
 	else
 		unsetenv("ISTHMUS_PAGER_6_1");
@@ -128,6 +129,98 @@ START_TEST(nothing_is_lost)
 		ck_assert_uint_le(stats.read_faults + stats.write_faults, 4 * stats.requests + 8);
 	}
 	stop(3);
+}
+END_TEST
+
+/* Where nothing of a mapping may fail for a moment, and the kernel is old: a load takes the page.
+ */
+START_TEST(whole)
+{
+	struct member *a, *b;
+
+	pager_moments = false;
+	setenv("ISTHMUS_PAGER_6_1", "1", 1);
+	group_create(TENURE, RECALL);
+	a = member_prepare(0, 1, IST_RIGHT_WRITE);
+	must(member_start(a) == 0);
+	unsetenv("ISTHMUS_PAGER_6_1");
+	b = member_prepare(1, 1, IST_RIGHT_WRITE);
+	must(member_start(b) == 0);
+	introduce(a, 1, 1);
+	introduce(b, 0, 1);
+	put(b, 0, 11);
+	ck_assert_uint_eq(get(a, 0), 11);
+	expect_word(0, IST_DIR_MODIFIED, 0, 1);
+	/* It can be left with reading, and come back to writing. */
+	ck_assert_uint_eq(get(b, 0), 11);
+	expect_word(0, IST_DIR_SHARED, -1, 3);
+	ck_assert_uint_eq(get(a, 0), 11);
+	expect_word(0, IST_DIR_SHARED, -1, 3);
+	put(a, 0, 12);
+	expect_word(0, IST_DIR_MODIFIED, 0, 1);
+	ck_assert_uint_eq(get(b, 0), 12);
+	stop(2);
+}
+END_TEST
+
+struct mixer {
+	struct member *member;
+	uint64_t last;
+	int stop; /* atomic */
+};
+
+static void *watch(void *argument)
+{
+	struct mixer *mixer = argument;
+
+	while (!__atomic_load_n(&mixer->stop, __ATOMIC_RELAXED)) {
+		uint64_t now = get(mixer->member, 0);
+
+		must(now >= mixer->last);
+		mixer->last = now;
+	}
+	return NULL;
+}
+
+/* Loads and stores of threads of the same member at the same time, as an application's are. */
+START_TEST(loads_and_stores)
+{
+	pthread_t watcher[2], adding[2];
+	struct adder adder[2];
+	struct mixer mixer[2];
+
+	start(_i == 0 ? 0 : 2, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		mixer[i] = (struct mixer){&g.member[i], 0, 0};
+		adder[i] = (struct adder){&g.member[i], 1, 20000};
+		must(pthread_create(&watcher[i], NULL, watch, &mixer[i]) == 0);
+		must(pthread_create(&adding[i], NULL, add, &adder[i]) == 0);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		must(pthread_join(adding[i], NULL) == 0);
+	for (unsigned i = 0; i < 2; i++) {
+		__atomic_store_n(&mixer[i].stop, 1, __ATOMIC_RELAXED);
+		must(pthread_join(watcher[i], NULL) == 0);
+	}
+	ck_assert_uint_eq(get(&g.member[0], 0), 40000);
+	stop(2);
+}
+END_TEST
+
+/* Memory that an application has locked is given up like any. */
+START_TEST(locked)
+{
+	struct member *a = &g.member[0], *b = &g.member[1];
+
+	start(_i, 2);
+	must(mlock(a->page, PAGER_PAGES * IST_PAGE) == 0);
+	for (uint64_t i = 1; i < 20; i++) {
+		put(b, 0, i);
+		ck_assert_uint_eq(get(a, 0), i);
+		put(a, 0, i + 100);
+		ck_assert_uint_eq(get(b, 0), i + 100);
+	}
+	stop(2);
 }
 END_TEST
 
@@ -322,7 +415,10 @@ START_TEST(false_sharing)
 		ck_assert_uint_ge(found, 1);
 	else
 		ck_assert_uint_eq(found, 0);
-	ck_assert_int_eq(g.member[0].noticed + g.member[1].noticed > 0, _i == 0);
+	ck_assert_int_eq(__atomic_load_n(&g.member[0].noticed, __ATOMIC_ACQUIRE) +
+					 __atomic_load_n(&g.member[1].noticed, __ATOMIC_ACQUIRE) >
+				 0,
+			 _i == 0);
 	stop(2);
 }
 END_TEST
@@ -472,7 +568,10 @@ int main(void)
 	tcase_add_loop_test(tests, handed_over, 0, 2);
 	tcase_add_test(tests, declined);
 	tcase_add_loop_test(tests, quiet, 0, 2);
-	tcase_add_loop_test(tests, nothing_is_lost, 0, 2);
+	tcase_add_loop_test(tests, nothing_is_lost, 0, 3);
+	tcase_add_test(tests, whole);
+	tcase_add_loop_test(tests, loads_and_stores, 0, 2);
+	tcase_add_loop_test(tests, locked, 0, 3);
 	tcase_add_test(tests, only_to_read);
 	tcase_add_test(tests, remains_of_the_dead);
 	tcase_add_loop_test(tests, a_holder_that_does_not_answer, 0, 2);

@@ -5,8 +5,8 @@
  */
 #include <linux/kvm.h>
 
-#include "hv/vm/acpi.h"
-#include "hv/vm/linux.h"
+#include "hv/vm/image.h"
+#include "hv/vm/platform.h"
 #include "tests/kernel_guest.h"
 #include "tests/vm_run.h"
 

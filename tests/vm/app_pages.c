@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * app_pages.c: plain loads, stores and atomics in a page-coherent region, from several VMs.
+ * app_pages.c: plain loads, stores and atomics in a page-coherent region, from several VMs and
+ * processes.
  *
  *   count ID PEERS TIMES     adds to one word, TIMES times; the last to end finds all of it
  *   litmus ID PEERS ROUNDS   MP, SB, LB, CoRR and IRIW, each word in a page of its own
@@ -9,6 +10,8 @@
  *   quiet ID PEERS TIMES     the first alone goes over all pages, TIMES times, and counts its exits
  *   hostile ID PEERS TIMES   stores to the directory, which must not change
  *   beat ID PEERS 0          for ever: adds to the page's sum, then to its own mark there
+ *   write ID PEERS 0         stores to the first page
+ *   kernel ID PEERS TIMES    a process: the kernel reads and writes there
  *   tell ID PEERS 0          what the beating has left: sum, marks, and what was known to be done
  *
  * "bad" in a line: something that must not be. The region "meet" is the processor's own: where the
@@ -18,6 +21,7 @@
 #include <isthmus/isthmus.h>
 
 int main(int argc, char **argv);
+int pages_system(uint64_t *page, uint64_t *spare, uint64_t times);
 
 #define WORDS 512u /* of a page */
 #define SECOND 1000000000ull
@@ -316,9 +320,12 @@ int main(int argc, char **argv)
 {
 	struct ist_region_info region;
 	uint64_t times;
+	int error = argc == 5 ? ist_group_open(NULL, &group) : -22;
 
-	if (argc != 5 || ist_group_open(NULL, &group))
+	if (error) {
+		ist_print("cannot open: %d\n", error);
 		return 2;
+	}
 	self = (uint32_t)number(argv[2]);
 	peers = (uint32_t)number(argv[3]);
 	times = number(argv[4]);
@@ -344,6 +351,12 @@ int main(int argc, char **argv)
 		return hostile(times);
 	case 't':
 		return tell();
+	case 'w':
+		ist_print("I write\n");
+		store(page, 0);
+		return 0;
+	case 'k':
+		return pages_system(page, &page[WORDS + 100], times);
 	default:
 		beat();
 	}

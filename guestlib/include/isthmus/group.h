@@ -24,10 +24,15 @@ IST_BEGIN_DECLS
  * channel ends. May block for the time of the admission. Safe from any thread. A child process that
  * is forked while the group is open must not use it.
  *
+ * In a process of a host, page-coherent regions that this instance has a right on are kept by a
+ * thread of the library's (all signals blocked) until ist_group_close(); if it cannot go on,
+ * accesses there are SIGBUS.
+ *
  * Returns 0; -ENOENT no such group or broker; -EINVAL several groups and no name; -EACCES this
- * instance may not join; -EBUSY it already has; -EPROTO the group speaks another ABI version;
- * -ETIMEDOUT the broker does not answer; -ENODEV the device has gone; -ENOMEM; in a process also
- * what its system refuses (-EMFILE).
+ * instance may not join; -EPERM a page-coherent region takes userfaultfd, which this process may
+ * not use (the broker's log says what it takes); -EBUSY it already has; -EPROTO the group speaks
+ * another ABI version; -ETIMEDOUT the broker does not answer; -ENODEV the device has gone; -ENOMEM;
+ * in a process also what its system refuses (-EMFILE).
  */
 IST_API int ist_group_open(const char *name, struct ist_group **out);
 

@@ -3,13 +3,16 @@
  * host.h: a joined group in a process of a host: the broker's socket, the peers' eventfds, who
  * waits.
  *
- * The library has no thread of its own. What the broker sends is taken from the socket by whoever
- * waits for a doorbell, and by whoever rings a peer that is not in the table yet.
+ * The library has no thread of its own but the pager of a group with page-coherent regions. What
+ * the broker sends is taken from the socket by whoever waits for a doorbell, by whoever rings a
+ * peer that is not in the table yet, and by the pager.
  */
 #ifndef IST_HOST_H
 #define IST_HOST_H
 
 #include "../process/process.h"
+
+#include "coherence/pager/pager.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -27,7 +30,7 @@ int ist_host_socket_path(const char *name, char *out, size_t size);
 struct ist_host_packet {
 	struct ist_wire wire;
 	unsigned fds;
-	int fd[IST_VECTORS_MAX]; /* the receiver's, to keep or to close */
+	int fd[IST_VECTORS_MAX + 1]; /* the receiver's, to keep or to close; the last: a pager's */
 };
 
 /* `flags`: MSG_DONTWAIT or 0. Returns 0 or -errno; -EPIPE: the other side is gone. */
@@ -66,7 +69,8 @@ struct ist_host_peers {
 	struct ist_host_ringer ringer;
 	uint32_t self;
 	uint32_t max_peers;
-	uint32_t gone; /* atomic; the broker hung up */
+	uint32_t gone;           /* atomic; the broker hung up */
+	struct coh_pager *pager; /* is told of peers, and given their last descriptor; or NULL */
 	pthread_mutex_t lock;
 	struct ist_host_table *current; /* RCU: read by who rings, replaced under the lock */
 	struct ist_host_table tables[2];
@@ -103,9 +107,11 @@ struct ist_host_bells {
 
 struct ist_host {
 	int sock;
-	int memory;     /* the group's memfd */
-	void *run;      /* the run-state page, or NULL */
-	uint32_t blank; /* atomic; it has been blanked */
+	int memory;                          /* the group's memfd */
+	void *run;                           /* the run-state page, or NULL */
+	uint32_t blank;                      /* atomic; it has been blanked */
+	uint64_t directory[IST_REGIONS_MAX]; /* of page-coherent regions on which we have a right */
+	struct coh_pager_group *paged;       /* what the pager was told, or NULL */
 	struct ist_host_peers peers;
 	struct ist_host_bells bells;
 };
@@ -122,6 +128,18 @@ int ist_host_run_take(struct ist_host *host, const struct ist_host_packet *packe
 /* The broker is gone, and who writes the page with it: nothing is known of anybody. Any thread. */
 void ist_host_run_blank(struct ist_host *host);
 void ist_host_run_fini(struct ist_host *host);
+
+/* ---- pages.c: page-coherent regions ---- */
+
+/* One IST_WIRE_REGION, in order. Returns 0; -EPROTO it has no directory; -ENOMEM. */
+int ist_host_pages_take(struct ist_host *host, const struct ist_wire *wire);
+/*
+ * When all is mapped, and nobody uses it yet: the regions obey the pager from now on. Returns 0; or
+ * -errno, having told the broker why: -EPERM this process may not have what it takes.
+ */
+int ist_host_pages_start(struct ist_host *host, const struct ist_group *group);
+/* Gives up all pages, while they are still mapped. */
+void ist_host_pages_stop(struct ist_host *host);
 
 /* ---- join.c: the admission ---- */
 

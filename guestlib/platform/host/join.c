@@ -112,20 +112,22 @@ static int take_welcome(const struct ist_host_packet *packet, struct ist_group *
 	return 0;
 }
 
-static int take_region(struct ist_group *group, struct ist_roster_head *offer,
-		       const struct ist_host_packet *packet)
+static int take_region(struct ist_host *host, struct ist_group *group,
+		       struct ist_roster_head *offer, const struct ist_host_packet *packet)
 {
 	const struct ist_wire *wire = &packet->wire;
 	struct ist_group_region region = {.offset = wire->offset,
 					  .size = wire->size,
 					  .right = wire->right,
 					  .coherence = wire->coherence};
+	int err;
 
 	if (wire->id != group->regions || packet->fds)
 		return -EPROTO;
 	memcpy(region.name, wire->name, IST_NAME_SIZE);
 	offer->regions++;
-	return ist_roster_add_region(offer, &region, group);
+	err = ist_roster_add_region(offer, &region, group);
+	return err ? err : ist_host_pages_take(host, wire);
 }
 
 /* Regions, then peers, this one first, until READY. */
@@ -145,7 +147,7 @@ static int take_rest(struct ist_host *host, struct ist_group *group, struct ist_
 			 !group->regions)
 			err = ist_host_run_take(host, &packet);
 		else if (packet.wire.type == IST_WIRE_REGION && !self->incarnation)
-			err = take_region(group, offer, &packet);
+			err = take_region(host, group, offer, &packet);
 		else if (packet.wire.type == IST_WIRE_PEER &&
 			 (self->incarnation || packet.wire.id == group->id))
 			err = ist_host_peers_add(&host->peers, &packet);
@@ -224,6 +226,7 @@ int ist_host_join(struct ist_host *host, const char *path, struct ist_group *gro
 	return 0;
 
 close_peers:
+	ist_host_pages_stop(host);
 	ist_host_run_fini(host);
 	ist_host_peers_fini(&host->peers);
 close_memory:
@@ -237,6 +240,7 @@ close_socket:
 
 void ist_host_leave(struct ist_host *host)
 {
+	ist_host_pages_stop(host);
 	ist_host_run_fini(host);
 	ist_host_peers_fini(&host->peers);
 	close(host->memory);

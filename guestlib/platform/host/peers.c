@@ -59,16 +59,21 @@ void ist_host_peers_fini(struct ist_host_peers *peers)
 static bool is_sound(const struct ist_host_peers *peers, const struct ist_host_packet *packet)
 {
 	return packet->wire.id < peers->max_peers && packet->wire.incarnation &&
-	       packet->wire.vectors == packet->fds;
+	       packet->wire.vectors <= IST_VECTORS_MAX &&
+	       packet->wire.vectors + (peers->pager ? 1 : 0) == packet->fds;
 }
 
-static void enter(struct ist_host_table *table, struct ist_host_packet *packet)
+static void enter(struct ist_host_peers *peers, struct ist_host_table *table,
+		  struct ist_host_packet *packet)
 {
 	struct ist_host_peer *peer = &table->peer[packet->wire.id];
 
 	peer->incarnation = packet->wire.incarnation;
-	for (peer->vectors = 0; peer->vectors < packet->fds; peer->vectors++)
+	for (peer->vectors = 0; peer->vectors < packet->wire.vectors; peer->vectors++)
 		peer->fd[peer->vectors] = packet->fd[peer->vectors];
+	if (peers->pager)
+		coh_pager_peer(peers->pager, packet->wire.id, peer->incarnation,
+			       packet->fd[peer->vectors]);
 	packet->fds = 0;
 }
 
@@ -83,7 +88,7 @@ int ist_host_peers_add(struct ist_host_peers *peers, struct ist_host_packet *pac
 {
 	if (!is_sound(peers, packet) || peers->current->peer[packet->wire.id].incarnation)
 		return -EPROTO;
-	enter(peers->current, packet);
+	enter(peers, peers->current, packet);
 	return 0;
 }
 
@@ -97,10 +102,12 @@ static void apply(struct ist_host_peers *peers, struct ist_host_table *table,
 		return;
 	if (wire->type == IST_WIRE_PEER && is_sound(peers, packet)) {
 		retire(&table->peer[wire->id], retired);
-		enter(table, packet);
+		enter(peers, table, packet);
 	} else if (wire->type == IST_WIRE_GONE &&
 		   table->peer[wire->id].incarnation == wire->incarnation) {
 		retire(&table->peer[wire->id], retired);
+		if (peers->pager)
+			coh_pager_gone(peers->pager, wire->id, wire->incarnation);
 	}
 }
 

@@ -80,6 +80,8 @@ static int host_open(const char *name, struct ist_group *group)
 		goto bells_fini;
 	err = check_roster(group, &offer);
 	if (!err)
+		err = ist_host_pages_start(host, group);
+	if (!err)
 		err = go_live(host, group);
 	if (err)
 		goto unmap;
@@ -88,6 +90,7 @@ static int host_open(const char *name, struct ist_group *group)
 	return 0;
 
 unmap:
+	ist_host_pages_stop(host);
 	ist_process_unmap(group);
 bells_fini:
 	ist_host_bells_fini(&host->bells);
@@ -102,6 +105,7 @@ static void host_close(struct ist_group *group)
 {
 	struct ist_host *host = group->platform;
 
+	ist_host_pages_stop(host);
 	ist_process_unmap(group);
 	ist_host_bells_fini(&host->bells);
 	ist_host_leave(host);

@@ -70,7 +70,8 @@ int ist_host_receive(int sock, struct ist_host_packet *packet, int flags)
 	    (size_t)length == sizeof(packet->wire))
 		return 0;
 	/* The kernel drops descriptors that our own limit has no room for. */
-	starved = header.msg_flags & MSG_CTRUNC && packet->fds < IST_VECTORS_MAX;
+	starved = header.msg_flags & MSG_CTRUNC &&
+		  packet->fds < sizeof(packet->fd) / sizeof(packet->fd[0]);
 	ist_host_packet_fini(packet);
 	return starved ? -EMFILE : -EPROTO;
 }
