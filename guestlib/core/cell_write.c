@@ -153,6 +153,16 @@ int ist_cell_write_abort(struct ist_cell *cell)
 	return ist_cell_release(cell);
 }
 
+/* The end of a section that the caller knows nothing of: it must not stay open. */
+static int end_for_good(struct ist_cell *cell)
+{
+	int error = ist_cell_write_end(cell);
+
+	if (ist_unlikely(error && cell->section != IST_SECTION_NONE))
+		ist_cell_write_abort(cell);
+	return error;
+}
+
 int ist_cell_write(struct ist_cell *cell, const void *from, uint64_t timeout_ns)
 {
 	void *content;
@@ -164,7 +174,7 @@ int ist_cell_write(struct ist_cell *cell, const void *from, uint64_t timeout_ns)
 		return error;
 	if (cell->in_head) {
 		ist_copy(content, from, cell->size);
-		return ist_cell_write_end(cell);
+		return end_for_good(cell);
 	}
 	slot = content;
 	ist_copy_shared(slot, from, whole);
@@ -172,5 +182,5 @@ int ist_cell_write(struct ist_cell *cell, const void *from, uint64_t timeout_ns)
 		__builtin_memcpy(&rest, (const uint8_t *)from + whole * sizeof(rest), left);
 		ist_store_release(&slot[whole], rest);
 	}
-	return ist_cell_write_end(cell);
+	return end_for_good(cell);
 }
