@@ -71,11 +71,13 @@ static inline int take(struct ist_cell *cell, uint64_t timeout_ns)
 		return -EBUSY;
 	if (ist_unlikely(cell->error || !next))
 		return ist_cell_take(cell, timeout_ns);
-	COH_AT(shared, COH_TAKE, cell->seat, *shared);
+	COH_AT(shared, COH_TAKE, cell->seat, IST_CELL_HELD(cell, control));
 	if (ist_unlikely(!coh_cas_control(shared, &control, next)))
 		return ist_cell_take(cell, timeout_ns);
-	COH_TRACE(shared, COH_TAKE, cell->seat, *shared, *shared);
+	COH_TRACE(shared, COH_TAKE, cell->seat, IST_CELL_HELD(cell, control),
+		  IST_CELL_HELD(cell, next));
 	cell->control = next;
+	IST_CELL_TRACE(cell, COH_INSTALL);
 	return 0;
 }
 
@@ -131,6 +133,7 @@ int ist_cell_end_held(struct ist_cell *cell)
 	if (ist_unlikely(cell->section != IST_SECTION_WRITE))
 		return cell->error ? cell->error : -EINVAL;
 	publish(cell);
+	IST_CELL_TRACE(cell, COH_DROP);
 	cell->section = IST_SECTION_NONE;
 	return ist_cell_release(cell);
 }
@@ -149,6 +152,7 @@ int ist_cell_write_abort(struct ist_cell *cell)
 	if (cell->section != IST_SECTION_WRITE)
 		return cell->error ? cell->error : -EINVAL;
 	cell->mine = IST_CELL_NOTHING;
+	IST_CELL_TRACE(cell, COH_DROP);
 	cell->section = IST_SECTION_NONE;
 	return ist_cell_release(cell);
 }
