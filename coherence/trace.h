@@ -8,9 +8,9 @@
  * occurrence of a step.
  *
  * Said are all steps that change a word; ASK, once for all who are asked; INSTALL, HEAR, REDUCE,
- * DROP, LOOK and JOIN with the word that they saw; and an answer (ACK, EVICT) that was refused, with
- * equal words: it is over, too. Without COH_AT: what has no effect on others (INSTALL and DROP of
- * cells, HEAR, LOOK, JOIN). A cell's repair is one swap: REAP, announced, and TAKE.
+ * DROP, LOOK and JOIN with the word that they saw; and an answer (ACK, EVICT) that was refused,
+ * with equal words: it is over, too. Without COH_AT: what has no effect on others (INSTALL and DROP
+ * of cells, HEAR, LOOK, JOIN). A cell's repair is one swap: REAP, announced, and TAKE.
  */
 #ifndef COH_TRACE_H
 #define COH_TRACE_H
