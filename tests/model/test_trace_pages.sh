@@ -5,6 +5,7 @@
 # at each step, stop and come back, is what the model does. A step that is not said, or a mistake, is found.
 . "$(dirname "$0")/trace.sh"
 pager=$(cd "$root" && dirname "$(ls hv/pager/answer.c coherence/pager/answer.c 2>/dev/null)")
+step_call=$(grep -oE '\w+_directory_step' "$root/$pager/answer.c" | head -n 1)
 
 run() { # program, seed, entries, mode...
 	timeout 100 "$@" >log 2>said
@@ -40,15 +41,15 @@ mistake() { # name, source, sed script
 		"${CC:-cc}" -o mistaken "$objects/host/tests/model/page_run.o" changed.o \
 			$(find "$objects/traced/$pager" -name '*.o' ! -path "*/${2%.c}.o") -Wl,--start-group \
 			"$objects/libvm.a" "$objects/libivshmem.a" -Wl,--end-group -lcyaml -lyaml -lnuma -pthread 2>out &&
-		{ TRACE_PATIENCE=300 run ./mistaken 1 6000 random || [ -s log ]; } && { model_refuses page 0 log || model_refuses page 1 log; }
+		mistaken_refused page "0 1" '' 1 6000 random
 	result $? "$1: found, $(tail -n 2 out | head -n 1 | cut -c1-60)" out
 }
 mistake "answered before the permission is dropped" "$pager/answer.c" \
 	's/(put_off\(.*\)) \|\| (give_up\(.*\) != 0\))$/\1 || STEP(paged, index, left ? COH_ACK_DOWN : COH_ACK_INV, epoch, \&result) != 0 || \2/
-	/internal.h/a #define STEP vmm_directory_step'
+	/internal.h/a #define STEP '"$step_call"
 mistake "installed after release" "$pager/request.c" \
 	'/^static void finish/,/^}/{s/^\tif \(install\(/\tSTEP(paged, index, COH_RELEASE, page->epoch, \&result);\n&/}
-	/internal.h/a #define STEP vmm_directory_step'
+	/internal.h/a #define STEP '"$step_call"
 mistake "reaped without a fence" "$pager/reap.c" 's/return IST_PEER_STATE\(word\) == IST_PEER_DEAD/return 1 || word/'
 mistake "an epoch that stands still" coherence/step.c '/^static int claim\(/,/^}/{/next_epoch/d}'
 mistake "a reader that is left out" coherence/step.c 's/(p->sharers) \|= (coh_bit\(event->peer\))/\1 = \2/'

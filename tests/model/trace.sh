@@ -61,3 +61,17 @@ leave_out() { # step, log
 		END { for (i = 1; i <= NR; i++) if (is[i] && !done && i > NR / 2 && last[by[i]] > i + 20) done = i
 		      else print line[i] }' "$2"
 }
+
+# A run of ./mistaken, whatever becomes of it, is refused: on a busy machine not always the first one.
+mistaken_refused() { # kind, units, flags for spin, arguments of the program...
+	local kind=$1 units=$2 flags=$3 unit
+	shift 3
+	for _ in 1 2 3; do
+		TRACE_PATIENCE=500 timeout 100 ./mistaken "$@" >log 2>said
+		for unit in $units; do
+			# shellcheck disable=SC2086 # words are meant
+			model_refuses "$kind" "$unit" log $flags && return
+		done
+	done
+	return 1
+}
