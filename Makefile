@@ -235,15 +235,21 @@ $(BENCHES): $(BUILD)/bench/%: $(BUILD)/host/bench/%.o $(BUILD)/libisthmus.a
 $(BUILD)/traced/%.o: %.c $(I)/.made
 	$(call say,CC-TRACE,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(HOST) $(INC_coherence) -DCOH_TRACING -c $< -o $@
+$(BUILD)/traced/guestlib/%.o: guestlib/%.c $(I)/.made
+	$(call say,CC-TRACE,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(HOST) $(INC_guestlib) -DCOH_TRACING -c $< -o $@
+OBJ_traced_core := $(patsubst %.c,$(BUILD)/traced/%.o,$(SRC_core))
+$(BUILD)/tests/model/cell_run: $(OBJ_traced_core) $(OBJ_memplat)
 OBJ_traced_pager := $(SRC_pager:%.c=$(BUILD)/traced/%.o)
 $(BUILD)/tests/fault/fault_pager_kill: $(OBJ_traced_pager)
+$(BUILD)/tests/model/page_run: $(OBJ_traced_pager)
 
 # Calls of the system that a fault test replaces.
 WRAP_fault_host := calloc socket setsockopt connect send recvmsg fcntl fstat eventfd mmap ppoll syscall \
 	ioctl madvise pthread_create
 WRAP_test_linux_device := ioctl mmap
 WRAP_fault_pager := ioctl mmap calloc madvise mprotect fallocate pthread_create
-$(TESTS_unit) $(TESTS_fault): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)/libvm.a \
+$(TESTS_unit) $(TESTS_fault) $(BUILD)/tests/model/page_run: $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)/libvm.a \
 		$(BUILD)/libivshmem.a $(BUILD)/libisthmus.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) $(WRAP_$(notdir $*):%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) -Wl,--start-group $(BUILD)/libvm.a \
@@ -253,7 +259,7 @@ $(TESTS_core): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_core) $(OBJ_mempl
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ $(LIBS_check) -pthread
 
-$(TESTS_model): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_coherence)
+$(filter-out %/page_run,$(TESTS_model)): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_coherence)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ -pthread
 

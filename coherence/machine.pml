@@ -421,7 +421,12 @@ inline do_REAP_SELF(i)
 	swap(REAP, i, 0)
 }
 
+/* The owner of a cell is asked nothing: who takes its seat is owner in its place. */
+#ifdef CELLS
+#define CAN_ENTER(i) (life[i] == JOINING && busy != i + 1)
+#else
 #define CAN_ENTER(i) (life[i] == JOINING && !REMAINS(i))
+#endif
 inline do_ENTER(i)
 {
 	life[i] = LIVE

@@ -6,6 +6,11 @@
  * Who carries the protocol out (guestlib's cells, the pager) calls COH_TRACE after each step's
  * effect, and COH_AT before it. A trace build logs; a fault build stops or dies there at the n-th
  * occurrence of a step.
+ *
+ * Said are all steps that change a word; ASK, once for all who are asked; INSTALL, HEAR, REDUCE,
+ * DROP, LOOK and JOIN with the word that they saw; and an answer (ACK, EVICT) that was refused,
+ * with equal words: it is over, too. Without COH_AT: what has no effect on others (INSTALL and DROP
+ * of cells, HEAR, LOOK, JOIN). A cell's repair is one swap: REAP, announced, and TAKE.
  */
 #ifndef COH_TRACE_H
 #define COH_TRACE_H

@@ -117,6 +117,7 @@ static void evict(struct coh_paged *paged, uint32_t index)
 	}
 	/* Another claim in between changes the epoch: the one after it has this bit to wait for. */
 	while (word.sharers & coh_bit(id)) {
+		COH_TRACE(&paged->entry[index].directory, COH_DROP, id, word, word);
 		if (coh_directory_step(paged, index, COH_EVICT, IST_DIR_EPOCH(word.control),
 				       &result) == 0) {
 			busy = IST_DIR_BUSY(result.word.control);

@@ -76,8 +76,12 @@ int coh_directory_step(struct coh_paged *paged, uint32_t index, unsigned type, u
 
 		if (n == -EPROTO)
 			break;
-		if (n != 0)
+		if (n != 0) {
+			/* An answer that is refused is one: whoever gave it has dropped. */
+			if (type == COH_ACK_INV || type == COH_ACK_DOWN || type == COH_EVICT)
+				COH_TRACE(shared, type, group->id, word, word);
 			return n;
+		}
 		COH_AT(shared, type, group->id, word);
 		/* On failure the word is what it was at that instant: it is decided on anew. */
 		if (coh_cas(shared, &word, result->word)) {

@@ -59,7 +59,10 @@ void coh_page_reap(struct coh_paged *paged, uint32_t index)
 		struct ist_directory word = coh_directory_look(paged, index);
 		unsigned id = find_dead(paged->pager, word);
 
-		if (id == IST_PEERS_MAX || !reap(paged, index, word, id))
+		if (id == IST_PEERS_MAX)
+			return;
+		COH_TRACE(&paged->entry[index].directory, COH_LOOK, id, word, word);
+		if (!reap(paged, index, word, id))
 			return;
 	}
 }

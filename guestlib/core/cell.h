@@ -211,6 +211,11 @@ void ist_cell_wake_seats(struct ist_cell *cell, uint64_t *mask, uint64_t seats);
 
 /* For traces: the word with this control while this seat is busy, and its owner. */
 #define IST_CELL_HELD(cell, control) ((struct ist_directory){(control), coh_bit((cell)->seat)})
+/* For traces: this seat holds the cell, and its permission to write begins (INSTALL), or has ended
+   (DROP): behind the last store of its section. */
+#define IST_CELL_TRACE(cell, step)                                                                 \
+	COH_TRACE(&(cell)->memory->directory, step, (cell)->seat,                                  \
+		  IST_CELL_HELD(cell, (cell)->control), IST_CELL_HELD(cell, (cell)->control))
 
 /* The head's content becomes own->data, its version `next`. The cell is held, own->redo is `next`.
  */

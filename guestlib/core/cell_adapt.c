@@ -117,6 +117,7 @@ void ist_cell_watch(struct ist_cell *cell)
 	if (error)
 		return;
 	judge(cell, now);
+	IST_CELL_TRACE(cell, COH_DROP);
 	ist_cell_release(cell);
 }
 

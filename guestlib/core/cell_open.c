@@ -182,6 +182,7 @@ static int sit_down(struct ist_cell *cell, const uint64_t parameters[4])
 	if (cell->policy->seated)
 		cell->policy->seated(cell);
 	ist_store_release(&cell->own->owner, ist_group_owner(cell->group));
+	COH_TRACE(&memory->directory, COH_JOIN, cell->seat, memory->directory, memory->directory);
 	error = -EAGAIN;
 	bit = (uint64_t)1 << cell->seat;
 	__atomic_fetch_and(&memory->waiters, ~bit, __ATOMIC_RELAXED);
@@ -318,8 +319,10 @@ void ist_cell_close(struct ist_cell *cell)
 
 	if (!cell)
 		return;
-	if (cell->control)
+	if (cell->control) {
+		IST_CELL_TRACE(cell, COH_DROP);
 		ist_cell_release(cell);
+	}
 	bit = (uint64_t)1 << cell->seat;
 	__atomic_fetch_and(&cell->memory->consumers, ~bit, __ATOMIC_RELAXED);
 	ist_store_release(&cell->own->owner, 0);

@@ -128,6 +128,7 @@ static int look_or_take(struct ist_cell *cell)
 		return ist_cell_break(cell);
 	if (error)
 		return error;
+	IST_CELL_TRACE(cell, COH_DROP);
 	return ist_cell_release(cell);
 }
 
@@ -254,6 +255,7 @@ int ist_cell_read_end(struct ist_cell *cell)
 	cell->section = IST_SECTION_NONE;
 	if (section == IST_SECTION_HELD) {
 		cell->refused = 0;
+		IST_CELL_TRACE(cell, COH_DROP);
 		return ist_cell_release(cell);
 	}
 	if (section == IST_SECTION_PLACE) {

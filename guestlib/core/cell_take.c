@@ -114,9 +114,12 @@ int ist_cell_repair(struct ist_cell *cell, struct ist_directory word, uint32_t d
 	COH_TRACE(shared, COH_REAP, dead, word, reaped.word);
 	COH_TRACE(shared, COH_TAKE, cell->seat, reaped.word, taken.word);
 	cell->control = taken.word.control;
+	IST_CELL_TRACE(cell, COH_INSTALL);
 	error = finish(cell);
-	if (!error)
+	if (!error) {
+		IST_CELL_TRACE(cell, COH_DROP);
 		error = ist_cell_release(cell);
+	}
 	return error ? error : -EOWNERDEAD;
 }
 
@@ -134,6 +137,7 @@ static int look_at_holder(struct ist_cell *cell, struct ist_directory word)
 	owner = ist_load_acquire(&cell->all[holder].owner);
 	if (ist_group_fate(cell->group, owner) == IST_FATE_HERE)
 		return -EAGAIN;
+	COH_TRACE(&cell->memory->directory, COH_LOOK, holder, word, word);
 	return ist_cell_repair(cell, word, holder);
 }
 
@@ -162,6 +166,7 @@ int ist_cell_try_take(struct ist_cell *cell)
 			return ist_cell_break(cell);
 		if (swap(cell, &word, &result, COH_TAKE)) {
 			cell->control = result.word.control;
+			IST_CELL_TRACE(cell, COH_INSTALL);
 			return 0;
 		}
 	}

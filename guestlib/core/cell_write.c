@@ -71,11 +71,13 @@ static inline int take(struct ist_cell *cell, uint64_t timeout_ns)
 		return -EBUSY;
 	if (ist_unlikely(cell->error || !next))
 		return ist_cell_take(cell, timeout_ns);
-	COH_AT(shared, COH_TAKE, cell->seat, *shared);
+	COH_AT(shared, COH_TAKE, cell->seat, IST_CELL_HELD(cell, control));
 	if (ist_unlikely(!coh_cas_control(shared, &control, next)))
 		return ist_cell_take(cell, timeout_ns);
-	COH_TRACE(shared, COH_TAKE, cell->seat, *shared, *shared);
+	COH_TRACE(shared, COH_TAKE, cell->seat, IST_CELL_HELD(cell, control),
+		  IST_CELL_HELD(cell, next));
 	cell->control = next;
+	IST_CELL_TRACE(cell, COH_INSTALL);
 	return 0;
 }
 
@@ -131,6 +133,7 @@ int ist_cell_end_held(struct ist_cell *cell)
 	if (ist_unlikely(cell->section != IST_SECTION_WRITE))
 		return cell->error ? cell->error : -EINVAL;
 	publish(cell);
+	IST_CELL_TRACE(cell, COH_DROP);
 	cell->section = IST_SECTION_NONE;
 	return ist_cell_release(cell);
 }
@@ -149,8 +152,19 @@ int ist_cell_write_abort(struct ist_cell *cell)
 	if (cell->section != IST_SECTION_WRITE)
 		return cell->error ? cell->error : -EINVAL;
 	cell->mine = IST_CELL_NOTHING;
+	IST_CELL_TRACE(cell, COH_DROP);
 	cell->section = IST_SECTION_NONE;
 	return ist_cell_release(cell);
+}
+
+/* The end of a section that the caller knows nothing of: it must not stay open. */
+static int end_for_good(struct ist_cell *cell)
+{
+	int error = ist_cell_write_end(cell);
+
+	if (ist_unlikely(error && cell->section != IST_SECTION_NONE))
+		ist_cell_write_abort(cell);
+	return error;
 }
 
 int ist_cell_write(struct ist_cell *cell, const void *from, uint64_t timeout_ns)
@@ -164,7 +178,7 @@ int ist_cell_write(struct ist_cell *cell, const void *from, uint64_t timeout_ns)
 		return error;
 	if (cell->in_head) {
 		ist_copy(content, from, cell->size);
-		return ist_cell_write_end(cell);
+		return end_for_good(cell);
 	}
 	slot = content;
 	ist_copy_shared(slot, from, whole);
@@ -172,5 +186,5 @@ int ist_cell_write(struct ist_cell *cell, const void *from, uint64_t timeout_ns)
 		__builtin_memcpy(&rest, (const uint8_t *)from + whole * sizeof(rest), left);
 		ist_store_release(&slot[whole], rest);
 	}
-	return ist_cell_write_end(cell);
+	return end_for_good(cell);
 }

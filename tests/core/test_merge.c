@@ -210,6 +210,24 @@ START_TEST(refusals)
 }
 END_TEST
 
+/* A write without a section leaves none behind when its turn does not come. */
+START_TEST(write_in_vain)
+{
+	uint64_t words[125] = {3};
+	void *content;
+
+	open_both(sizes[_i], IST_MERGE_SUM);
+	ck_assert_int_eq(ist_cell_begin_held(b, 0, 0, &content), 0);
+	ck_assert_int_eq(ist_cell_write(a, words, 1000), -ETIMEDOUT);
+	ck_assert_int_eq(ist_cell_write(a, words, 0), -ETIMEDOUT);
+	ck_assert_int_eq(ist_cell_end_held(b), 0);
+	/* Nothing of it is merged by a later one. */
+	words[0] = 5;
+	ck_assert_int_eq(ist_cell_write(a, words, IST_FOREVER), 0);
+	ck_assert_uint_eq(word(b, 0, 2), 5);
+}
+END_TEST
+
 /* Somebody holds the cell and stays there: the section stays open, and ends later. */
 START_TEST(end_in_vain)
 {
@@ -372,6 +390,7 @@ int main(void)
 	tcase_add_test(test, bytes_of_a_word);
 	tcase_add_loop_test(test, operators, 0, (int)(sizeof(merges) / sizeof(merges[0])));
 	tcase_add_test(test, refusals);
+	tcase_add_loop_test(test, write_in_vain, 0, SIZES);
 	tcase_add_loop_test(test, end_in_vain, 0, SIZES);
 	tcase_add_loop_test(test, threads, 0, SIZES);
 #ifndef __SANITIZE_THREAD__
