@@ -284,14 +284,14 @@ check_shows() {
 	expect_like out '0x0+5000 .*data'
 	expect_like out '^ *a .*process'
 	# What later versions will do is valid: a note here, an error where it is to be used.
-	printf '  - {name: q, kind: qemu, command: [x], groups: [ping]}\n' >>"$work/shown.yml"
+	sed -i 's/^    vectors: 4$/&\n    users: [nobody]/' "$work/shown.yml"
 	timeout 60 "$isthmus" check "$work/shown.yml" >"$work/out" 2>"$work/err"
 	status=$?
 	expect_status 0
-	expect_like err "note: .*'qemu' is not yet supported"
+	expect_like err "note: .*'users' is not yet supported"
 	up "$work/shown.yml"
 	expect_status 1
-	expect_like err "error: .*'qemu' is not yet supported"
+	expect_like err "error: .*'users' is not yet supported"
 }
 
 # ---- Instances ----------------------------------------------------------------------------------
