@@ -267,7 +267,7 @@ usage() {
 		[ "$status" = 2 ] || complain "isthmus $arguments: status $status, not 2"
 		[ -s "$work/err" ] || complain "isthmus $arguments: says nothing"
 	done
-	for arguments in --help --version 'up --help' 'run --help' 'check --help' 'console --help'; do
+	for arguments in --help --version 'up --help' 'run --help' 'check --help' 'console --help' 'path --help' 'qemu-args --help'; do
 		# shellcheck disable=SC2086
 		timeout 60 "$isthmus" $arguments >"$work/out" 2>"$work/err"
 		status=$?
