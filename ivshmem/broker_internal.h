@@ -86,6 +86,8 @@ struct ivshm_told {
 	uint32_t gone;        /* 1: that incarnation has ended; told next */
 	uint32_t state;       /* how it ended */
 	uint32_t vectors;     /* to a QEMU peer: how many of its doorbells */
+	uint32_t first;       /* to a QEMU peer: the first of all; 0: nothing yet */
+	uint32_t unnumbered;  /* 1: there was no number left for it */
 };
 
 /* How far a link has been told what it must know. */

@@ -49,17 +49,50 @@ static int send_number(const struct ivshm_link *link, int64_t number, int descri
 	}
 }
 
+/* QEMU must not be told a number again that was gone. The peer is passed over. */
+static void pass_over(struct ivshm_link *link, uint32_t id)
+{
+	struct ivshm_told *told = &link->told[id];
+
+	ivshm_broker_warn(link->group->broker,
+			  "group %s: %s has been told of %u incarnations of peer %u: QEMU takes no "
+			  "more, its doorbells to it go nowhere until it is started again",
+			  link->group->config->name, ivshm_link_name(link), IST_QEMU_INCARNATIONS,
+			  id);
+	told->incarnation = link->group->seat[id].incarnation;
+	told->vectors = link->group->config->vectors;
+	told->unnumbered = 1;
+}
+
 /* The next doorbell of an ID, its own included. */
 static int tell_doorbell(struct ivshm_link *link, uint32_t id)
 {
 	const struct ivshm_seat *seat = &link->group->seat[id];
 	struct ivshm_told *told = &link->told[id];
-	int r = send_number(link, id, seat->fds[told->vectors]);
+	int r;
 
+	if (told->first && seat->incarnation - told->first >= IST_QEMU_INCARNATIONS) {
+		pass_over(link, id);
+		return 0;
+	}
+	r = send_number(link, IST_QEMU_NUMBER(id, seat->incarnation), seat->fds[told->vectors]);
 	if (r == 0) {
 		told->incarnation = seat->incarnation;
+		told->first = told->first ? told->first : seat->incarnation;
 		told->vectors++;
 	}
+	return r;
+}
+
+static int tell_gone(struct ivshm_link *link, uint32_t id)
+{
+	struct ivshm_told *told = &link->told[id];
+	int r = 0;
+
+	if (!told->unnumbered)
+		r = send_number(link, IST_QEMU_NUMBER(id, told->incarnation), -1);
+	if (r == 0)
+		*told = (struct ivshm_told){.first = told->first};
 	return r;
 }
 
@@ -78,13 +111,8 @@ static bool is_news(const struct ivshm_link *link, uint32_t id)
 static int tell_update(struct ivshm_link *link)
 {
 	for (uint32_t id = 0; id < link->group->config->max_peers; id++) {
-		if (link->told[id].gone) {
-			int r = send_number(link, id, -1);
-
-			if (r == 0)
-				link->told[id] = (struct ivshm_told){0};
-			return r;
-		}
+		if (link->told[id].gone)
+			return tell_gone(link, id);
 		if (is_news(link, id))
 			return tell_doorbell(link, id);
 	}
@@ -110,7 +138,9 @@ static int tell_welcome(struct ivshm_link *link)
 		r = send_number(link, PROTOCOL_VERSION, -1);
 		break;
 	case 1:
-		r = send_number(link, link->id, -1);
+		r = send_number(link,
+				IST_QEMU_NUMBER(link->id, link->group->seat[link->id].incarnation),
+				-1);
 		break;
 	case 2:
 		r = send_number(link, MEMORY_FOLLOWS, link->group->memory.fd);
