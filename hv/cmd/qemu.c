@@ -78,24 +78,31 @@ static const char *group_of(char *name, const char *instance)
 	return name + length + 1;
 }
 
+static int print_device(const char *dir, const char *instance, const char *group)
+{
+	unsigned vectors = 0;
+	int ret = read_vectors(dir, group, &vectors);
+
+	if (ret)
+		return ret;
+	qemu_add_device(stdout, ' ', dir, instance, group, vectors);
+	putchar('\n');
+	return 0;
+}
+
 static int qemu_args(const struct command_line *line)
 {
 	const char *instance = line->operand[0];
 	struct dirent **entry;
-	unsigned groups = 0, vectors;
+	unsigned groups = 0;
 	int count = scandir(line->dir, &entry, NULL, alphasort), ret = 0;
 
 	for (int i = 0; i < count; i++) {
 		const char *group = group_of(entry[i]->d_name, instance);
 
-		if (group && !ret) {
-			groups++;
-			ret = read_vectors(line->dir, group, &vectors);
-		}
-		if (group && !ret) {
-			qemu_add_device(stdout, ' ', line->dir, instance, group, vectors);
-			putchar('\n');
-		}
+		groups += group != NULL;
+		if (group && !ret)
+			ret = print_device(line->dir, instance, group);
 		free(entry[i]);
 	}
 	if (count >= 0)

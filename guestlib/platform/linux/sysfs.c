@@ -37,7 +37,7 @@ static bool has_msix(const char *path)
 {
 	char bar[PATH_MAX];
 
-	return (size_t)snprintf(bar, sizeof(bar), "%s/resource%d", path, IST_BAR_MSIX) <
+	return (size_t)snprintf(bar, sizeof(bar), "%s/resource%u", path, IST_BAR_MSIX) <
 		       sizeof(bar) &&
 	       !access(bar, F_OK);
 }
