@@ -675,6 +675,16 @@ IST_ABI_SIZE(struct ist_run_state, IST_RUN_STATE_SIZE);
 #define IST_DOORBELL_PEER(value) ((uint32_t)(value) >> 16)
 #define IST_DOORBELL_VECTOR(value) ((uint32_t)(value)&0xffffu)
 
+/*
+ * QEMU's ivshmem takes no peer twice: it writes to memory that it has freed when an ID comes again
+ * that was gone. So a peer of kind QEMU sees each incarnation of a peer under another number, its
+ * own too: in IST_V1_POSITION and in IST_V1_DOORBELL. Of a first incarnation it is the ID.
+ */
+#define IST_QEMU_INCARNATIONS 1024u /* that have different numbers */
+#define IST_QEMU_NUMBER(id, incarnation)                                                           \
+	((uint32_t)(id) | (((uint32_t)(incarnation)-1u) & (IST_QEMU_INCARNATIONS - 1u)) << 6)
+#define IST_QEMU_ID(number) ((uint32_t)(number)&63u)
+
 /* ---- Linux guests: /dev/isthmusN ------------------------------------------------------------- */
 /*
  * Between isthmus.ko and its users. mmap() offsets below IST_LINUX_REGISTERS are offsets in the

@@ -50,21 +50,38 @@ static int find_users(struct ivshm_group *group, char *error, size_t error_size)
 	return 0;
 }
 
-/* One a call: the next event brings the next. */
-static void on_listener(void *owner, uint32_t events)
+/* Whether connections are taken, at all sockets of the group. */
+static void set_paused(struct ivshm_group *group, bool paused)
 {
-	struct ivshm_group *group = owner;
-	int fd = accept4(group->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	int r = fd < 0 ? -errno : ivshm_link_create(group, fd);
+	uint32_t events = paused ? 0 : EPOLLIN;
 
-	(void)events;
+	group->paused = paused;
+	ivshm_watch_change(group->broker, &group->listener, events);
+	for (unsigned i = 0; i < group->legacy_count; i++)
+		ivshm_watch_change(group->broker, &group->legacy[i].listener, events);
+}
+
+/* One a call: the next event brings the next. */
+void ivshm_group_accept(struct ivshm_group *group, const struct ivshm_watch *listener,
+			struct ivshm_legacy *legacy)
+{
+	int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int r = fd < 0 ? -errno : ivshm_link_create(group, fd, legacy);
+
 	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS) {
 		ivshm_broker_warn(group->broker, "group %s: cannot take a connection: %s",
 				  group->config->name, strerror(-r));
-		group->paused = true;
-		ivshm_watch_change(group->broker, &group->listener, 0);
+		set_paused(group, true);
 		ivshm_broker_tick_later(group->broker);
 	}
+}
+
+static void on_listener(void *owner, uint32_t events)
+{
+	struct ivshm_group *group = owner;
+
+	(void)events;
+	ivshm_group_accept(group, &group->listener, NULL);
 }
 
 int ivshm_group_create(struct ivshm_group *group, struct ivshm_broker *broker,
@@ -97,6 +114,9 @@ int ivshm_group_create(struct ivshm_group *group, struct ivshm_broker *broker,
 		ivshm_fail(error, error_size, r, "group '%s': %s", config->name, strerror(-r));
 		goto out_door;
 	}
+	r = ivshm_group_open_legacy(group, dir, error, error_size);
+	if (r)
+		goto out_door;
 	ivshm_group_run_create(group);
 	ivshm_log(IVSHM_LOG_INFO, "group %s: served at %s", config->name, group->door.socket_path);
 	return 0;
@@ -115,6 +135,7 @@ void ivshm_group_destroy(struct ivshm_group *group)
 {
 	while (group->links)
 		ivshm_link_destroy(group->links);
+	ivshm_group_close_legacy(group);
 	ivshm_watch_close(&group->listener);
 	ivshm_door_close(&group->door);
 	ivshm_memory_destroy(&group->memory);
@@ -125,10 +146,8 @@ void ivshm_group_tick(struct ivshm_group *group)
 {
 	struct ivshm_link *next;
 
-	if (group->paused) {
-		group->paused = false;
-		ivshm_watch_change(group->broker, &group->listener, EPOLLIN);
-	}
+	if (group->paused)
+		set_paused(group, false);
 	for (struct ivshm_link *link = group->links; link; link = next) {
 		next = link->next;
 		ivshm_link_tick(link);

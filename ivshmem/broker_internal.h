@@ -20,6 +20,7 @@
 
 #define IVSHM_TICKS_A_SECOND 10
 #define IVSHM_HELLO_SECONDS 5
+#define IVSHM_PATIENCE_SECONDS 5                  /* a peer that does not read is named then */
 #define IVSHM_STRANGERS_MAX (IST_PEERS_MAX + 32u) /* of a group: connections without a HELLO */
 
 /* A descriptor in the broker's epoll set and who handles it. */
@@ -38,6 +39,14 @@ struct ivshm_seat {
 	int fds[IVSHM_WIRE_FDS_MAX]; /* eventfds, valid while there is a link */
 };
 
+/* A member of kind qemu: the socket at which it joins by QEMU's protocol. */
+struct ivshm_legacy {
+	struct ivshm_group *group;
+	uint32_t id;
+	struct ivshm_door door;
+	struct ivshm_watch listener;
+};
+
 struct ivshm_group {
 	struct ivshm_broker *broker;
 	const struct ivshm_group_config *config;
@@ -47,7 +56,9 @@ struct ivshm_group {
 	struct ivshm_watch listener;
 	unsigned bells; /* eventfds of a seat: one a vector, and where there is a page-coherent
 			   region one for its pager */
-	bool paused;    /* no accept() before the next tick: no descriptors were left */
+	struct ivshm_legacy *legacy; /* members of kind qemu */
+	unsigned legacy_count;
+	bool paused; /* no accept() before the next tick: no descriptors were left */
 	uid_t *users;
 	unsigned users_count;
 	struct ivshm_seat seat[IST_PEERS_MAX];
@@ -74,6 +85,9 @@ struct ivshm_told {
 	uint32_t incarnation; /* 0: nothing that is not gone */
 	uint32_t gone;        /* 1: that incarnation has ended; told next */
 	uint32_t state;       /* how it ended */
+	uint32_t vectors;     /* to a QEMU peer: how many of its doorbells */
+	uint32_t first;       /* to a QEMU peer: the first of all; 0: nothing yet */
+	uint32_t unnumbered;  /* 1: there was no number left for it */
 };
 
 /* How far a link has been told what it must know. */
@@ -96,7 +110,8 @@ struct ivshm_link {
 	struct ivshm_watch process; /* its pidfd */
 	pid_t pid;
 	uid_t uid;
-	unsigned ticks; /* while it has not said HELLO */
+	bool legacy;    /* speaks QEMU's protocol */
+	unsigned ticks; /* while it has not said HELLO, or does not read */
 	enum ivshm_stage stage;
 	uint32_t at;           /* next region or ID to be told of, within a stage */
 	bool blocked;          /* its socket is full: waits for EPOLLOUT */
@@ -126,6 +141,9 @@ int ivshm_group_create(struct ivshm_group *group, struct ivshm_broker *broker,
 		       const struct ivshm_group_config *config, const char *dir, char *error,
 		       size_t error_size);
 void ivshm_group_destroy(struct ivshm_group *group);
+/* Takes one connection; of a QEMU peer's socket when `legacy` is not NULL. */
+void ivshm_group_accept(struct ivshm_group *group, const struct ivshm_watch *listener,
+			struct ivshm_legacy *legacy);
 void ivshm_group_tick(struct ivshm_group *group);
 
 /* broker_seat.c: the life of an incarnation. */
@@ -146,12 +164,24 @@ void ivshm_link_forget(struct ivshm_link *link); /* not any more */
 int ivshm_recall(struct ivshm_link *link, const struct ist_wire *wire);
 
 /* broker_link.c: a connection, what it says. */
-int ivshm_link_create(struct ivshm_group *group, int socket);
+int ivshm_link_create(struct ivshm_group *group, int socket, const struct ivshm_legacy *legacy);
+const char *ivshm_link_name(const struct ivshm_link *link); /* of the instance; it is admitted */
 void ivshm_link_destroy(struct ivshm_link *link);
 void ivshm_link_tick(struct ivshm_link *link);
-/* Says why, in an ERROR message and a warning. The caller closes. */
+/* Says why, in a warning and, unless it is QEMU, an ERROR message. The caller closes. */
 void ivshm_link_refuse(struct ivshm_link *link, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* broker_legacy.c: peers that speak QEMU's protocol. */
+int ivshm_group_open_legacy(struct ivshm_group *group, const char *dir, char *error,
+			    size_t error_size);
+void ivshm_group_close_legacy(struct ivshm_group *group);
+/* Takes the ID. 0; or -errno after refusing it. */
+int ivshm_legacy_join(struct ivshm_link *link, uint32_t id);
+/* There is something to read: -EAGAIN not yet, else the connection is over. */
+int ivshm_legacy_hear(struct ivshm_link *link);
+/* Sends the next message of this stage. 1: there is none; or -errno: not sent. */
+int ivshm_legacy_tell_next(struct ivshm_link *link);
 
 /* broker_tell.c: what a connection is told. Goes on until all is told or its socket is full. */
 void ivshm_link_tell(struct ivshm_link *link);

@@ -34,7 +34,8 @@ void ivshm_link_refuse(struct ivshm_link *link, int code, const char *format, ..
 	va_start(arguments, format);
 	vsnprintf(packet.wire.text, sizeof(packet.wire.text), format, arguments);
 	va_end(arguments);
-	ivshm_wire_send(link->socket.fd, &packet);
+	if (!link->legacy)
+		ivshm_wire_send(link->socket.fd, &packet);
 	ivshm_broker_warn(link->group->broker, "group %s: refused pid %d of user %u: %s",
 			  link->group->config->name, (int)link->pid, (unsigned)link->uid,
 			  packet.wire.text);
@@ -43,6 +44,11 @@ void ivshm_link_refuse(struct ivshm_link *link, int code, const char *format, ..
 static const char *instance_name(const struct ivshm_group *group, uint32_t id)
 {
 	return group->broker->config->instances[group->config->member[id]].name;
+}
+
+const char *ivshm_link_name(const struct ivshm_link *link)
+{
+	return instance_name(link->group, link->id);
 }
 
 /* ID of the member of that name, or members_count. */
@@ -78,6 +84,14 @@ static bool refuse_pages(struct ivshm_link *link, const struct ist_wire *wire, u
 				  "region '%s'",
 				  wire->name, paged->name);
 	return paged;
+}
+
+/* It has a seat. */
+static void welcome(struct ivshm_link *link)
+{
+	link->group->strangers--;
+	link->stage = IVSHM_STAGE_WELCOME;
+	ivshm_link_tell(link);
 }
 
 static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
@@ -116,9 +130,7 @@ static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
 		return r;
 	}
 	link->run_state = group->run_page >= 0 && IVSHM_WIRE_ABI_MINOR(wire->abi) >= 1;
-	group->strangers--;
-	link->stage = IVSHM_STAGE_WELCOME;
-	ivshm_link_tell(link);
+	welcome(link);
 	return 0;
 }
 
@@ -181,8 +193,11 @@ static int hear(struct ivshm_link *link, const struct ist_wire *wire)
 static int receive_one(struct ivshm_link *link)
 {
 	struct ivshm_packet packet;
-	int r = ivshm_wire_receive(link->socket.fd, &packet);
+	int r;
 
+	if (link->legacy)
+		return ivshm_legacy_hear(link);
+	r = ivshm_wire_receive(link->socket.fd, &packet);
 	switch (r) {
 	case 0:
 		break;
@@ -328,7 +343,7 @@ static int identify(struct ivshm_link *link)
 				  (unsigned)who.uid, group->config->name);
 		return -EACCES;
 	}
-	if (group->strangers >= IVSHM_STRANGERS_MAX) {
+	if (!link->legacy && group->strangers >= IVSHM_STRANGERS_MAX) {
 		ivshm_link_refuse(link, EAGAIN, "%u connections have not said HELLO yet",
 				  group->strangers);
 		return -EBUSY;
@@ -338,7 +353,7 @@ static int identify(struct ivshm_link *link)
 }
 
 /* Takes over the socket, on errors too. */
-int ivshm_link_create(struct ivshm_group *group, int socket)
+int ivshm_link_create(struct ivshm_group *group, int socket, const struct ivshm_legacy *legacy)
 {
 	struct ivshm_link *link = calloc(1, sizeof(*link));
 	int size = SEND_BUFFER;
@@ -349,6 +364,7 @@ int ivshm_link_create(struct ivshm_group *group, int socket)
 		return -ENOMEM;
 	}
 	link->group = group;
+	link->legacy = legacy;
 	link->socket = (struct ivshm_watch){.fd = socket, .ready = on_socket, .owner = link};
 	link->process = (struct ivshm_watch){.fd = -1, .ready = on_process, .owner = link};
 	r = identify(link);
@@ -364,7 +380,12 @@ int ivshm_link_create(struct ivshm_group *group, int socket)
 	link->next = group->links;
 	group->links = link;
 	group->strangers++;
-	ivshm_broker_tick_later(group->broker);
+	if (!legacy)
+		ivshm_broker_tick_later(group->broker);
+	else if (ivshm_legacy_join(link, legacy->id))
+		hang_up(link);
+	else
+		welcome(link);
 	return 0;
 
 out:
@@ -378,6 +399,15 @@ void ivshm_link_tick(struct ivshm_link *link)
 {
 	if (link->deferred)
 		ivshm_link_tell(link);
+	if (link->blocked && link->ticks < IVSHM_PATIENCE_SECONDS * IVSHM_TICKS_A_SECOND) {
+		ivshm_broker_tick_later(link->group->broker);
+		if (++link->ticks == IVSHM_PATIENCE_SECONDS * IVSHM_TICKS_A_SECOND)
+			ivshm_broker_warn(link->group->broker,
+					  "group %s: peer %s (pid %d) has not read its socket for "
+					  "%d seconds",
+					  link->group->config->name, ivshm_link_name(link),
+					  (int)link->pid, IVSHM_PATIENCE_SECONDS);
+	}
 	if (link->stage != IVSHM_STAGE_HELLO)
 		return;
 	ivshm_broker_tick_later(link->group->broker);

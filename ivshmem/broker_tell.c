@@ -145,6 +145,8 @@ static int tell_next(struct ivshm_link *link)
 	struct ivshm_packet packet = {0};
 	int r;
 
+	if (link->legacy)
+		return ivshm_legacy_tell_next(link);
 	switch (link->stage) {
 	case IVSHM_STAGE_WELCOME:
 		make_welcome(link, &packet);
@@ -185,6 +187,9 @@ static void wait_for_room(struct ivshm_link *link, bool blocked)
 	if (link->blocked == blocked)
 		return;
 	link->blocked = blocked;
+	link->ticks = 0;
+	if (blocked)
+		ivshm_broker_tick_later(link->group->broker);
 	ivshm_watch_change(link->group->broker, &link->socket,
 			   EPOLLIN | EPOLLRDHUP | (blocked ? EPOLLOUT : 0u));
 }
@@ -213,5 +218,10 @@ void ivshm_link_tell(struct ivshm_link *link)
 		ivshm_broker_tick_later(link->group->broker);
 	} else if (r < 0 && r != -EAGAIN) {
 		link->stage = IVSHM_STAGE_DEAF; /* the hang-up is reported by itself */
+	}
+	if (link->legacy && !link->ready && link->stage == IVSHM_STAGE_UPDATES) {
+		link->ready = true;
+		ivshm_seat_live(
+			link); /* which tells this link too: once more, as it is ready now */
 	}
 }

@@ -39,7 +39,7 @@ struct ivshm_group_config {
 	unsigned regions_count;
 	char **users; /* who may join beside root and the broker's own user */
 	unsigned users_count;
-	bool legacy_trusted;
+	bool legacy_trusted; /* to keep to rights that nobody enforces: QEMU */
 	bool run_state; /* the group has a run-state page, where that is possible */
 	/* Filled in by the loader: member i of the group is instances[member[i]]; i is its ID. */
 	unsigned member[IST_PEERS_MAX];
@@ -107,6 +107,10 @@ const struct ivshm_group_config *ivshm_config_group(const struct ivshm_config *c
 /* The right of the group's member `id` on region `index`: IST_RIGHT_*. */
 uint32_t ivshm_config_right(const struct ivshm_config *config,
 			    const struct ivshm_group_config *group, unsigned index, unsigned id);
+
+/* Whether that right is asked for and not enforced: QEMU maps all for writing. */
+bool ivshm_config_asked(const struct ivshm_config *config, const struct ivshm_group_config *group,
+			unsigned index, unsigned id);
 
 /* The first page-coherent region on which the group's member `id` has a right, or NULL. */
 const struct ivshm_region_config *ivshm_config_paged(const struct ivshm_config *config,

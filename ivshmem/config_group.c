@@ -232,9 +232,6 @@ static void note_unsupported(struct config_load *load, const struct config_node 
 	if (out->users_count)
 		config_unsupported(load, config_key(node, "users"), "group '%s': 'users'",
 				   out->name);
-	if (out->legacy_trusted)
-		config_unsupported(load, config_value(node, "legacy"),
-				   "group '%s': legacy 'trusted'", out->name);
 }
 
 static int check_group(struct config_load *load, const struct config_node *node,
@@ -258,6 +255,7 @@ static int check_group(struct config_load *load, const struct config_node *node,
 	config_check_numa(load, node, &out->numa);
 	check_members(load, node, out, raw->max_peers, members);
 	good &= check_regions(load, node, raw, out);
+	config_check_legacy(load, out);
 	/* With a wrong size all that is said about the whole would be wrong too. */
 	if (good && out->max_peers <= IST_PEERS_MAX)
 		check_layout(load, node, out);

@@ -163,12 +163,15 @@ static void check_start(struct config_load *load, const struct config_node *node
 			     "'command': the program's name is empty");
 }
 
-static void note_unsupported(struct config_load *load, const struct config_node *node,
-			     const struct ivshm_instance_config *out)
+static void check_personality(struct config_load *load, const struct config_node *node,
+			      struct ivshm_instance_config *out)
 {
-	if (out->kind == IST_KIND_QEMU)
-		config_unsupported(load, config_value(node, "kind"), "instance '%s': kind 'qemu'",
-				   out->name);
+	if (!out->personality)
+		out->personality = 1;
+	if (out->kind == IST_KIND_QEMU && out->personality != 1)
+		config_error(load, config_value(node, "personality"),
+			     "'personality': QEMU's own device is v1; kind 'qemu' has no v%u",
+			     out->personality);
 }
 
 static void check_instance(struct config_load *load, const struct config_node *node,
@@ -176,17 +179,15 @@ static void check_instance(struct config_load *load, const struct config_node *n
 {
 	*out = raw->config;
 	out->autostart = !raw->autostart || *raw->autostart;
-	if (!out->personality)
-		out->personality = 1;
 	config_check_name(load, node, "instance", out->name);
 	check_keys(load, node, out->kind);
 	check_memory(load, node, raw->memory, out);
 	check_vcpus(load, node, raw->vcpus, out);
 	check_cmdline(load, node, out->cmdline);
 	check_start(load, node, out);
+	check_personality(load, node, out);
 	config_check_cpus(load, node, out);
 	config_check_numa(load, node, &out->numa);
-	note_unsupported(load, node, out);
 }
 
 int config_instances(struct config_load *load)

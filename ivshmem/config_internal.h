@@ -141,6 +141,9 @@ void config_check_numa(struct config_load *load, const struct config_node *node,
 void config_check_cpus(struct config_load *load, const struct config_node *node,
 		       const struct ivshm_instance_config *instance);
 
+/* config_legacy.c: whether the group takes its members of kind qemu. */
+void config_check_legacy(struct config_load *load, const struct ivshm_group_config *group);
+
 /* Fill in, and check, load->object->config.instances and .groups, from .raw. 0 or -ENOMEM. */
 int config_instances(struct config_load *load);
 int config_groups(struct config_load *load);

@@ -74,27 +74,44 @@ static void print_layout(FILE *out, const struct ivshm_group_config *group,
 	print_part(out, layout->total_size, layout->total_size, "total\n");
 }
 
+/* Of a member's column: "none", QEMU's "none*" and its name fit. */
+static int right_width(const struct ivshm_config *config, const struct ivshm_group_config *group,
+		       unsigned id)
+{
+	const struct ivshm_instance_config *member = &config->instances[group->member[id]];
+
+	return max_width(member->kind == IST_KIND_QEMU ? 5 : 4, member->name);
+}
+
 /* Who may do what: a column for each of the members `first` to `last` - 1. */
 static void print_rights(FILE *out, const struct ivshm_config *config,
 			 const struct ivshm_group_config *group, unsigned first, unsigned last,
 			 int region_width)
 {
+	bool asked = false;
+
 	fprintf(out, "\n  %-*s", region_width, "REGION");
 	for (unsigned id = first; id < last; id++)
-		fprintf(out, "  %-*s", id + 1 < last ? 4 : 0,
+		fprintf(out, "  %-*s", id + 1 < last ? right_width(config, group, id) : 0,
 			config->instances[group->member[id]].name);
 	fputc('\n', out);
 	for (unsigned i = 0; i < group->regions_count; i++) {
 		fprintf(out, "  %-*s", region_width, group->regions[i].name);
 		for (unsigned id = first; id < last; id++) {
-			const char *name = config->instances[group->member[id]].name;
 			uint32_t right = ivshm_config_right(config, group, i, id);
+			bool mark = ivshm_config_asked(config, group, i, id);
+			char text[8];
 
-			fprintf(out, "  %-*s", id + 1 < last ? max_width(4, name) : 0,
-				config_access_names[right]);
+			asked |= mark;
+			snprintf(text, sizeof(text), "%s%s", config_access_names[right],
+				 mark ? "*" : "");
+			fprintf(out, "  %-*s", id + 1 < last ? right_width(config, group, id) : 0,
+				text);
 		}
 		fputc('\n', out);
 	}
+	if (asked)
+		fputs("  * asked for, not enforced: QEMU maps all for reading and writing\n", out);
 }
 
 /* The rights of all members, in as many tables as it takes to stay within WIDTH. */
@@ -111,7 +128,7 @@ static void print_all_rights(FILE *out, const struct ivshm_config *config,
 		unsigned last = first;
 
 		while (last < group->members_count) {
-			width += 2 + max_width(4, config->instances[group->member[last]].name);
+			width += 2 + right_width(config, group, last);
 			if (width > WIDTH && last > first)
 				break;
 			last++;

@@ -67,23 +67,37 @@ static void unmap_bars(struct isthmus *isthmus)
 static int identify(struct isthmus *isthmus)
 {
 	struct pci_dev *pdev = isthmus->pdev;
-	u32 max_peers = IST_PEERS_MAX;
+	u32 max_peers = IST_PEERS_MAX, position;
+	struct ist_peer self;
 	int error;
 
 	if (isthmus->personality == 1) {
 		isthmus->doorbell = IST_V1_DOORBELL;
-		isthmus->id = readl(isthmus->registers + IST_V1_POSITION);
+		position = readl(isthmus->registers + IST_V1_POSITION);
+		/* Where it is not QEMU's it is the ID, which is below 64. */
+		isthmus->id = position <= U16_MAX ? IST_QEMU_ID(position) : position;
 	} else {
 		isthmus->doorbell = IST_V2_DOORBELL;
 		isthmus->id = readl(isthmus->registers + IST_V2_ID);
 		max_peers = readl(isthmus->registers + IST_V2_MAX_PEERS);
 	}
 	error = isthmus_group_read(isthmus, pci_resource_len(pdev, IST_BAR_MEMORY));
+	/* QEMU's ivshmem-plain shows ID 0, which is another's. */
+	if (!error && isthmus->personality == 1 && !pci_resource_len(pdev, IST_BAR_MSIX)) {
+		dev_err(&pdev->dev,
+			"not bound: a device without doorbells is no peer of group %s\n",
+			isthmus->roster.name);
+		error = -ENODEV;
+	}
 	if (!error && max_peers < isthmus->roster.max_peers) {
 		dev_err(&pdev->dev, "not bound: the device knows %u peers, the roster %u\n",
 			max_peers, isthmus->roster.max_peers);
 		error = -ENODEV;
 	}
+	isthmus->numbers = !error && isthmus_group_peer(isthmus, isthmus->id, &self) &&
+			   self.kind == IST_KIND_QEMU;
+	if (isthmus->numbers)
+		isthmus->page = false; /* what users would write there are IDs */
 	return error;
 }
 
@@ -202,8 +216,10 @@ void isthmus_device_quiet(struct isthmus *isthmus)
 	}
 }
 
-void isthmus_device_ring(struct isthmus *isthmus, u32 peer, u32 vector)
+void isthmus_device_ring(struct isthmus *isthmus, u32 peer, u32 incarnation, u32 vector)
 {
+	if (isthmus->numbers)
+		peer = IST_QEMU_NUMBER(peer, incarnation);
 	/* writel(): what was stored to the group before is seen by who is rung. */
 	writel(IST_DOORBELL(peer, vector), isthmus->registers + isthmus->doorbell);
 }

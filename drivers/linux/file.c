@@ -110,17 +110,19 @@ static int info(struct isthmus_file *file, struct ist_linux_info *info)
 static int ring(struct isthmus *isthmus, const struct ist_linux_ring *ring)
 {
 	int error = -ENODEV;
+	u64 word = 0;
 
 	/* Without interrupts there is no doorbell either: the device has no vectors at all. */
 	if (ring->peer >= isthmus->roster.max_peers || ring->vector >= isthmus->roster.vectors ||
 	    ring->reserved || !isthmus->vectors)
 		return -EINVAL;
 	down_read(&isthmus->here);
-	if (!isthmus->gone)
-		error = isthmus_reachable(isthmus_group_word(isthmus, ring->peer),
-					  ring->incarnation);
+	if (!isthmus->gone) {
+		word = isthmus_group_word(isthmus, ring->peer);
+		error = isthmus_reachable(word, ring->incarnation);
+	}
 	if (!error)
-		isthmus_device_ring(isthmus, ring->peer, ring->vector);
+		isthmus_device_ring(isthmus, ring->peer, IST_PEER_INCARNATION(word), ring->vector);
 	up_read(&isthmus->here);
 	return error;
 }

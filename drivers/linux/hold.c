@@ -58,8 +58,12 @@ bool isthmus_holds_end(struct isthmus_file *file)
 /* Who waits for what was held looks again: the other peers, and this one's other clients. */
 void isthmus_holds_tell(struct isthmus *isthmus)
 {
-	for (u32 id = 0; isthmus->vectors && id < isthmus->roster.max_peers; id++)
-		if (id != isthmus->id && !isthmus_reachable(isthmus_group_word(isthmus, id), 0))
-			isthmus_device_ring(isthmus, id, IST_VECTOR_ROSTER);
+	for (u32 id = 0; isthmus->vectors && id < isthmus->roster.max_peers; id++) {
+		u64 word = isthmus_group_word(isthmus, id);
+
+		if (id != isthmus->id && !isthmus_reachable(word, 0))
+			isthmus_device_ring(isthmus, id, IST_PEER_INCARNATION(word),
+					    IST_VECTOR_ROSTER);
+	}
 	isthmus_deliver(isthmus, IST_VECTOR_ROSTER);
 }

@@ -47,6 +47,7 @@ struct isthmus {
 	u32 vectors;  /* with interrupts */
 	u32 doorbell; /* offset of that register */
 	bool page;    /* users may map the registers' page */
+	bool numbers; /* the device is QEMU's, which has numbers for peers (IST_QEMU_NUMBER) */
 	struct isthmus_roster roster;
 	phys_addr_t memory_start;
 	phys_addr_t registers_start;
@@ -100,7 +101,7 @@ void isthmus_device_fini(struct isthmus *isthmus);
 int isthmus_device_start(struct isthmus *isthmus);  /* interrupts come from here on */
 void isthmus_device_stop(struct isthmus *isthmus);  /* no more */
 void isthmus_device_quiet(struct isthmus *isthmus); /* tells the device that nobody is there */
-void isthmus_device_ring(struct isthmus *isthmus, u32 peer, u32 vector);
+void isthmus_device_ring(struct isthmus *isthmus, u32 peer, u32 incarnation, u32 vector);
 
 /* event.c: a doorbell has come, or must look as if it had; peers come and go. */
 void isthmus_deliver(struct isthmus *isthmus, u32 vector);

@@ -118,6 +118,11 @@ enum ist_fate ist_group_fate(const struct ist_group *group, uint64_t owner)
 	}
 }
 
+uint32_t ist_group_peer_kind(const struct ist_group *group, uint32_t id)
+{
+	return id < group->max_peers ? ist_load32(&roster_peer(group, id)->kind) : IST_KIND_PROCESS;
+}
+
 /* Word, fields, word again: the fields are one incarnation's when the word has not moved. */
 static int peer_read(const struct ist_peer *peer, uint64_t *word, char name[IST_NAME_SIZE],
 		     uint32_t *vectors)

@@ -43,6 +43,9 @@ static inline int ist_group_gone(const struct ist_group *group)
 /* The roster's word of a peer, acquired; 0 when there is no such ID. */
 uint64_t ist_group_peer_word(const struct ist_group *group, uint32_t id);
 
+/* IST_KIND_*, of a peer that is there. */
+uint32_t ist_group_peer_kind(const struct ist_group *group, uint32_t id);
+
 /* The roster's word that moves after every change of its tables. */
 const uint64_t *ist_group_changes(const struct ist_group *group);
 

@@ -28,6 +28,7 @@ struct command {
 };
 
 extern const struct command command_check, command_console, command_run, command_up;
+extern const struct command command_path, command_qemu_args;
 
 /* The configuration, if all it asks for is there. The errors are told; NULL on any. */
 struct ivshm_config *load_usable(const char *path);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* launch.c: how one instance is started: program, arguments, environment, CPUs. */
 #include "launch.h"
+#include "qemu.h"
 
 #include <argz.h>
 #include <errno.h>
@@ -110,6 +111,18 @@ static int add_vm(const struct ivshm_instance_config *instance,
 	return 0;
 }
 
+/* QEMU: its `command`, and a device for each group. */
+static void add_qemu(const struct ivshm_instance_config *instance,
+		     const struct launch_options *options, FILE *argv)
+{
+	add_all(argv, instance->command, instance->command_count);
+	for (unsigned i = 0; i < instance->groups_count; i++) {
+		qemu_add_device(argv, '\0', options->dir, instance->name, instance->groups[i],
+				ivshm_config_group(options->config, instance->groups[i])->vectors);
+		fputc('\0', argv);
+	}
+}
+
 /* An app as a process: its `command`, or the program that lies beside its image. */
 static int add_process(const struct ivshm_instance_config *instance, FILE *argv)
 {
@@ -184,7 +197,7 @@ int launch_prepare(const struct ivshm_instance_config *instance,
 	char *text = NULL;
 	size_t size = 0;
 	FILE *argv;
-	int ret;
+	int ret = 0;
 
 	*out = (struct launch){.vm = app || instance->kind == IST_KIND_LINUX};
 	out->pinned = !out->vm && instance->cpus_count;
@@ -195,7 +208,12 @@ int launch_prepare(const struct ivshm_instance_config *instance,
 	argv = open_memstream(&text, &size);
 	if (!argv)
 		return fail(instance, -ENOMEM, "out of memory");
-	ret = out->vm ? add_vm(instance, options, argv) : add_process(instance, argv);
+	if (out->vm)
+		ret = add_vm(instance, options, argv);
+	else if (instance->kind == IST_KIND_QEMU && instance->command_count)
+		add_qemu(instance, options, argv);
+	else
+		ret = add_process(instance, argv);
 	if (!fclose(argv) && !ret)
 		out->argv = split(text, size);
 	if (!ret && (!out->argv || set_environment(instance, options->dir)))

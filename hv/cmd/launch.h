@@ -8,6 +8,7 @@
 #include "ivshmem/config.h"
 
 struct launch_options {
+	const struct ivshm_config *config;
 	const char *dir;    /* of the groups' sockets, absolute */
 	const char *no_kvm; /* why there is no KVM, so that apps are processes; NULL: there is */
 	bool verbose;

@@ -14,8 +14,9 @@
 #include "ivshmem/broker.h"
 #include "ivshmem/log.h"
 
-static const struct command *const commands[] = {&command_check, &command_up, &command_run,
-						 &command_console};
+static const struct command *const commands[] = {&command_check, &command_up,
+						 &command_run,   &command_console,
+						 &command_path,  &command_qemu_args};
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 /* Of all commands. Those with a capital letter have no short form. */
@@ -32,7 +33,9 @@ static const char help[] =
 	"  check FILE           say what FILE would build, or what is wrong\n"
 	"  up FILE              start all of FILE; ends when its instances end\n"
 	"  run FILE INSTANCE    start one instance beside a running `up`\n"
-	"  console INSTANCE     be the terminal of a Linux guest of a running `up`\n\n"
+	"  console INSTANCE     be the terminal of a Linux guest of a running `up`\n"
+	"  qemu-args INSTANCE   print what makes a QEMU this instance of a running `up`\n"
+	"  path GROUP           print a file that is the group's memory\n\n"
 	"  --help, --version; each command has --help too. See isthmus(1) and isthmus.yaml(5).\n";
 
 static int usage_error(const struct command *command)

@@ -49,6 +49,7 @@ static int run(const struct command_line *line)
 
 	if (!config)
 		return EXIT_FAILURE;
+	options.config = config;
 	options.no_kvm = launch_why_no_kvm(config, line->no_kvm);
 	instance = ivshm_config_instance(config, line->operand[1]);
 	if (!instance)

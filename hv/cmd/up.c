@@ -275,6 +275,7 @@ static int up(const struct command_line *line)
 	if (!config)
 		return EXIT_FAILURE;
 	up.config = config;
+	up.options.config = config;
 	up.options.no_kvm = launch_why_no_kvm(config, line->no_kvm);
 	status = up_main(&up);
 	ivshm_config_free(config);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * fault_broker.c: the n-th call that can fail does, for every n: in creating a broker, in letting
- * two peers in and out, and in ending it. Each time the error is clear, the next peer gets in, and
- * nothing is left: no descriptor, no file.
+ * two peers in and out, one of QEMU's in, and in ending it. Each time the error is clear, the next
+ * peer gets in, and nothing is left: no descriptor, no file.
  */
 #include <dlfcn.h>
 #include <stdarg.h>
@@ -11,8 +11,9 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 
+#include "ivshmem/broker_internal.h"
 #include "ivshmem/log.h"
-#include "tests/broker_fixture.h"
+#include "tests/legacy_client.h"
 
 static struct {
 	bool armed;              /* the broker runs, not the test */
@@ -216,7 +217,51 @@ static void leave(int fd)
 	settle();
 }
 
-static void live(void)
+/* QEMU's peer: all of its greeting, or nothing but the end. Returns the connection or -1. */
+static int try_join_legacy(void)
+{
+	static const int64_t greeting[] = {0, 2, -1, 2, 2, 2};
+	int fd = legacy_connect(&f, "third");
+	uint8_t bytes[8];
+	int descriptor, r = 0;
+
+	for (unsigned i = 0; r == 0 && i < sizeof(greeting) / sizeof(greeting[0]); i++) {
+		struct pollfd p[2] = {{.fd = ivshm_broker_fd(f.broker), .events = POLLIN},
+				      {.fd = fd, .events = POLLIN}};
+
+		do {
+			must(poll(p, 2, FIXTURE_PATIENCE_MS) > 0);
+			if (p[0].revents)
+				dispatch();
+		} while (!p[1].revents);
+		r = legacy_try(fd, bytes, &descriptor);
+		if (r == 0 && descriptor >= 0)
+			close(descriptor);
+		must(r == 0 ? bytes[0] == (uint8_t)greeting[i] && (descriptor >= 0) == (i > 1)
+			    : i == 0);
+	}
+	settle();
+	if (r == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* It stays until the broker goes: its process is this one. */
+static int join_legacy(void)
+{
+	int fd = try_join_legacy();
+
+	if (fd < 0) {
+		must(fault.failed);
+		fd = try_join_legacy();
+	}
+	must(fd >= 0);
+	must(f.broker->group[0].seat[2].state == IST_PEER_LIVE);
+	return fd;
+}
+
+static int live(void)
 {
 	struct ivshm_packet packet;
 	int left = join("left");
@@ -229,28 +274,31 @@ static void live(void)
 	must(receive(left, &packet) == 0);
 	must(packet.wire.type == IST_WIRE_GONE && packet.wire.state == IST_PEER_ABSENT);
 	leave(left);
+	return join_legacy();
 }
 
 /* Returns whether there was an n-th call. */
 static bool run(unsigned n)
 {
 	unsigned before = count_descriptors();
-	int r;
+	int r, legacy;
 
 	fault.calls = 0;
 	fault.fail_at = n;
 	fault.failed = NULL;
 	fixture_configure(&f);
+	f.instance[2].kind = IST_KIND_QEMU;
 	must(rmdir(f.dir) == 0); /* made by the broker */
 
 	fault.armed = true;
 	r = fixture_serve(&f);
 	fault.armed = false;
 	if (r == 0) {
-		live();
+		legacy = live();
 		fault.armed = true;
 		ivshm_broker_destroy(f.broker);
 		fault.armed = false;
+		close(legacy);
 	} else {
 		must(fault.failed);
 		must(f.error[0] != '\0' && !strchr(f.error, '\n'));

@@ -3,15 +3,16 @@
  * fuzz_wire.c: hostile connections to a broker, beside a peer in good order.
  *
  * The input is a program of operations on four connections: connect, hang up, die, send, read, let
- * the broker run. An operation is a byte: what (bits 0-2) and which connection (bits 3-4). What is
- * sent is a HELLO that the following bytes change: type, instance's name, size, descriptors, and
- * fields overwritten. Processes that die are played: their pidfds are eventfds.
+ * the broker run. An operation is a byte: what (bits 0-2), which connection (bits 3-4), and for
+ * connecting whether to QEMU's socket of third (bit 5). What is sent is a HELLO that the following
+ * bytes change: type, instance's name, size, descriptors, and fields overwritten. Processes that
+ * die are played: their pidfds are eventfds.
  */
 #include <sys/syscall.h>
 
 #include "ivshmem/broker_internal.h"
 #include "ivshmem/log.h"
-#include "tests/broker_fixture.h"
+#include "tests/legacy_client.h"
 
 #define CONNECTIONS 4
 #define SENT_MAX 300
@@ -137,7 +138,7 @@ static void die(unsigned n)
 	connection[n].death = -1;
 }
 
-static void connect_anew(unsigned n)
+static void connect_anew(unsigned n, bool legacy)
 {
 	hang_up(n);
 	die(n);
@@ -145,7 +146,7 @@ static void connect_anew(unsigned n)
 	must(connection[n].death >= 0);
 	fixture_settle(&f); /* all that came before are accepted */
 	next_death = connection[n].death;
-	connection[n].socket = raw_connect(&f);
+	connection[n].socket = legacy ? legacy_connect(&f, "third") : raw_connect(&f);
 	fixture_settle(&f);
 }
 
@@ -199,7 +200,7 @@ static void run(struct input *in, struct raw *good)
 
 		switch (operation & 7) {
 		case 0:
-			connect_anew(n);
+			connect_anew(n, operation & 32);
 			break;
 		case 1:
 			hang_up(n);
@@ -233,7 +234,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	next_death = death_of_good;
 	memset(heard, 0, sizeof(heard));
 	memset(connection, -1, sizeof(connection));
-	fixture_start(&f);
+	fixture_configure(&f);
+	f.instance[2].kind = IST_KIND_QEMU;
+	must(fixture_serve(&f) == 0);
 	good = raw_live(&f, "right");
 
 	run(&in, &good);

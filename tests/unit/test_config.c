@@ -267,9 +267,7 @@ END_TEST
 START_TEST(not_yet_supported)
 {
 	static const char *const expected[] = {
-		":9:13: error: group 'ping': legacy 'trusted' is not yet supported\n",
 		":10:5: error: group 'ping': 'users' is not yet supported\n",
-		":46:11: error: instance 'q': kind 'qemu' is not yet supported\n",
 	};
 	struct ivshm_config *config = load(full);
 	char *text = NULL, *at;
@@ -336,6 +334,59 @@ START_TEST(printed)
 		 directory, directory);
 	ck_assert_msg(strstr(text, tux), "%s", text);
 	free(text);
+	ivshm_config_free(config);
+}
+END_TEST
+
+/* What QEMU is asked for is told from what is enforced. */
+START_TEST(printed_legacy)
+{
+	static const char expected[] =
+		"  REGION  p     q      tux\n"
+		"  main    ro    ro*    rw\n"
+		"  secret  none  none*  rw\n"
+		"  free    rw    rw     rw\n"
+		"  * asked for, not enforced: QEMU maps all for reading and writing\n\n";
+	struct ivshm_config *config = load(
+		"groups: [{name: g, legacy: trusted, regions: [\n"
+		"  {name: main, size: 4K, access: ro, rights: [{instance: tux, access: rw}]},\n"
+		"  {name: secret, size: 4K, access: none, rights: [{instance: tux, access: "
+		"rw}]},\n"
+		"  {name: free, size: 4K}]}]\n"
+		"instances:\n"
+		"- {name: p, kind: process, command: [x], groups: [g]}\n"
+		"- {name: q, kind: qemu, command: [x], groups: [g]}\n"
+		"- {name: tux, kind: linux, image: x.app, groups: [g]}\n");
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(ivshm_config_print(config, file), 0);
+	fclose(file);
+	ck_assert_msg(strstr(text, expected), "%s", text);
+	ck_assert_int_eq(ivshm_config_supported(config, "error", NULL), 0);
+	ck_assert(ivshm_config_asked(config, config->groups, 0, 1));
+	ck_assert(!ivshm_config_asked(config, config->groups, 0, 0));
+	ck_assert(!ivshm_config_asked(config, config->groups, 2, 1));
+	ck_assert(!ivshm_config_asked(config, config->groups, 0, 3));
+	free(text);
+	ivshm_config_free(config);
+}
+END_TEST
+
+/* A group whose members may all write all of it takes QEMU as it is. */
+START_TEST(legacy_without_trust)
+{
+	struct ivshm_config *config =
+		load("groups: [{name: g, regions: [{name: r, size: 4K, rights: [{instance: p, "
+		     "access: ro}]}]}, {name: h}]\n"
+		     "instances:\n"
+		     "- {name: p, kind: process, command: [x], groups: [g, h]}\n"
+		     "- {name: q, kind: qemu, command: [x], personality: v1, groups: [g, h]}\n");
+
+	ck_assert_uint_eq(config->instances[1].personality, 1);
+	ck_assert_int_eq(ivshm_config_supported(config, "error", NULL), 0);
 	ivshm_config_free(config);
 }
 END_TEST
@@ -427,6 +478,8 @@ int main(void)
 	tcase_add_test(tests, yes_and_no);
 	tcase_add_test(tests, not_yet_supported);
 	tcase_add_test(tests, printed);
+	tcase_add_test(tests, printed_legacy);
+	tcase_add_test(tests, legacy_without_trust);
 	tcase_add_test(tests, printed_narrow);
 	tcase_add_test(tests, from_a_file);
 	suite_add_tcase(suite, tests);

@@ -263,6 +263,20 @@ static const struct {
 	 {"3:52: error: 'cpus': CPU 8191 does not exist", "3:58: error: 'cpus': CPU 9000",
 	  "3:64: error: 'cpus': CPU 4294967295 does not exist"}},
 
+	/* QEMU */
+	{"groups:\n- {name: g, regions: [{name: r, size: 4K}, {name: s, size: 4K, access: ro}]}\n"
+	 "- {name: h, output_size: 4K}\n- {name: i, legacy: trusted, output_size: 4K}\n"
+	 "- {name: j, regions: [{name: r, size: 4K, rights: [{instance: a, access: none}]}]}\n"
+	 "instances:\n- {name: a, kind: qemu, command: [x], groups: [g, i, h, j]}\n"
+	 "- {name: b, kind: qemu, command: [x], personality: v2}\n",
+	 {"7:49: error: instance 'a' is QEMU's, which maps all of group 'g' for writing: its right "
+	  "ro on region 's' can only be asked for; say 'legacy: trusted' in the group to do so",
+	  "7:55: error: instance 'a' is QEMU's, which maps all of group 'h' for writing, others' "
+	  "output sections too; say 'legacy: trusted'",
+	  "7:58: error: instance 'a' is QEMU's, which maps all of group 'j' for writing: its right "
+	  "none on region 'r'",
+	  "8:52: error: 'personality': QEMU's own device is v1; kind 'qemu' has no v2"}},
+
 	/* Page coherence */
 	{"groups: [{name: g, regions: [{name: r, size: 4K, coherence: page, tenure: 50, recall: "
 	 "2}, "

@@ -47,6 +47,7 @@ static void add_function(const char *name, const char *vendor, const char *devic
 	put(name, "enable", "0\n");
 	put(name, "resource", "0x00000000febf1140 0x00000000febf123f 0x0000000000040200\n");
 	link_file(name, "resource0", registers_fd);
+	put(name, "resource1", "");
 	link_file(name, "resource2", memory);
 }
 
@@ -157,6 +158,25 @@ START_TEST(doorbells_go_out)
 	ck_assert_int_eq(ist_doorbell_ring(group, 2, FIXTURE_VECTORS), -EINVAL);
 	ck_assert_uint_eq(*reg(IST_V1_DOORBELL), IST_DOORBELL(2, 1));
 	ck_assert_uint_eq(*reg(IST_V2_DOORBELL + 4), 0);
+	ist_group_close(group);
+}
+END_TEST
+
+/* QEMU's device has numbers for incarnations. */
+START_TEST(numbers)
+{
+	ivshm_roster_admit(&tree.memory, 3, 5, "fourth", FIXTURE_VECTORS, IST_KIND_QEMU);
+	ivshm_roster_set_state(&tree.memory, 3, 5, IST_PEER_LIVE);
+	*reg(IST_V1_POSITION) = IST_QEMU_NUMBER(3, 5);
+	ck_assert_uint_eq(*reg(IST_V1_POSITION), 3 + 4 * 64);
+	ck_assert_int_eq(ist_group_open("ping", &group), 0);
+	ck_assert_uint_eq(ist_group_self(group), 3);
+	tree_peer(&tree, 2, 1025, IST_PEER_LIVE);
+	ck_assert_int_eq(ist_doorbell_ring(group, 2, 1), 0);
+	ck_assert_uint_eq(*reg(IST_V1_DOORBELL), IST_DOORBELL(2, 1));
+	tree_peer(&tree, 2, 1026, IST_PEER_LIVE);
+	ck_assert_int_eq(ist_doorbell_ring(group, 2, 1), 0);
+	ck_assert_uint_eq(*reg(IST_V1_DOORBELL), IST_DOORBELL(64 + 2, 1));
 	ist_group_close(group);
 }
 END_TEST
@@ -279,6 +299,7 @@ START_TEST(refuses)
 	REFUSES(ENOENT, remove_in("vendor"));
 	REFUSES(ENOENT, remove_in("resource2"));
 	REFUSES(ENOENT, remove_in("resource0"));
+	REFUSES(ENOENT, remove_in("resource1")); /* without doorbells its ID is none */
 	REFUSES(ENOENT, remove_in("resource"));
 	REFUSES(EPROTO, put(V1, "resource", ""));
 	REFUSES(EPROTO, put(V1, "resource", "where?\n"));
@@ -328,6 +349,7 @@ int main(void)
 	tcase_add_test(tests, opens_v2);
 	tcase_add_loop_test(tests, no_right, 0, 2);
 	tcase_add_test(tests, doorbells_go_out);
+	tcase_add_test(tests, numbers);
 	tcase_add_test(tests, waits_by_looking);
 	tcase_add_test(tests, one_at_a_time);
 	tcase_add_test(tests, which);

@@ -267,7 +267,7 @@ usage() {
 		[ "$status" = 2 ] || complain "isthmus $arguments: status $status, not 2"
 		[ -s "$work/err" ] || complain "isthmus $arguments: says nothing"
 	done
-	for arguments in --help --version 'up --help' 'run --help' 'check --help' 'console --help'; do
+	for arguments in --help --version 'up --help' 'run --help' 'check --help' 'console --help' 'path --help' 'qemu-args --help'; do
 		# shellcheck disable=SC2086
 		timeout 60 "$isthmus" $arguments >"$work/out" 2>"$work/err"
 		status=$?
@@ -284,14 +284,14 @@ check_shows() {
 	expect_like out '0x0+5000 .*data'
 	expect_like out '^ *a .*process'
 	# What later versions will do is valid: a note here, an error where it is to be used.
-	printf '  - {name: q, kind: qemu, command: [x], groups: [ping]}\n' >>"$work/shown.yml"
+	sed -i 's/^    vectors: 4$/&\n    users: [nobody]/' "$work/shown.yml"
 	timeout 60 "$isthmus" check "$work/shown.yml" >"$work/out" 2>"$work/err"
 	status=$?
 	expect_status 0
-	expect_like err "note: .*'qemu' is not yet supported"
+	expect_like err "note: .*'users' is not yet supported"
 	up "$work/shown.yml"
 	expect_status 1
-	expect_like err "error: .*'qemu' is not yet supported"
+	expect_like err "error: .*'users' is not yet supported"
 }
 
 # ---- Instances ----------------------------------------------------------------------------------

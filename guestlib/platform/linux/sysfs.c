@@ -28,7 +28,19 @@ struct function {
 	uint32_t base;       /* and where in it */
 	uint32_t id_register;
 	uint32_t doorbell;
+	bool numbers; /* the device is QEMU's, which has numbers for peers (IST_QEMU_NUMBER) */
 };
+
+/* Whether the function has interrupts. QEMU's ivshmem-plain has none, and its ID, 0, is nobody's.
+ */
+static bool has_msix(const char *path)
+{
+	char bar[PATH_MAX];
+
+	return (size_t)snprintf(bar, sizeof(bar), "%s/resource%u", path, IST_BAR_MSIX) <
+		       sizeof(bar) &&
+	       !access(bar, F_OK);
+}
 
 /* Whether the PCI function in this directory is one of ours; its registers' places. */
 static bool is_ours(struct function *function)
@@ -42,7 +54,7 @@ static bool is_ours(struct function *function)
 	if (vendor == IST_V1_VENDOR && device == IST_V1_DEVICE) {
 		function->id_register = IST_V1_POSITION;
 		function->doorbell = IST_V1_DOORBELL;
-		return true;
+		return has_msix(path);
 	}
 	function->id_register = IST_V2_ID;
 	function->doorbell = IST_V2_DOORBELL;
@@ -183,16 +195,19 @@ static volatile uint32_t *at(const struct function *function, uint32_t offset)
 	return (void *)((char *)function->registers + function->base + offset);
 }
 
-static int read_group(const struct function *function, const struct ist_roster_head *head,
+static int read_group(struct function *function, const struct ist_roster_head *head,
 		      struct ist_group *group)
 {
+	uint32_t position;
 	uint64_t self;
 
 	memcpy(group->name, head->name, IST_NAME_SIZE);
 	group->size = head->total_size;
 	group->vectors = head->vectors;
 	group->max_peers = head->max_peers;
-	group->id = *at(function, function->id_register);
+	position = *at(function, function->id_register);
+	/* Where it is not QEMU's it is the ID, which is below 64. */
+	group->id = position <= UINT16_MAX ? IST_QEMU_ID(position) : position;
 	if (group->id >= group->max_peers)
 		return -EPROTO;
 	self = ist_group_peer_word(group, group->id);
@@ -200,6 +215,7 @@ static int read_group(const struct function *function, const struct ist_roster_h
 	/* A device without doorbells has no ID of its own, whatever the register says. */
 	if (IST_PEER_STATE(self) != IST_PEER_LIVE || !group->incarnation)
 		return -EPROTO;
+	function->numbers = ist_group_peer_kind(group, group->id) == IST_KIND_QEMU;
 	group->alone = 1;
 	group->client = (uint32_t)getpid() % (IST_CLIENTS_MAX - 1) + 1;
 	group->deaf = 1;
@@ -260,7 +276,8 @@ static int sysfs_ring(struct ist_group *group, uint32_t peer, uint32_t incarnati
 	const struct function *function = group->platform;
 
 	/* The host's descriptors lead to the living incarnation, or nowhere. */
-	(void)incarnation;
+	if (function->numbers)
+		peer = IST_QEMU_NUMBER(peer, incarnation);
 	*at(function, function->doorbell) = IST_DOORBELL(peer, vector);
 	return 0;
 }

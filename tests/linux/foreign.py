@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""foreign.py: two stock QEMU guests in a group with an app VM and a host process. Prints TAP.
+
+The QEMUs emulate (TCG), on this machine: nothing of ours is below them. In their guests the group's device is
+driven by isthmus.ko, then by nothing but sysfs. One has an ivshmem-plain of the same group too, which is no peer.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import images
+import machines
+from machines import Failed, Guest, Process, check
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
+ROUNDS = 40
+BOOT_LIMIT = 120
+MEMORY = 192  # MiB of a QEMU guest
+SIZE = 4 << 20
+
+CONFIG = """\
+groups:
+  - name: straits
+    vectors: 16
+    max_peers: 5
+    size: {size}
+    regions: [{{name: main, size: 2M}}]
+instances:
+  - {{name: m0, kind: qemu, command: {command}, groups: [straits], autostart: false}}
+  - {{name: m1, kind: qemu, groups: [straits], autostart: false}}
+  - {{name: m2, kind: app, image: {build}/tests/linux/mesh.app, args: ["2", "4", "{rounds}"], memory: 16M,
+     groups: [straits], autostart: false}}
+  - {{name: m3, kind: process, command: [{build}/tests/linux/mesh, "3", "4", "{rounds}"], groups: [straits],
+     autostart: false}}
+"""
+
+
+def built(path):
+    path = os.path.join(BUILD, path)
+    if not os.path.exists(path):
+        raise images.Missing(f"{path} is not built (make linux-build)")
+    return path
+
+
+class Straits:
+    """The group, its broker, and the four."""
+
+    def __init__(self, work):
+        self.work = work
+        self.runtime = f"{work}/run"
+        self.config = f"{work}/straits.yml"
+        self.everyone = []
+        qemu = images.qemu()
+        known = images.Images(BUILD)
+        initrd = known.guest("foreign", built("linux/guest_agent"), [built("static/tests/linux/mesh")],
+                             [known.module(built("drivers/isthmus.ko"))])
+        self.qemu = [qemu, "-nodefaults", "-no-user-config", "-accel", "tcg,thread=single", "-cpu", "max",
+                     "-m", f"{MEMORY}M", "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", known.vmlinux,
+                     "-initrd", initrd, "-append", machines.CMDLINE + " tsc=reliable"]
+        with open(self.config, "w") as out:
+            out.write(CONFIG.format(command=self.qemu, build=BUILD, rounds=ROUNDS, size=SIZE))
+
+    def process(self, kind, name, argv):
+        process = kind(name, argv, env={"ISTHMUS_RUNTIME_DIR": self.runtime})
+        self.everyone.append(process)
+        return process
+
+    def run(self, *words):
+        done = subprocess.run([built("isthmus"), *words], env={**os.environ, "ISTHMUS_RUNTIME_DIR": self.runtime},
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        check(done.returncode == 0, f"isthmus {' '.join(words)}: status {done.returncode}: {done.stderr}")
+        return done.stdout
+
+    def start(self):
+        self.broker = self.process(Process, "isthmus up", [built("isthmus"), "up", "-v", self.config])
+        self.broker.err.expect("group straits is open", 30)
+        # One as `isthmus run` starts it, one by hand with what it is told to be given.
+        plain = ["-object", f"memory-backend-file,id=plain,mem-path={self.run('path', 'straits').strip()},size={SIZE},share=on",
+                 "-device", "ivshmem-plain,memdev=plain"]
+        self.guests = [
+            self.process(Guest, "m0", [built("isthmus"), "run", self.config, "m0"]),
+            self.process(Guest, "m1", [*self.qemu, *plain, *self.run("qemu-args", "m1").split()]),
+        ]
+        for guest in self.guests:
+            guest.wait_up(BOOT_LIMIT)
+
+    def mesh(self, hears):
+        """All four exchange messages and doorbells; whether those in the guests hear the latter."""
+        jobs = [guest.spawn(f"mesh {i} 4 {ROUNDS} straits") for i, guest in enumerate(self.guests)]
+        local = [self.process(Process, name, [built("isthmus"), "run", self.config, name]) for name in ("m2", "m3")]
+        lines = [job.wait(90, None) for job in jobs]
+        for process in local:
+            process.status(90)
+            lines.append(process.out.lines + process.err.lines)
+        for i, said in enumerate(lines):
+            others = " ".join(str(j) for j in range(4) if j != i)
+            bells = f"doorbells from {others}" if hears or i > 1 else "does not hear doorbells"
+            check(f"mesh ok {i}: messages {ROUNDS} from {others}, {bells}" in said, f"m{i} said {said}; all: {lines}")
+
+    def end(self):
+        for process in reversed(self.everyone):
+            if process is self.broker:
+                process.kill(15)
+                try:
+                    process.status(10)
+                except Failed:
+                    pass
+            process.end()
+
+
+# ---- What is tested -----------------------------------------------------------------------------
+
+def driver(straits):
+    for guest in straits.guests:
+        guest.run("insmod /modules/isthmus.ko", 30)
+        devices = guest.run("cat /sys/class/isthmus/*/group")
+        check(devices == ["straits"], f"{guest.name} has the groups {devices}")
+    straits.guests[1].run("dmesg | grep 'not bound: a device without doorbells is no peer of group straits'")
+    straits.mesh(hears=True)
+
+
+def again(straits):
+    """The app VM and the process are other incarnations now, which QEMU knows by other numbers."""
+    straits.mesh(hears=True)
+
+
+def resource_files(straits):
+    for guest in straits.guests:
+        guest.run("rmmod isthmus", 30)
+    straits.mesh(hears=False)
+
+
+def death(straits):
+    """A QEMU that is killed has died; one whose guest powers off has too, as its device says no good-bye."""
+    straits.guests[1].kill()
+    straits.broker.err.expect(r"peer m1 \(ID 1, incarnation 1\) died", 30)
+    straits.guests[0].tell("run off poweroff -f")
+    check(straits.guests[0].status(60) == 0, f"QEMU's status is {straits.guests[0].popen.returncode}")
+    straits.broker.err.expect(r"peer m0 \(ID 0, incarnation 1\) died", 30)
+
+
+TESTS = (
+    ("two QEMU guests with isthmus.ko, an app VM and a process: all twelve pairs, messages and doorbells", driver),
+    ("once more, with an app VM and a process that have come again", again),
+    ("the same through sysfs alone: all twelve pairs, messages and doorbells out", resource_files),
+    ("a QEMU that is killed, and one that powers off", death),
+)
+
+
+def run(work):
+    straits = Straits(work)
+    print(f"1..{len(TESTS)}")
+    try:
+        started = time.monotonic()
+        straits.start()
+        print(f"# two QEMU guests are up after {time.monotonic() - started:.0f} s")
+        for n, (name, test) in enumerate(TESTS, 1):
+            test(straits)
+            print(f"ok {n} - {name}", flush=True)
+        return 0
+    except Failed as failure:
+        for process in straits.everyone:
+            for line in (process.report() if isinstance(process, Guest) else process.err.lines[-20:]):
+                print(f"# {process.name}: {line}")
+        print(f"# {failure}\nBail out! {failure}")
+        return 1
+    finally:
+        straits.end()
+
+
+def main():
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        print("no /dev/kvm: the app VM cannot run")
+        return 77
+    work = tempfile.mkdtemp(prefix="ist-foreign.")
+    try:
+        return run(work)
+    except images.Missing as missing:
+        print(missing)
+        return 77
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+sys.exit(main())

@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_broker_legacy.c: peers of QEMU's ivshmem-server protocol: every byte that they are told,
+ * that all doorbells reach, how they end, and what those do that do not keep to it.
+ */
+#include <check.h>
+#include <sys/stat.h>
+
+#include "ivshmem/broker_internal.h"
+#include "ivshmem/log.h"
+#include "tests/legacy_client.h"
+
+#define MANY 16u /* vectors, more than a socket's buffer takes of messages */
+
+static struct fixture f;
+
+static void configure(void)
+{
+	fixture_configure(&f);
+	f.instance[1].kind = IST_KIND_QEMU; /* right */
+	f.instance[2].kind = IST_KIND_QEMU; /* third */
+}
+
+static void start(void)
+{
+	configure();
+	must(fixture_serve(&f) == 0);
+}
+
+static void stop(void)
+{
+	fixture_stop(&f);
+}
+
+static void close_all(const int *fd, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		close(fd[i]);
+}
+
+static uint64_t word_of(const uint8_t *map, uint32_t id)
+{
+	const struct ist_peer *table = (const void *)(map + IST_PEER_TABLE_OFFSET);
+
+	return __atomic_load_n(&table[id].word, __ATOMIC_ACQUIRE);
+}
+
+static const uint8_t *map_memory(int memory)
+{
+	struct stat status;
+	void *map;
+
+	must(fstat(memory, &status) == 0);
+	map = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	must(map != MAP_FAILED);
+	close(memory);
+	return map;
+}
+
+static void await_word(const struct raw *raw, uint32_t id, uint64_t word)
+{
+	struct pollfd p = {.fd = ivshm_broker_fd(f.broker), .events = POLLIN};
+
+	while (raw_word(raw, id) != word) {
+		ck_assert_int_eq(poll(&p, 1, FIXTURE_PATIENCE_MS), 1);
+		ck_assert_int_eq(ivshm_broker_dispatch(f.broker), 0);
+	}
+	fixture_settle(&f);
+}
+
+static void nothing_more(int socket)
+{
+	uint8_t bytes[8];
+	int descriptor;
+
+	fixture_settle(&f);
+	ck_assert_int_eq(legacy_try(socket, bytes, &descriptor), -EAGAIN);
+}
+
+/* ---- What it is told ------------------------------------------------------------------------- */
+
+/* Version, ID, memory, the others' doorbells, its own: nothing else, and in this order. */
+START_TEST(greeting)
+{
+	struct raw left = raw_live(&f, "left");
+	const struct ist_peer *peer = (const void *)(left.map + IST_PEER_TABLE_OFFSET);
+	int others[FIXTURE_VECTORS], own[FIXTURE_VECTORS];
+	struct legacy third;
+	struct ivshm_packet p;
+	struct stat status;
+	int memory;
+
+	rings(left.own[0]);
+	third = legacy_start(&f, "third");
+	memory = legacy_welcome(&f, third.socket, 2);
+	ck_assert_int_eq(fstat(memory, &status), 0);
+	ck_assert_uint_eq((uint64_t)status.st_size, left.size);
+	legacy_expect_bells(&f, third.socket, 0, FIXTURE_VECTORS, others);
+	legacy_expect_bells(&f, third.socket, 2, FIXTURE_VECTORS, own);
+	nothing_more(third.socket);
+
+	p = raw_expect(&f, left.socket, IST_WIRE_PEER);
+	ck_assert_uint_eq(p.wire.id, 2);
+	ck_assert_uint_eq(p.wire.kind, IST_KIND_QEMU);
+	ck_assert_uint_eq(p.wire.incarnation, 1);
+	raw_keep_peer(&left, &p);
+	ck_assert_uint_eq(raw_word(&left, 2), IST_PEER_WORD(IST_PEER_LIVE, 1));
+	ck_assert_str_eq(peer[2].name, "third");
+	ck_assert_uint_eq(peer[2].kind, IST_KIND_QEMU);
+	ck_assert_uint_eq(peer[2].vectors, FIXTURE_VECTORS);
+	ck_assert_uint_eq(rings(left.own[0]), 2); /* JOINING, LIVE */
+	ck_assert_uint_eq(rings(own[0]), 1);      /* it is told as all are */
+	for (unsigned v = 0; v < FIXTURE_VECTORS; v++) {
+		ck_assert_int_eq(eventfd_write(others[v], 1), 0);
+		ck_assert_int_eq(eventfd_write(left.peer[2][v], 1), 0);
+		for (unsigned w = 0; w < FIXTURE_VECTORS; w++) {
+			ck_assert_uint_eq(rings(left.own[w]), v == w);
+			ck_assert_uint_eq(rings(own[w]), v == w);
+		}
+	}
+	*(volatile uint8_t *)(uintptr_t)(map_memory(memory) + IST_REGIONS_OFFSET) = 77;
+	ck_assert_uint_eq(left.map[IST_REGIONS_OFFSET], 77);
+	close_all(others, FIXTURE_VECTORS);
+	close_all(own, FIXTURE_VECTORS);
+	legacy_kill(&f, &third);
+	close(third.socket);
+	raw_leave(&f, &left);
+}
+END_TEST
+
+/* Two of them: the first is told of the second; a peer of ours comes, goes and comes again. */
+START_TEST(comings_and_goings)
+{
+	int third_own[FIXTURE_VECTORS], right_own[FIXTURE_VECTORS], bell[FIXTURE_VECTORS];
+	struct legacy third = legacy_start(&f, "third"), right;
+
+	close(legacy_welcome(&f, third.socket, 2));
+	legacy_expect_bells(&f, third.socket, 2, FIXTURE_VECTORS, third_own);
+	right = legacy_start(&f, "right");
+	close(legacy_welcome(&f, right.socket, 1));
+	legacy_expect_bells(&f, right.socket, 2, FIXTURE_VECTORS, bell);
+	ck_assert_int_eq(eventfd_write(bell[1], 1), 0);
+	ck_assert_uint_eq(rings(third_own[1]), 1);
+	close_all(bell, FIXTURE_VECTORS);
+	legacy_expect_bells(&f, right.socket, 1, FIXTURE_VECTORS, right_own);
+	legacy_expect_bells(&f, third.socket, 1, FIXTURE_VECTORS, bell);
+	ck_assert_int_eq(eventfd_write(bell[2], 1), 0);
+	ck_assert_uint_eq(rings(right_own[2]), 1);
+	close_all(bell, FIXTURE_VECTORS);
+
+	for (unsigned n = 0; n < 3; n++) {
+		struct raw left = raw_live(&f, "left");
+
+		ck_assert_int_ge(left.peer[1][0], 0);
+		ck_assert_int_ge(left.peer[2][0], 0);
+		/* A number for each incarnation: QEMU takes none a second time. */
+		legacy_expect_bells(&f, right.socket, 64 * n, FIXTURE_VECTORS, bell);
+		ck_assert_int_eq(eventfd_write(bell[0], 1), 0);
+		ck_assert_uint_ge(rings(left.own[0]), 1);
+		close_all(bell, FIXTURE_VECTORS);
+		legacy_expect_bells(&f, third.socket, 64 * n, FIXTURE_VECTORS, bell);
+		close_all(bell, FIXTURE_VECTORS);
+		rings(right_own[0]);
+		raw_leave(&f, &left);
+		ck_assert_uint_ge(rings(right_own[0]), 1);
+		ck_assert_int_eq(legacy_expect(&f, right.socket, 64 * n), -1);
+		ck_assert_int_eq(legacy_expect(&f, third.socket, 64 * n), -1);
+	}
+
+	legacy_kill(&f, &right);
+	ck_assert_int_eq(legacy_expect(&f, third.socket, 1), -1);
+	nothing_more(third.socket);
+	close(right.socket);
+	close(third.socket);
+	close_all(right_own, FIXTURE_VECTORS);
+	close_all(third_own, FIXTURE_VECTORS);
+	legacy_kill(&f, &third);
+}
+END_TEST
+
+/* ---- How it ends ----------------------------------------------------------------------------- */
+
+static struct legacy join(const char *name, uint32_t own, unsigned others)
+{
+	struct legacy legacy = legacy_start(&f, name);
+	int bell[FIXTURE_PEERS * FIXTURE_VECTORS];
+
+	close(legacy_welcome(&f, legacy.socket, own));
+	for (unsigned i = 0; i < (others + 1) * FIXTURE_VECTORS; i++) {
+		uint8_t bytes[8];
+
+		fixture_await(&f, legacy.socket);
+		must(legacy_try(legacy.socket, bytes, &bell[i]) == 0 && bell[i] >= 0);
+		close(bell[i]);
+	}
+	return legacy;
+}
+
+static void expect_gone(struct raw *left, uint32_t id, uint32_t incarnation)
+{
+	struct ivshm_packet p = raw_expect(&f, left->socket, IST_WIRE_GONE);
+
+	ck_assert_uint_eq(p.wire.id, id);
+	ck_assert_uint_eq(p.wire.incarnation, incarnation);
+	ck_assert_uint_eq(p.wire.state, IST_PEER_DEAD);
+}
+
+static void expect_come(struct raw *left, uint32_t id, uint32_t incarnation)
+{
+	struct ivshm_packet p = raw_expect(&f, left->socket, IST_WIRE_PEER);
+
+	ck_assert_uint_eq(p.wire.id, id);
+	ck_assert_uint_eq(p.wire.incarnation, incarnation);
+	ivshm_wire_close_fds(&p);
+}
+
+/* Its process counts, not its connection, whichever of them ends first. */
+START_TEST(ends)
+{
+	struct raw left = raw_live(&f, "left");
+	struct legacy third = join("third", 2, 1);
+	uint8_t bytes[8];
+	int descriptor, fd;
+
+	expect_come(&left, 2, 1);
+	legacy_kill(&f, &third);
+	await_word(&left, 2, IST_PEER_WORD(IST_PEER_DEAD, 1));
+	expect_gone(&left, 2, 1);
+	ck_assert_int_eq(legacy_try(third.socket, bytes, &descriptor), -EPIPE);
+	close(third.socket);
+
+	third = join("third", 64 + 2, 1);
+	expect_come(&left, 2, 2);
+	ck_assert_uint_eq(raw_word(&left, 2), IST_PEER_WORD(IST_PEER_LIVE, 2));
+	close(third.socket);
+	fixture_settle(&f);
+	ck_assert_uint_eq(raw_word(&left, 2), IST_PEER_WORD(IST_PEER_LEAVING, 2));
+	fd = legacy_connect(&f, "third");
+	legacy_expect_end(&f, fd); /* not its: the memory may still be mapped */
+	close(fd);
+	legacy_kill(&f, &third);
+	await_word(&left, 2, IST_PEER_WORD(IST_PEER_DEAD, 2));
+	expect_gone(&left, 2, 2);
+	third = join("third", 128 + 2, 1);
+	expect_come(&left, 2, 3);
+	legacy_kill(&f, &third);
+	close(third.socket);
+	raw_leave(&f, &left);
+}
+END_TEST
+
+/* ---- Bad ones -------------------------------------------------------------------------------- */
+
+static void say(int socket, size_t size, unsigned descriptors)
+{
+	static uint8_t bytes[65536];
+	char control[CMSG_SPACE(4 * sizeof(int))] = {0};
+	struct iovec data = {bytes, size};
+	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+
+	if (descriptors) {
+		struct cmsghdr *header = (struct cmsghdr *)(void *)control;
+
+		message.msg_control = control;
+		message.msg_controllen = CMSG_SPACE(descriptors * sizeof(int));
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(descriptors * sizeof(int));
+		for (unsigned i = 0; i < descriptors; i++)
+			((int *)(void *)CMSG_DATA(header))[i] = STDERR_FILENO;
+	}
+	ck_assert_int_eq(sendmsg(socket, &message, MSG_NOSIGNAL), (ssize_t)size);
+}
+
+START_TEST(talks)
+{
+	static const struct {
+		size_t size;
+		unsigned descriptors;
+	} what[] = {{1, 0}, {8, 0}, {256, 0}, {1, 1}, {8, 4}, {65536, 0}};
+	struct raw left = raw_live(&f, "left");
+
+	for (unsigned i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
+		struct legacy third = join("third", 64 * i + 2, 1);
+		unsigned before = count_descriptors();
+
+		expect_come(&left, 2, i + 1);
+		say(third.socket, what[i].size, what[i].descriptors);
+		fixture_settle(&f);
+		ck_assert_uint_eq(count_descriptors(), before - 1); /* its connection */
+		ck_assert_uint_eq(raw_word(&left, 2), IST_PEER_WORD(IST_PEER_LEAVING, i + 1));
+		legacy_kill(&f, &third);
+		expect_gone(&left, 2, i + 1);
+		close(third.socket);
+	}
+	raw_leave(&f, &left);
+}
+END_TEST
+
+/* The others keep coming: each is hung up on, unanswered, and the first is not concerned. */
+START_TEST(a_crowd)
+{
+	struct raw left = raw_live(&f, "left");
+	struct legacy third = join("third", 2, 1);
+	unsigned before = count_descriptors();
+	int crowd[40];
+
+	expect_come(&left, 2, 1);
+	for (unsigned n = 0; n < 10; n++) {
+		for (unsigned i = 0; i < 40; i++)
+			crowd[i] = legacy_connect(&f, "third");
+		for (unsigned i = 0; i < 40; i++) {
+			legacy_expect_end(&f, crowd[i]);
+			close(crowd[i]);
+		}
+	}
+	ck_assert_uint_eq(count_descriptors(), before);
+	ck_assert_uint_eq(raw_word(&left, 2), IST_PEER_WORD(IST_PEER_LIVE, 1));
+	nothing_more(third.socket);
+	ck_assert_uint_eq(f.broker->group[0].strangers, 0);
+	legacy_kill(&f, &third);
+	close(third.socket);
+	raw_leave(&f, &left);
+}
+END_TEST
+
+/* Reads what there is: how many doorbells of that ID came, after how many disconnects. */
+static void read_all(int socket, uint32_t id, unsigned *bells, unsigned *disconnects)
+{
+	uint8_t bytes[8];
+	int descriptor;
+
+	for (;;) {
+		fixture_settle(&f);
+		if (legacy_try(socket, bytes, &descriptor))
+			return;
+		ck_assert_uint_eq(bytes[0] & 63, id);
+		if (descriptor >= 0) {
+			ck_assert_uint_lt(*bells, f.group.vectors);
+			(*bells)++;
+			close(descriptor);
+		} else {
+			(*disconnects)++;
+			*bells = 0;
+		}
+	}
+}
+
+/* Does not read what it needs to join: it has not, and nobody is told of it. */
+START_TEST(never_reads)
+{
+	struct legacy slow, third;
+	unsigned bells = 0, disconnects = 0;
+	const uint8_t *map;
+	int bell[MANY];
+
+	configure();
+	f.group.vectors = MANY;
+	ck_assert_int_eq(fixture_serve(&f), 0);
+	third = legacy_start(&f, "third");
+	map = map_memory(legacy_welcome(&f, third.socket, 2));
+	legacy_expect_bells(&f, third.socket, 2, MANY, bell);
+	close_all(bell, MANY);
+	slow = legacy_start(&f, "right");
+	fixture_settle(&f);
+	ck_assert_uint_eq(word_of(map, 1), IST_PEER_WORD(IST_PEER_JOINING, 1));
+	for (unsigned i = 0; i < 2 * IVSHM_PATIENCE_SECONDS * IVSHM_TICKS_A_SECOND; i++)
+		ivshm_group_tick(&f.broker->group[0]); /* it is named, and that is all */
+	ck_assert_uint_eq(word_of(map, 1), IST_PEER_WORD(IST_PEER_JOINING, 1));
+	nothing_more(third.socket);
+
+	close(legacy_welcome(&f, slow.socket, 1));
+	legacy_expect_bells(&f, slow.socket, 2, MANY, bell);
+	close_all(bell, MANY);
+	legacy_expect_bells(&f, slow.socket, 1, MANY, bell);
+	close_all(bell, MANY);
+	ck_assert_uint_eq(word_of(map, 1), IST_PEER_WORD(IST_PEER_LIVE, 1));
+
+	/* third does not read either: it has some of the doorbells when they go. */
+	legacy_kill(&f, &slow);
+	close(slow.socket);
+	ck_assert_uint_eq(word_of(map, 1), IST_PEER_WORD(IST_PEER_DEAD, 1));
+	read_all(third.socket, 1, &bells, &disconnects);
+	ck_assert_uint_eq(bells, 0);
+	ck_assert_uint_eq(disconnects, 1);
+	slow = legacy_start(&f, "right");
+	close(legacy_welcome(&f, slow.socket, 64 + 1));
+	for (unsigned i = 0; i < 2 * MANY; i++)
+		close(legacy_expect(&f, slow.socket, i < MANY ? 2 : 64 + 1));
+	ck_assert_uint_eq(word_of(map, 1), IST_PEER_WORD(IST_PEER_LIVE, 2));
+	read_all(third.socket, 1, &bells, &disconnects);
+	ck_assert_uint_eq(bells, MANY);
+	ck_assert_uint_eq(disconnects, 1);
+	munmap((void *)(uintptr_t)map, 0x20000);
+	legacy_kill(&f, &slow);
+	legacy_kill(&f, &third);
+	close(slow.socket);
+	close(third.socket);
+	fixture_stop(&f);
+}
+END_TEST
+
+/* Stops reading when it is live: what no longer matters is left out, and nobody waits. */
+START_TEST(slow_reader)
+{
+	struct legacy third = join("third", 2, 0);
+	unsigned bells = 0, disconnects = 0;
+
+	for (unsigned i = 0; i < 500; i++) {
+		struct raw left = raw_live(&f, "left");
+
+		raw_leave(&f, &left);
+	}
+	read_all(third.socket, 0, &bells, &disconnects);
+	ck_assert_uint_eq(bells, 0);
+	ck_assert_uint_ge(disconnects, 1);
+	ck_assert_uint_lt(disconnects, 50);
+	legacy_kill(&f, &third);
+	close(third.socket);
+}
+END_TEST
+
+/* When all numbers of an ID were used, no more incarnations of it are told; others are. */
+START_TEST(numbers_run_out)
+{
+	struct legacy third = join("third", 2, 0), right;
+	uint8_t bytes[8];
+	int descriptor;
+
+	for (unsigned n = 0; n < 1030; n++) {
+		struct raw left = raw_live(&f, "left");
+
+		for (unsigned i = 0; i <= FIXTURE_VECTORS && n < 1024; i++) {
+			if (i == FIXTURE_VECTORS)
+				raw_leave(&f, &left);
+			descriptor = legacy_expect(&f, third.socket, 64 * n);
+			ck_assert_int_eq(descriptor >= 0, i < FIXTURE_VECTORS);
+			close(descriptor);
+		}
+		if (n >= 1024)
+			raw_leave(&f, &left);
+		fixture_settle(&f);
+		ck_assert_int_eq(legacy_try(third.socket, bytes, &descriptor), -EAGAIN);
+	}
+	right = join("right", 1, 1);
+	for (unsigned i = 0; i < FIXTURE_VECTORS; i++)
+		close(legacy_expect(&f, third.socket, 1));
+	legacy_kill(&f, &right);
+	close(right.socket);
+	legacy_kill(&f, &third);
+	close(third.socket);
+}
+END_TEST
+
+static char *warnings(int saved, FILE *file)
+{
+	static char text[4096];
+	size_t size;
+
+	fflush(stderr);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	rewind(file);
+	size = fread(text, 1, sizeof(text) - 1, file);
+	text[size] = '\0';
+	fclose(file);
+	return text;
+}
+
+/* Who does what it should not is told by name. */
+START_TEST(is_named)
+{
+	int saved = dup(STDERR_FILENO), fd;
+	FILE *file = tmpfile();
+	struct legacy third = join("third", 2, 0), right;
+	char expected[256], *text;
+
+	ck_assert_ptr_nonnull(file);
+	ivshm_log_level = IVSHM_LOG_WARN;
+	dup2(fileno(file), STDERR_FILENO);
+	fd = legacy_connect(&f, "third");
+	legacy_expect_end(&f, fd);
+	close(fd);
+	for (unsigned i = 0; i < 20; i++) { /* right fills third's socket */
+		right = legacy_start(&f, "right");
+		legacy_kill(&f, &right);
+		fixture_settle(&f);
+		close(right.socket);
+	}
+	for (unsigned i = 0; i < 2 * IVSHM_PATIENCE_SECONDS * IVSHM_TICKS_A_SECOND; i++)
+		ivshm_group_tick(&f.broker->group[0]);
+	say(third.socket, 1, 0);
+	fixture_settle(&f);
+	ivshm_log_level = IVSHM_LOG_ERROR;
+	text = warnings(saved, file);
+	snprintf(expected, sizeof(expected),
+		 "isthmus: group ping: refused pid %d of user %u: instance 'third' is already in "
+		 "group 'ping' (pid %d)\n",
+		 (int)getpid(), (unsigned)getuid(), (int)third.pid);
+	ck_assert_msg(strstr(text, expected), "%s", text);
+	snprintf(expected, sizeof(expected),
+		 "isthmus: group ping: peer third (pid %d) has not read its socket for 5 seconds\n",
+		 (int)third.pid);
+	ck_assert_msg(strstr(text, expected), "%s", text);
+	ck_assert_msg(!strstr(strstr(text, expected) + 1, expected), "told twice: %s", text);
+	snprintf(
+		expected, sizeof(expected),
+		"isthmus: group ping: refused pid %d of user %u: instance 'third': QEMU's protocol "
+		"has no messages to us\n",
+		(int)third.pid, (unsigned)getuid());
+	ck_assert_msg(strstr(text, expected), "%s", text);
+	legacy_kill(&f, &third);
+	close(third.socket);
+}
+END_TEST
+
+/* ---- Sockets --------------------------------------------------------------------------------- */
+
+static bool connects_as(uid_t uid)
+{
+	int result[2];
+	char answer = 0;
+	pid_t pid;
+
+	must(pipe(result) == 0);
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		struct pollfd p = {.events = POLLIN};
+		uint8_t bytes[8];
+		int descriptor;
+
+		must(setresuid(uid, uid, uid) == 0);
+		p.fd = legacy_connect(&f, "third");
+		must(poll(&p, 1, FIXTURE_PATIENCE_MS) == 1);
+		answer = legacy_try(p.fd, bytes, &descriptor) == 0 ? 'y' : 'n';
+		must(write(result[1], &answer, 1) == 1);
+		_exit(0);
+	}
+	close(result[1]);
+	fixture_await(&f, result[0]);
+	must(read(result[0], &answer, 1) == 1);
+	close(result[0]);
+	must(waitpid(pid, NULL, 0) == pid);
+	fixture_settle(&f);
+	return answer == 'y';
+}
+
+START_TEST(who_may)
+{
+	static char nobody[] = "nobody";
+	char *users[] = {nobody};
+	struct sockaddr_un address;
+	struct stat status;
+
+	configure();
+	legacy_address(&f, "third", &address);
+	ck_assert_int_eq(fixture_serve(&f), 0);
+	ck_assert_int_eq(stat(address.sun_path, &status), 0);
+	ck_assert_uint_eq(status.st_mode, S_IFSOCK | 0600);
+	legacy_address(&f, "left", &address);
+	ck_assert_int_eq(stat(address.sun_path, &status), -1); /* left is none of QEMU's */
+	ivshm_broker_destroy(f.broker);
+
+	if (geteuid() == 0) {
+		f.group.users = users;
+		f.group.users_count = 1;
+		ck_assert_int_eq(chmod(f.dir, 0755), 0);
+		ck_assert_int_eq(fixture_serve(&f), 0);
+		legacy_address(&f, "third", &address);
+		ck_assert_int_eq(stat(address.sun_path, &status), 0);
+		ck_assert_uint_eq(status.st_mode, S_IFSOCK | 0666);
+		ck_assert(!connects_as(12345));
+		ck_assert(connects_as(65534));
+		ivshm_broker_destroy(f.broker);
+	}
+	ck_assert_int_eq(rmdir(f.dir), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("broker, QEMU's protocol");
+	TCase *tcase = tcase_create("peers"), *own = tcase_create("own");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	ivshm_log_level = IVSHM_LOG_ERROR;
+	tcase_set_timeout(tcase, 120);
+	tcase_add_checked_fixture(tcase, start, stop);
+	tcase_add_test(tcase, greeting);
+	tcase_add_test(tcase, comings_and_goings);
+	tcase_add_test(tcase, ends);
+	tcase_add_test(tcase, talks);
+	tcase_add_test(tcase, a_crowd);
+	tcase_add_test(tcase, slow_reader);
+	tcase_add_test(tcase, numbers_run_out);
+	tcase_add_test(tcase, is_named);
+	suite_add_tcase(suite, tcase);
+	tcase_set_timeout(own, 120);
+	tcase_add_test(own, never_reads);
+	tcase_add_test(own, who_may);
+	suite_add_tcase(suite, own);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
