@@ -23,7 +23,7 @@ from machines import Failed  # noqa: E402
 # CPUs; those of one CPU run at the same time. All scenarios of a module share one broker and its guests.
 SHARES = (("a", 1, ("boot", "hostile", "memory")),
           ("b", 1, ("sharing", "driver", "death", "pages")),
-          ("c", 2, ("polling",)))
+          ("c", 2, ("polling", "running")))
 LAST = "logs"  # at the end of each share
 
 

@@ -47,7 +47,7 @@ def prepare():
     """The job's view of what there is: all paths."""
     known = images.Images(BUILD)
     agent = built("linux/guest_agent")
-    programs = [built(f"static/{path}") for path in ("bench/pingpong", "tests/vm/exchange", "tests/vm/pages",
+    programs = [built(f"static/{path}") for path in ("bench/pingpong", "tests/vm/exchange", "tests/vm/pages", "tests/vm/running",
                                                      "tests/linux/ring")]
     programs += [path for path in sorted(glob.glob(f"{BUILD}/linux/guest_*"))
                  if path != agent and "." not in os.path.basename(path)]
