@@ -52,6 +52,7 @@ def prepare():
     programs += [path for path in sorted(glob.glob(f"{BUILD}/linux/guest_*"))
                  if path != agent and "." not in os.path.basename(path)]
     modules = [known.module(built(f"drivers/{name}.ko")) for name in ("isthmus", "isthmus_selftest")]
+    modules += images.module_paths(known.version, ("uio_pci_generic",))
     return {
         "build": BUILD, "tree": os.path.dirname(os.path.dirname(HERE)),
         "isthmus": built("isthmus"), "vm": built("isthmus-vm"), "qemu": shutil.which("qemu-system-x86_64"),
