@@ -669,6 +669,8 @@ IST_ABI_SIZE(struct ist_run_state, IST_RUN_STATE_SIZE);
 #define IST_BAR_REGISTERS 0u /* BARs of either */
 #define IST_BAR_MSIX 1u
 #define IST_BAR_MEMORY 2u
+#define IST_BAR_RUN_STATE                                                                          \
+	4u /* where the group has a run-state page; neither QEMU's nor Jailhouse's */
 
 /* What is written to the doorbell of either. */
 #define IST_DOORBELL(peer, vector) ((uint32_t)(peer) << 16 | (uint32_t)(vector))
@@ -696,6 +698,7 @@ IST_ABI_SIZE(struct ist_run_state, IST_RUN_STATE_SIZE);
 #define IST_LINUX_VERSION 1u
 #define IST_LINUX_REGISTERS (1ull << 60) /* mmap() offset: the register page, read-write */
 #define IST_LINUX_COUNTS (2ull << 60)    /* mmap() offset: struct ist_linux_counts, read-only */
+#define IST_LINUX_RUN_STATE (3ull << 60) /* mmap() offset: struct ist_run_state, read-only */
 
 struct ist_linux_info {
 	uint32_t version;     /* IST_LINUX_VERSION */
@@ -711,7 +714,9 @@ struct ist_linux_info {
 	uint64_t size;      /* of the group's memory */
 	char name[IST_NAME_SIZE];        /* the group's */
 	uint8_t rights[IST_REGIONS_MAX]; /* IST_RIGHT_*, this peer's, by region index */
-	uint64_t reserved[4];
+	uint32_t run_state;              /* 1: IST_LINUX_RUN_STATE can be mapped */
+	uint32_t reserved0;
+	uint64_t reserved1[3];
 };
 IST_ABI_OFFSET(struct ist_linux_info, id, 8);
 IST_ABI_OFFSET(struct ist_linux_info, client, 28);
@@ -720,7 +725,7 @@ IST_ABI_OFFSET(struct ist_linux_info, doorbell, 36);
 IST_ABI_OFFSET(struct ist_linux_info, size, 40);
 IST_ABI_OFFSET(struct ist_linux_info, name, 48);
 IST_ABI_OFFSET(struct ist_linux_info, rights, 80);
-IST_ABI_OFFSET(struct ist_linux_info, reserved, 112);
+IST_ABI_OFFSET(struct ist_linux_info, run_state, 112);
 IST_ABI_SIZE(struct ist_linux_info, 144);
 
 /* Doorbells that have arrived, modulo 2^32. `total` moves after `count[]`. Written by the kernel.

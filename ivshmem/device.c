@@ -23,6 +23,8 @@ uint64_t ivshm_device_bar_size(const struct ivshm_device *device, unsigned bar)
 		return device->setup.vectors != 0 ? IVSHM_BAR_PAGE : 0;
 	case IST_BAR_MEMORY:
 		return device->setup.size;
+	case IST_BAR_RUN_STATE:
+		return device->setup.run_size;
 	default:
 		return 0;
 	}

@@ -13,7 +13,7 @@
 #include "device_v1.h"
 
 #define IVSHM_CONFIG_SIZE 256u
-#define IVSHM_DEVICE_BARS 3u /* IST_BAR_* */
+#define IVSHM_DEVICE_BARS 5u /* IST_BAR_*, all below; 3 is the upper half of 2 */
 #define IVSHM_BAR_PAGE 4096u /* bytes that BAR0 and BAR1 each get to themselves, BAR0 of v1 too */
 #define IVSHM_MSIX_TABLE 0x000u /* in BAR1 */
 #define IVSHM_MSIX_PBA 0x800u
@@ -26,6 +26,7 @@ struct ivshm_device_setup {
 	uint64_t size;        /* of the group's memory, a power of two */
 	uint64_t rw_size;     /* v2: sections, for the capability */
 	uint64_t output_size; /* v2 */
+	uint64_t run_size;    /* of the run-state page, a power of two; 0: there is none */
 };
 
 struct ivshm_msix_entry {
@@ -82,7 +83,8 @@ int ivshm_device_bar(const struct ivshm_device *device, unsigned bar, uint64_t *
 
 /*
  * IST_BAR_REGISTERS and IST_BAR_MSIX. Any offset, any size up to 8. `pending`: bit i: vector i
- * waits to be delivered; for the pending bits of v1 (v2's always read 0).
+ * waits to be delivered; for the pending bits of v1 (v2's always read 0). Of the other BARs what is
+ * not answered by memory: reads 0, stores have no effect.
  */
 uint64_t ivshm_device_read(struct ivshm_device *device, unsigned bar, uint64_t offset,
 			   unsigned size, uint64_t pending);

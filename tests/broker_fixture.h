@@ -237,6 +237,10 @@ static inline struct raw raw_join(struct fixture *f, const char *name)
 	raw.incarnation = packet.wire.incarnation;
 	raw.map = mmap(NULL, raw.size, PROT_READ | PROT_WRITE, MAP_SHARED, raw.memory, 0);
 	must(raw.map != MAP_FAILED);
+	if (f->group.run_state) {
+		packet = raw_expect(f, raw.socket, IST_WIRE_RUN_STATE);
+		ivshm_wire_close_fds(&packet);
+	}
 	raw_expect(f, raw.socket, IST_WIRE_REGION);
 	raw_expect(f, raw.socket, IST_WIRE_REGION);
 	for (;;) {

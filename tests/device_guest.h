@@ -17,10 +17,10 @@
 enum { GUEST_V1, GUEST_V1_PLAIN, GUEST_V2, GUEST_V2_PLAIN, GUEST_SETUPS };
 
 static const struct ivshm_device_setup guest_setup[GUEST_SETUPS] = {
-	{1, 5, 8, 4, 0x100000, 0, 0},
-	{1, 5, 8, 0, 0x100000, 0, 0},
-	{2, 5, 8, 4, 0x100000, 0x7000, 0x3000},
-	{2, 5, 8, 0, 0x100000, 0x7000, 0x3000},
+	{1, 5, 8, 4, 0x100000, 0, 0, 0},
+	{1, 5, 8, 0, 0x100000, 0, 0, 0},
+	{2, 5, 8, 4, 0x100000, 0x7000, 0x3000, 0},
+	{2, 5, 8, 0, 0x100000, 0x7000, 0x3000, 0},
 };
 
 /* Configuration space after a reset, and the bits of it that can be written. */

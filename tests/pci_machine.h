@@ -228,6 +228,7 @@ static struct machine {
 } m;
 
 static int brokers_stop;
+static bool machine_run_state; /* its groups have a run-state page */
 
 static void *drive_brokers(void *argument)
 {
@@ -299,7 +300,9 @@ static void machine_configure(unsigned personality, unsigned groups)
 	for (unsigned i = 0; i < groups; i++) {
 		fixture[i] = calloc(1, sizeof(*fixture[i]));
 		must(fixture[i]);
-		fixture_start(fixture[i]);
+		fixture_configure(fixture[i]);
+		fixture[i]->group.run_state = machine_run_state;
+		must(fixture_serve(fixture[i]) == 0);
 		strcpy(m.options.group[i].name, "ping");
 		m.options.group[i].socket = fixture[i]->path;
 		m.left[i] = raw_live(fixture[i], "left");

@@ -23,6 +23,25 @@ static void claim_page(struct isthmus *isthmus)
 	isthmus->page = size >= PAGE_SIZE || isthmus->rest;
 }
 
+/* A hint: a device that has none, or something else there, is as good. */
+static void map_run_state(struct isthmus *isthmus)
+{
+	struct pci_dev *pdev = isthmus->pdev;
+	const struct ist_run_state *page;
+
+	if (!(pci_resource_flags(pdev, IST_BAR_RUN_STATE) & IORESOURCE_MEM) ||
+	    pci_resource_len(pdev, IST_BAR_RUN_STATE) < IST_RUN_STATE_SIZE)
+		return;
+	isthmus->run_state_start = pci_resource_start(pdev, IST_BAR_RUN_STATE);
+	page = memremap(isthmus->run_state_start, IST_RUN_STATE_SIZE, MEMREMAP_WB);
+	if (page && (READ_ONCE(page->magic) != IST_RUN_STATE_MAGIC ||
+		     READ_ONCE(page->abi_major) != IST_ABI_MAJOR)) {
+		memunmap((void *)page);
+		page = NULL;
+	}
+	isthmus->run_state = (void *)page;
+}
+
 static int map_bars(struct isthmus *isthmus)
 {
 	struct pci_dev *pdev = isthmus->pdev;
@@ -50,6 +69,7 @@ static int map_bars(struct isthmus *isthmus)
 		pci_iounmap(pdev, isthmus->registers);
 		return -ENOMEM;
 	}
+	map_run_state(isthmus);
 	claim_page(isthmus);
 	return 0;
 }
@@ -60,6 +80,8 @@ static void unmap_bars(struct isthmus *isthmus)
 
 	if (isthmus->rest)
 		release_mem_region(isthmus->registers_start + size, PAGE_SIZE - size);
+	if (isthmus->run_state)
+		memunmap(isthmus->run_state);
 	memunmap(isthmus->memory);
 	pci_iounmap(isthmus->pdev, isthmus->registers);
 }

@@ -93,6 +93,7 @@ static int info(struct isthmus_file *file, struct ist_linux_info *info)
 		.registers = isthmus->page,
 		.doorbell = isthmus->doorbell,
 		.size = roster->size,
+		.run_state = isthmus->run_state != NULL,
 	};
 	memcpy(info->name, roster->name, sizeof(info->name));
 	for (u32 i = 0; i < roster->regions; i++)

@@ -77,3 +77,19 @@ bool isthmus_group_peer(struct isthmus *isthmus, u32 id, struct ist_peer *out)
 	}
 	return false;
 }
+
+/* Of the peer's incarnation that is here now; false: nothing is known of that one. A hint: words
+ * of different moments. */
+bool isthmus_group_runs(struct isthmus *isthmus, u32 id, struct ist_run_peer *out)
+{
+	const struct ist_run_state *page = isthmus->run_state;
+	u64 word = isthmus_group_word(isthmus, id);
+
+	if (!page || isthmus_reachable(word, 0))
+		return false;
+	out->incarnation = READ_ONCE(page->peer[id].incarnation);
+	out->threads = READ_ONCE(page->peer[id].threads);
+	out->running = READ_ONCE(page->peer[id].running);
+	out->switches = READ_ONCE(page->peer[id].switches);
+	return out->incarnation == IST_PEER_INCARNATION(word);
+}

@@ -51,17 +51,19 @@ struct isthmus {
 	struct isthmus_roster roster;
 	phys_addr_t memory_start;
 	phys_addr_t registers_start;
+	phys_addr_t run_state_start;
 	bool rest; /* of the registers' page is claimed, so that nothing comes there */
 
 	/*
-	 * Who holds one of these two and finds the device not gone may use `registers` and
-	 * `memory`. `here` is held for short, also in page faults: no user memory under it.
+	 * Who holds one of these two and finds the device not gone may use `registers`, `memory`
+	 * and `run_state`. `here` is held for short, also in page faults: no user memory under it.
 	 */
 	struct mutex mutex; /* and files' holds; files come and go */
 	struct rw_semaphore here;
 	bool gone; /* changes under both */
 	void __iomem *registers;
-	void *memory; /* write-back */
+	void *memory;    /* write-back */
+	void *run_state; /* the same; NULL: nobody says who runs */
 
 	spinlock_t lock;                 /* counts, files and their events; taken in interrupts */
 	struct ist_linux_counts *counts; /* a page, mapped by users */
@@ -112,6 +114,7 @@ int isthmus_group_read(struct isthmus *isthmus, u64 memory_size);
 u64 isthmus_group_changes(struct isthmus *isthmus);
 u64 isthmus_group_word(struct isthmus *isthmus, u32 id);
 bool isthmus_group_peer(struct isthmus *isthmus, u32 id, struct ist_peer *out);
+bool isthmus_group_runs(struct isthmus *isthmus, u32 id, struct ist_run_peer *out);
 
 /* file.c, map.c, hold.c: what users do. */
 extern const struct file_operations isthmus_file_ops;

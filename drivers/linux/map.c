@@ -14,6 +14,9 @@
 
 static unsigned long pfn_of(struct isthmus *isthmus, unsigned long pgoff)
 {
+	if (pgoff >= IST_LINUX_RUN_STATE >> PAGE_SHIFT)
+		return PHYS_PFN(isthmus->run_state_start) + pgoff -
+		       (IST_LINUX_RUN_STATE >> PAGE_SHIFT);
 	if (pgoff >= IST_LINUX_COUNTS >> PAGE_SHIFT)
 		return PHYS_PFN(virt_to_phys(isthmus->counts));
 	if (pgoff >= IST_LINUX_REGISTERS >> PAGE_SHIFT)
@@ -49,8 +52,10 @@ static int right_of(struct isthmus *isthmus, u64 offset, u64 size)
 {
 	if (offset < IST_LINUX_REGISTERS)
 		return isthmus_right(&isthmus->roster, isthmus->id, offset, size);
-	if (size != PAGE_SIZE)
+	if (size != (offset == IST_LINUX_RUN_STATE ? IST_RUN_STATE_SIZE : PAGE_SIZE))
 		return -EINVAL;
+	if (offset == IST_LINUX_RUN_STATE)
+		return isthmus->run_state ? IST_RIGHT_READ : IST_RIGHT_NONE;
 	if (offset == IST_LINUX_REGISTERS)
 		return isthmus->page ? IST_RIGHT_WRITE : IST_RIGHT_NONE;
 	return offset == IST_LINUX_COUNTS ? IST_RIGHT_READ : -EINVAL;

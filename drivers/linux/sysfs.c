@@ -67,12 +67,34 @@ static ssize_t peers_show(struct device *dev, struct device_attribute *attribute
 }
 static DEVICE_ATTR_RO(peers);
 
+/* At most 64 lines of 60 bytes: they fit. */
+static ssize_t running_show(struct device *dev, struct device_attribute *attribute, char *text)
+{
+	struct isthmus *isthmus = isthmus_of(dev);
+	struct ist_run_peer peer;
+	int length = 0;
+
+	for (u32 id = 0; id < isthmus->roster.max_peers; id++)
+		if (isthmus_group_runs(isthmus, id, &peer))
+			length += sysfs_emit_at(text, length, "%u %u %u %u %llu\n", id,
+						peer.incarnation, peer.running, peer.threads,
+						peer.switches);
+	return length;
+}
+static DEVICE_ATTR_RO(running);
+
 static struct attribute *attributes[] = {
-	&dev_attr_group.attr,       &dev_attr_id.attr,
-	&dev_attr_incarnation.attr, &dev_attr_personality.attr,
-	&dev_attr_vectors.attr,     &dev_attr_max_peers.attr,
-	&dev_attr_size.attr,        &dev_attr_regions.attr,
-	&dev_attr_peers.attr,       NULL,
+	&dev_attr_group.attr,
+	&dev_attr_id.attr,
+	&dev_attr_incarnation.attr,
+	&dev_attr_personality.attr,
+	&dev_attr_vectors.attr,
+	&dev_attr_max_peers.attr,
+	&dev_attr_size.attr,
+	&dev_attr_regions.attr,
+	&dev_attr_peers.attr,
+	&dev_attr_running.attr,
+	NULL,
 };
 
 static const struct attribute_group group = {.attrs = attributes};

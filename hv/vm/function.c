@@ -82,8 +82,15 @@ bool vmm_function_access(struct vmm_group *group, uint64_t address, unsigned siz
 
 int vmm_function_settle(struct vmm_group *group, struct vmm_error *error)
 {
+	struct vmm_error ignored;
+	int result;
+
 	vmm_doorbell_move(group, bar_start(group, IST_BAR_REGISTERS));
-	return vmm_group_place(group, bar_start(group, IST_BAR_MEMORY), error);
+	result = vmm_group_place(group, bar_start(group, IST_BAR_MEMORY), error);
+	if (result == 0)
+		return vmm_run_state_place(group, bar_start(group, IST_BAR_RUN_STATE), error);
+	vmm_run_state_place(group, bar_start(group, IST_BAR_RUN_STATE), &ignored);
+	return result;
 }
 
 /* ---- Power on ---- */
@@ -101,6 +108,7 @@ int vmm_function_init(struct vmm_group *group, uint64_t *next, struct vmm_error 
 		.size = client->size,
 		.rw_size = ivshm_client_rw_size(client),
 		.output_size = client->output_size,
+		.run_size = client->run_state < 0 ? 0 : IST_RUN_STATE_SIZE,
 	};
 	uint64_t base = (*next + client->size - 1) & ~(client->size - 1);
 	uint32_t page = VMM_PCI_WINDOW_START + 2 * IVSHM_BAR_PAGE * group->index;
@@ -113,6 +121,8 @@ int vmm_function_init(struct vmm_group *group, uint64_t *next, struct vmm_error 
 	ivshm_device_assign(&group->device, IST_BAR_REGISTERS, page);
 	ivshm_device_assign(&group->device, IST_BAR_MSIX, page + IVSHM_BAR_PAGE);
 	ivshm_device_assign(&group->device, IST_BAR_MEMORY, base);
+	ivshm_device_assign(&group->device, IST_BAR_RUN_STATE,
+			    VMM_RUN_STATE_START + IST_RUN_STATE_SIZE * group->index);
 	/* A Linux turns decoding on when it has a driver. While it is on, each BAR that Linux sizes
 	 * at boot takes all slots away and back. */
 	if (!linux_vm)

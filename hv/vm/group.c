@@ -6,8 +6,6 @@
 
 #include "vm.h"
 
-#define INTERRUPT_CONTROLLERS 0xfec00000ull /* from here to 4 GiB nothing else can be */
-
 /* ---- Accesses that no slot takes ---- */
 
 /* The first time and at every power of two. */
@@ -106,7 +104,7 @@ static int place(struct vmm_group *group, uint64_t base, struct vmm_error *error
 {
 	int result = 0;
 
-	if (base < VMM_RAM_HIGH && base + group->client.size > INTERRUPT_CONTROLLERS)
+	if (base < VMM_RAM_HIGH && base + group->client.size > VMM_INTERRUPT_CONTROLLERS)
 		return vmm_fail(error, EEXIST, "interrupt controllers are there");
 	for (; result == 0 && group->mapped < group->ranges; group->mapped += result == 0) {
 		unsigned i = group->mapped;

@@ -16,10 +16,10 @@
 
 struct vmm_vm;
 
-/* Where things are: registers of both kinds; an app's run-state pages, its memory; a Linux's
- * memory. */
+/* Where things are: registers and run-state pages of both kinds; an app's memory; a Linux's. */
 #define VMM_PCI_WINDOW_START 0xd0000000u
-#define VMM_RUN_STATE_START 0xe8000000u
+#define VMM_RUN_STATE_START 0xd8000000u
+#define VMM_INTERRUPT_CONTROLLERS 0xfec00000u /* from here to 4 GiB nothing else can be */
 #define VMM_GROUPS_START (4ull << 30)
 #define VMM_PCI_WINDOW64_START (256ull << 30)
 #define VMM_REGISTERS_SIZE IVSHM_BAR_PAGE
@@ -55,8 +55,9 @@ struct vmm_group {
 	void *host[IVSHM_CLIENT_RANGES_MAX];
 	unsigned mapped; /* the first of them have their slot */
 
-	void *run_page;     /* host mapping of the run-state page, or NULL */
-	uint64_t run_state; /* guest-physical, of an app's; 0: none */
+	void *run_page; /* host mapping of the run-state page, or NULL */
+	uint32_t run_slot;
+	uint64_t run_state; /* guest-physical; 0: nowhere */
 
 	bool attached; /* the VM can take interrupts and ioeventfds */
 	struct ivshm_client_peer peer[IST_PEERS_MAX]; /* without vectors: not there */
@@ -94,8 +95,10 @@ void vmm_group_complain(struct vmm_group *group, const char *text);
 
 /* ---- run_state.c: who runs ---- */
 
-/* Maps the run-state page, if there is one and this is an app VM, and gives it a slot. */
+/* Maps the run-state page, if there is one. The guest has it where it is placed. */
 int vmm_run_state_init(struct vmm_group *group, struct vmm_error *error);
+/* It is at `address`, or VMM_NOWHERE, from now on. It is nowhere after an error. */
+int vmm_run_state_place(struct vmm_group *group, uint64_t address, struct vmm_error *error);
 void vmm_run_state_fini(struct vmm_group *group);
 
 /* Nobody writes the page any more: it says of nobody that anything is known, from now on. */

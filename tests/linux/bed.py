@@ -21,6 +21,10 @@ groups:
       - {name: raw, size: 8M, access: rw}
       - {name: notice, size: 64K, access: ro, rights: [{instance: ping, access: rw}]}
       - {name: secret, size: 64K, access: none, rights: [{instance: ping, access: rw}]}
+  - name: paged
+    regions:
+      - {name: meet, size: 16K, access: rw}
+      - {name: pages, size: 64K, access: rw, coherence: page}
   - name: side
     vectors: 4
     regions:
@@ -28,7 +32,7 @@ groups:
 instances:
 """
 
-# Of the eight Linux guests: personality, CPUs, groups.
+# Of the Linux guests: personality, CPUs, groups.
 GUESTS = {
     "ping": ("v1", 1, ("main",)),
     "b": ("v2", 1, ("main", "side")),
@@ -38,7 +42,10 @@ GUESTS = {
     "f": ("v1", 1, ("main",)),
     "g": ("v2", 1, ("main",)),
     "h": ("v1", 1, ("main",)),
+    "left": ("v1", 1, ("paged",)),
+    "right": ("v2", 1, ("paged",)),
 }
+PAGES_APPS = ("page-a", "page-b")  # app VMs of group paged: their arguments are given when they start
 MEMORY = 160  # MiB of each
 
 
@@ -66,6 +73,9 @@ class Bed:
         text += (f"  - {{name: bare, kind: app, image: {ring}, args: [\"1\", \"3\", \"100\", main, trio], "
                  f"memory: 16M, groups: [main], autostart: false}}\n"
                  "  - {name: host, kind: process, groups: [main, side], autostart: false}\n")
+        for name in PAGES_APPS:
+            text += (f"  - {{name: {name}, kind: app, image: {self.job['build']}/tests/vm/pages.app, memory: 16M, "
+                     "groups: [paged], autostart: false}\n")
         return text
 
     def start_broker(self):

@@ -25,6 +25,29 @@ static void test_range(const char *name, uint64_t offset, uint64_t size, uint32_
 	munmap(at, size);
 }
 
+/* All of it or nothing, and nobody can write it. */
+static void test_run_state(void)
+{
+	const struct ist_run_state *run;
+
+	ok(try_map(device, IST_LINUX_RUN_STATE, IST_PAGE, PROT_READ) == EINVAL,
+	   "run state: a page of it EINVAL");
+	ok(try_map(device, IST_LINUX_RUN_STATE + IST_PAGE, IST_RUN_STATE_SIZE, PROT_READ) == EINVAL,
+	   "run state: from its second page EINVAL");
+	ok(try_map(device, IST_LINUX_RUN_STATE, IST_RUN_STATE_SIZE, PROT_WRITE) == EACCES,
+	   "run state: write EACCES");
+	if (!info.run_state) {
+		ok(try_map(device, IST_LINUX_RUN_STATE, IST_RUN_STATE_SIZE, PROT_READ) == EACCES,
+		   "run state: there is none: EACCES");
+		return;
+	}
+	run = map(device, IST_LINUX_RUN_STATE, IST_RUN_STATE_SIZE, PROT_READ);
+	ok(run->magic == IST_RUN_STATE_MAGIC && run->max_peers == info.max_peers,
+	   "run state: read maps, its header is one");
+	ok(run->peer[info.id].incarnation == info.incarnation, "run state: this guest is in it");
+	munmap((void *)run, IST_RUN_STATE_SIZE);
+}
+
 void test_maps(void)
 {
 	int read_only = open_device(O_RDONLY);
@@ -70,6 +93,7 @@ void test_maps(void)
 	   "registers: %s", info.registers ? "map" : "EACCES");
 	ok(try_map(device, IST_LINUX_REGISTERS, 2 * IST_PAGE, PROT_READ) == EINVAL,
 	   "registers: two pages EINVAL");
+	test_run_state();
 }
 
 void test_sharing(void)

@@ -22,8 +22,8 @@ from machines import Failed  # noqa: E402
 # Shares of the scenarios: where the machine is emulated, each has a first level of its own, of so many
 # CPUs; those of one CPU run at the same time. All scenarios of a module share one broker and its guests.
 SHARES = (("a", 1, ("boot", "hostile", "memory")),
-          ("b", 1, ("sharing", "driver", "death")),
-          ("c", 2, ("polling",)))
+          ("b", 1, ("sharing", "driver", "death", "pages")),
+          ("c", 2, ("polling", "running")))
 LAST = "logs"  # at the end of each share
 
 

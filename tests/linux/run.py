@@ -47,11 +47,12 @@ def prepare():
     """The job's view of what there is: all paths."""
     known = images.Images(BUILD)
     agent = built("linux/guest_agent")
-    programs = [built(f"static/{path}") for path in ("bench/pingpong", "tests/vm/exchange",
+    programs = [built(f"static/{path}") for path in ("bench/pingpong", "tests/vm/exchange", "tests/vm/pages", "tests/vm/running",
                                                      "tests/linux/ring")]
     programs += [path for path in sorted(glob.glob(f"{BUILD}/linux/guest_*"))
                  if path != agent and "." not in os.path.basename(path)]
     modules = [known.module(built(f"drivers/{name}.ko")) for name in ("isthmus", "isthmus_selftest")]
+    modules += images.module_paths(known.version, ("uio_pci_generic",))
     return {
         "build": BUILD, "tree": os.path.dirname(os.path.dirname(HERE)),
         "isthmus": built("isthmus"), "vm": built("isthmus-vm"), "qemu": shutil.which("qemu-system-x86_64"),

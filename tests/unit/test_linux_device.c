@@ -27,9 +27,10 @@ static const struct ist_channel_options sleeping = {"shared", 8, 0, 1};
 
 static struct driver {
 	struct ist_linux_info info;
-	int counts_fd, registers_fd;
+	int counts_fd, registers_fd, run_fd;
 	struct ist_linux_counts *counts;
 	uint32_t *registers;
+	struct ist_run_state *run;
 	uint32_t clients; /* so far */
 	uint32_t client[FILES];
 	struct held {
@@ -160,12 +161,17 @@ void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_
 		ck_assert_int_eq(protection, PROT_READ);
 		return __real_mmap(at, size, protection, flags, driver.counts_fd, 0);
 	}
+	if (flags & MAP_SHARED && (uint64_t)offset == IST_LINUX_RUN_STATE) {
+		ck_assert_int_eq(protection, PROT_READ);
+		ck_assert_uint_eq(size, IST_RUN_STATE_SIZE);
+		return __real_mmap(at, size, protection, flags, driver.run_fd, 0);
+	}
 	if (flags & MAP_SHARED && (uint64_t)offset == IST_LINUX_REGISTERS)
 		return __real_mmap(at, size, protection, flags, driver.registers_fd, 0);
 	/* Nothing is asked for that the driver would refuse: writable is "shared" alone, and
 	   "right's" output section. */
 	if (flags & MAP_SHARED && protection & PROT_WRITE && fd != tree.memory.fd &&
-	    fd != driver.counts_fd && fd != driver.registers_fd)
+	    fd != driver.counts_fd && fd != driver.registers_fd && fd != driver.run_fd)
 		ck_assert((uint64_t)offset == layout->region_offset[0] ||
 			  (uint64_t)offset == layout->output_offset + TREE_ID * 4096);
 	return __real_mmap(at, size, protection, flags, fd, offset);
@@ -189,13 +195,13 @@ static void die(struct ist_group *dead)
 	deliver(IST_VECTOR_ROSTER);
 }
 
-static void *shared_page(const char *name, int *fd)
+static void *shared_page(const char *name, size_t size, int *fd)
 {
 	void *page;
 
 	*fd = memfd_create(name, MFD_CLOEXEC);
-	must(*fd >= 0 && ftruncate(*fd, IST_PAGE) == 0);
-	page = mmap(NULL, IST_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	must(*fd >= 0 && ftruncate(*fd, (off_t)size) == 0);
+	page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 	must(page != MAP_FAILED);
 	return page;
 }
@@ -206,8 +212,12 @@ static void setup(void)
 	memset(&driver, 0, sizeof(driver));
 	pthread_mutex_init(&driver.lock, NULL);
 	pthread_cond_init(&driver.moved, NULL);
-	driver.counts = shared_page("counts", &driver.counts_fd);
-	driver.registers = shared_page("registers", &driver.registers_fd);
+	driver.counts = shared_page("counts", IST_PAGE, &driver.counts_fd);
+	driver.registers = shared_page("registers", IST_PAGE, &driver.registers_fd);
+	driver.run = shared_page("run state", IST_RUN_STATE_SIZE, &driver.run_fd);
+	driver.run->magic = IST_RUN_STATE_MAGIC;
+	driver.run->abi_major = IST_ABI_MAJOR;
+	driver.run->max_peers = FIXTURE_PEERS;
 	driver.info = (struct ist_linux_info){.version = IST_LINUX_VERSION,
 					      .personality = 1,
 					      .id = TREE_ID,
@@ -220,6 +230,7 @@ static void setup(void)
 					      .doorbell = DOORBELL,
 					      .size = tree.memory.layout.total_size,
 					      .name = "ping",
+					      .run_state = 1,
 					      .rights = {IST_RIGHT_WRITE, IST_RIGHT_READ}};
 	tree_write(tree.sys, "class/isthmus/isthmus0/group", "ping\n");
 	tree_link(tree.dev, "isthmus0", tree.memory.fd);
@@ -229,6 +240,8 @@ static void teardown(void)
 {
 	munmap(driver.counts, IST_PAGE);
 	munmap(driver.registers, IST_PAGE);
+	munmap(driver.run, IST_RUN_STATE_SIZE);
+	close(driver.run_fd);
 	close(driver.counts_fd);
 	close(driver.registers_fd);
 	tree_remove(&tree);
@@ -337,9 +350,64 @@ START_TEST(nth_mapping_fails)
 			ck_assert_int_eq(err, -ENOMEM);
 	} while (err);
 	driver.fail_mmap = 0;
-	ck_assert_uint_gt(failed, 7); /* head, counts, registers, all, roster, two regions */
+	ck_assert_uint_gt(failed,
+			  8); /* head, counts, registers, who runs, all, roster, two regions */
 	ist_group_close(group);
 	ck_assert_uint_eq(count_descriptors(), fds);
+}
+END_TEST
+
+/* ---- Who runs ---- */
+
+/* Of the incarnation that is there, as the page says at this moment; of another nothing. */
+START_TEST(who_runs)
+{
+	struct ist_run_peer *peer = &driver.run->peer[2];
+
+	ck_assert_int_eq(ist_group_open(NULL, &group), 0);
+	ck_assert_int_eq(ist_peer_running(group, 2), -ENODATA);
+	*peer = (struct ist_run_peer){.incarnation = 5, .threads = 1, .running = 1};
+	ck_assert_int_eq(ist_peer_running(group, 2), 1);
+	peer->running = 0;
+	ck_assert_int_eq(ist_peer_running(group, 2), 0);
+	peer->incarnation = 4;
+	ck_assert_int_eq(ist_peer_running(group, 2), -ENODATA);
+	ist_group_close(group);
+}
+END_TEST
+
+/* The driver has none, or what it has is none: everything works, and nothing is known. */
+START_TEST(nobody_says_who_runs)
+{
+	driver.run->peer[2] = (struct ist_run_peer){.incarnation = 5, .threads = 1, .running = 1};
+	if (_i == 0)
+		driver.info.run_state = 0;
+	if (_i == 1)
+		driver.run->magic++;
+	if (_i == 2)
+		driver.run->abi_major++;
+	if (_i == 3)
+		driver.run->max_peers = FIXTURE_PEERS - 1;
+	if (_i == 4)
+		driver.run->max_peers = IST_PEERS_MAX + 1;
+	ck_assert_int_eq(ist_group_open(NULL, &group), 0);
+	ck_assert_int_eq(ist_peer_running(group, 2), -ENODATA);
+	ist_group_close(group);
+}
+END_TEST
+
+/* With the device the page is gone; what is left in its place says nothing, and can be read. */
+START_TEST(who_ran_before_the_end)
+{
+	uint32_t seen = 0;
+
+	driver.run->peer[2] = (struct ist_run_peer){.incarnation = 5, .threads = 1, .running = 1};
+	ck_assert_int_eq(ist_group_open(NULL, &group), 0);
+	ck_assert_int_eq(ist_peer_running(group, 2), 1);
+	unbind();
+	ck_assert_int_eq(ist_doorbell_wait(group, 1, &seen, IST_FOREVER), -ENODEV);
+	ck_assert_int_lt(ist_peer_running(group, 2), 0);
+	ist_group_close(group);
 }
 END_TEST
 
@@ -578,6 +646,9 @@ int main(void)
 	tcase_add_test(tests, which);
 	tcase_add_test(tests, refuses);
 	tcase_add_test(tests, nth_mapping_fails);
+	tcase_add_test(tests, who_runs);
+	tcase_add_loop_test(tests, nobody_says_who_runs, 0, 5);
+	tcase_add_test(tests, who_ran_before_the_end);
 	tcase_add_test(tests, rings_by_register);
 	tcase_add_test(tests, rings_by_the_driver);
 	tcase_add_test(tests, waits);

@@ -5,6 +5,7 @@
  *
  *   count ID PEERS TIMES     adds to one word, TIMES times; the last to end finds all of it
  *   litmus ID PEERS ROUNDS   MP, SB, LB, CoRR and IRIW, each word in a page of its own
+ *   orders ID PEERS ROUNDS   the same, and who waits for the others never sleeps
  *   share ID PEERS TIMES     each its own word of one page
  *   read ID PEERS TIMES      all read all pages but one; the first of them writes now and then
  *   quiet ID PEERS TIMES     the first alone goes over all pages, TIMES times, and counts its exits
@@ -31,6 +32,7 @@ static struct ist_group *group;
 static uint64_t *meet, *page; /* the regions' words */
 static uint64_t pages;
 static uint32_t self, peers;
+static int sleeps; /* who waits long */
 
 static uint64_t number(const char *text)
 {
@@ -103,7 +105,7 @@ static void step(uint64_t round)
 	__atomic_add_fetch(&meet[2], 1, __ATOMIC_SEQ_CST);
 	for (unsigned spins = 0; __atomic_load_n(&meet[2], __ATOMIC_SEQ_CST) < round * peers;
 	     spins++)
-		if (spins < 20000)
+		if (spins < 20000 || !sleeps)
 			__builtin_ia32_pause();
 		else
 			ist_doorbell_wait(group, 1, &seen, SLEEP);
@@ -340,6 +342,9 @@ int main(int argc, char **argv)
 	case 'c':
 		return count(times);
 	case 'l':
+		sleeps = 1;
+		return litmus(times);
+	case 'o':
 		return litmus(times);
 	case 's':
 		return share(times);

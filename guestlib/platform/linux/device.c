@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* device.c: a group through /dev/isthmusN (abi.h, "Linux guests"). */
 #include "linux.h"
+#include "run_state.h"
 #include "words.h"
 
 #include <isthmus/app.h>
@@ -21,6 +22,7 @@ struct device {
 	int fd;
 	void *counts;    /* struct ist_linux_counts, a page */
 	void *registers; /* a page, or NULL: the driver rings */
+	void *run;       /* the run-state page, or NULL */
 	uint32_t doorbell;
 	struct ist_linux_holds holds;
 };
@@ -114,9 +116,9 @@ unmap:
 
 /* ---- Opening and closing ---- */
 
-static int map_page(int fd, uint64_t offset, int protection, void **out)
+static int map_at(int fd, uint64_t offset, size_t size, int protection, void **out)
 {
-	void *page = mmap(NULL, IST_PAGE, protection, MAP_SHARED, fd, (off_t)offset);
+	void *page = mmap(NULL, size, protection, MAP_SHARED, fd, (off_t)offset);
 
 	if (page == MAP_FAILED)
 		return -errno;
@@ -148,20 +150,30 @@ static int device_open(const char *name, struct ist_group *group)
 	}
 	err = read_group(device->fd, group, &head, &info);
 	if (!err)
-		err = map_page(device->fd, IST_LINUX_COUNTS, PROT_READ, &device->counts);
+		err = map_at(device->fd, IST_LINUX_COUNTS, IST_PAGE, PROT_READ, &device->counts);
 	if (err)
 		goto close_file;
 	device->doorbell = info.doorbell;
 	if (info.registers)
-		err = map_page(device->fd, IST_LINUX_REGISTERS, PROT_READ | PROT_WRITE,
-			       &device->registers);
+		err = map_at(device->fd, IST_LINUX_REGISTERS, IST_PAGE, PROT_READ | PROT_WRITE,
+			     &device->registers);
 	if (err)
 		goto unmap_counts;
-	err = ist_process_map(group, &head, device->fd, IST_REGIONS_OFFSET);
+	if (info.run_state)
+		err = map_at(device->fd, IST_LINUX_RUN_STATE, IST_RUN_STATE_SIZE, PROT_READ,
+			     &device->run);
 	if (err)
 		goto unmap_registers;
+	err = ist_process_map(group, &head, device->fd, IST_REGIONS_OFFSET);
+	if (err)
+		goto unmap_run;
+	if (device->run)
+		ist_run_state_set(group, device->run);
 	return 0;
 
+unmap_run:
+	if (device->run)
+		munmap(device->run, IST_RUN_STATE_SIZE);
 unmap_registers:
 	if (device->registers)
 		munmap(device->registers, IST_PAGE);
@@ -180,6 +192,8 @@ static void device_close(struct ist_group *group)
 	struct device *device = group->platform;
 
 	ist_process_unmap(group);
+	if (device->run)
+		munmap(device->run, IST_RUN_STATE_SIZE);
 	if (device->registers)
 		munmap(device->registers, IST_PAGE);
 	munmap(device->counts, IST_PAGE);
@@ -206,6 +220,8 @@ static int lose(struct ist_group *group)
 		blank(device->counts, IST_PAGE);
 		if (device->registers)
 			blank(device->registers, IST_PAGE);
+		if (device->run)
+			blank(device->run, IST_RUN_STATE_SIZE);
 	}
 	return -ENODEV;
 }

@@ -124,6 +124,23 @@ def unbind(bed):
     ring(bed, [in_guest(bed.guest("ping")), in_guest(f)], 100, prefix="rebound")
 
 
+@scenario("a driver that is not ours takes v1 and v2: uio_pci_generic, and programs that map the resource files", 120)
+def foreign(bed):
+    guests = bed.boot("f", "b")
+    for guest, ids in zip(guests, ("1af4 1110", "110a 4106")):
+        function = function_of(bed, guest)
+        guest.ready = False
+        guest.run("rmmod isthmus; for m in uio uio_pci_generic; do insmod /modules/$m.ko; done", 30)
+        guest.run(f"echo {ids} > /sys/bus/pci/drivers/uio_pci_generic/new_id")
+        bound = guest.run(f"basename $(readlink /sys/bus/pci/devices/{function}/driver)")
+        check(bound == ["uio_pci_generic"], f"{guest.name}: {function} is bound to {bound}")
+    ring(bed, [in_guest(guest) for guest in guests], 50, prefix="foreign")
+    for guest in guests:
+        guest.run("rmmod uio_pci_generic uio", 30)
+        bed.load_module(guest)
+    ring(bed, [in_guest(guest) for guest in guests], 50, prefix="ours")
+
+
 @scenario("suspend is refused cleanly")
 def suspend(bed):
     f = bed.guest("f")
