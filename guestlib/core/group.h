@@ -50,8 +50,9 @@ const uint64_t *ist_group_changes(const struct ist_group *group);
 uint64_t ist_group_owner(const struct ist_group *group);
 
 /*
- * The region of this name, or, with NULL, the first one this peer may write. Returns 0; -ENOENT;
- * -EACCES this peer may not write it, or none.
+ * Where objects are: the region of this name, or, with NULL, the first one this peer may write that
+ * is not incoherent. Returns 0; -ENOENT; -EACCES this peer may not write it, or none; -EOPNOTSUPP
+ * it is incoherent: objects have words that several write.
  */
 int ist_group_find_writable(const struct ist_group *group, const char *name,
 			    const struct ist_group_region **out);

@@ -21,7 +21,7 @@
 #define MAIN_OFFSET ((uint64_t)IST_REGIONS_OFFSET)
 
 static uint8_t *base;
-static uint64_t total, main_bytes;
+static uint64_t total, main_bytes, pool_bytes;
 static uint32_t joining, joining_client;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -76,8 +76,14 @@ uint8_t *mem_region(void)
 
 void mem_create(uint64_t main_size)
 {
+	mem_create_pool(main_size, 0);
+}
+
+void mem_create_pool(uint64_t main_size, uint64_t pool_size)
+{
 	main_bytes = main_size;
-	for (total = 65536; total < MAIN_OFFSET + main_size + IST_PAGE; total *= 2)
+	pool_bytes = pool_size;
+	for (total = 65536; total < MAIN_OFFSET + main_size + IST_PAGE + pool_size; total *= 2)
 		;
 	/* With nothing around it: who looks beyond the group's memory crashes. */
 	base = mmap(NULL, total + 2 * GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -227,6 +233,12 @@ int ist_platform_open(const char *name, struct ist_group *group)
 						     IST_RIGHT_WRITE, IST_COHERENCE_HARDWARE};
 	group->region[1] = (struct ist_group_region){"view", MAIN_OFFSET + main_bytes, IST_PAGE,
 						     IST_RIGHT_READ, IST_COHERENCE_HARDWARE};
+	if (pool_bytes) {
+		group->region[group->regions++] = group->region[1];
+		group->region[1] = (struct ist_group_region){
+			"pool", MAIN_OFFSET + main_bytes + IST_PAGE, pool_bytes, IST_RIGHT_WRITE,
+			IST_COHERENCE_INCOHERENT};
+	}
 	return 0;
 }
 

@@ -14,6 +14,8 @@
 
 /* Makes the group "test": region "main" (rw, of this size) and region "view" (one page, ro). */
 void mem_create(uint64_t main_size);
+/* The same with region "pool" between the two, rw, incoherent, of this size. */
+void mem_create_pool(uint64_t main_size, uint64_t pool_size);
 void mem_destroy(void);
 
 /* Makes peer `id` live, with a new incarnation, and opens the group as that peer. */
