@@ -12,6 +12,7 @@
 
 #include "coherence/step.h"
 #include "coherence/trace.h"
+#include "flush.h"
 #include "group.h"
 #include "words.h"
 
@@ -97,6 +98,13 @@ struct ist_cell_copy {
 	ist_cell_merge_function *merge;
 };
 
+/* Replicas: where the content is, and how it gets there and here. */
+struct ist_cell_pool {
+	const struct ist_flush *flush; /* NULL: it is no replica */
+	uint64_t *valid;               /* of this peer: struct ist_replica */
+	uint32_t peers;                /* IDs that have slots */
+};
+
 struct ist_cell {
 	/* Every section. */
 	struct ist_cell_memory *memory;
@@ -117,8 +125,9 @@ struct ist_cell {
 	uint32_t was_read; /* the last section was one of reading */
 	uint32_t refused;  /* read sections in a row that were overwritten */
 
-	uint8_t *slots;
+	uint8_t *slots; /* of a replica: in the pool, two a peer */
 	uint64_t slot_stride;
+	struct ist_cell_pool pool;
 	uint8_t *areas;
 	uint64_t area_stride;
 	uint8_t *common;
@@ -147,6 +156,29 @@ struct ist_cell {
 static inline uint64_t *ist_cell_slot(const struct ist_cell *cell, uint32_t where)
 {
 	return (uint64_t *)(void *)(cell->slots + IST_CELL_SLOT(where) * cell->slot_stride);
+}
+
+/* cell_replica.c: of a replica, the same two as below. */
+const uint64_t *ist_cell_fetch(struct ist_cell *cell, uint64_t version);
+uint64_t *ist_cell_own_slot(const struct ist_cell *cell, uint64_t version);
+
+/* What was stored in the own slot goes home, and then is published as `version`. */
+void ist_cell_send(struct ist_cell *cell, uint64_t version);
+
+/* The content of this version, in a slot. NULL: no correct peer says that it is there. */
+static inline const uint64_t *ist_cell_published(struct ist_cell *cell, uint64_t version)
+{
+	if (ist_unlikely(IST_CELL_WHERE(version) >= IST_CELL_HEAD))
+		return NULL;
+	return ist_likely(!cell->pool.flush) ? ist_cell_slot(cell, IST_CELL_WHERE(version))
+					     : ist_cell_fetch(cell, version);
+}
+
+/* The slot for the content that is to follow this version. */
+static inline uint64_t *ist_cell_next_slot(const struct ist_cell *cell, uint64_t version)
+{
+	return ist_likely(!cell->pool.flush) ? ist_cell_slot(cell, IST_CELL_WHERE(version) ^ 1)
+					     : ist_cell_own_slot(cell, version);
 }
 
 static inline uint8_t *ist_cell_area(const struct ist_cell *cell, uint32_t seat)

@@ -31,6 +31,7 @@ struct ist_group {
 	uint32_t deaf;   /* 1: doorbells do not reach this instance */
 	uint32_t gone;   /* atomic; 1: the platform has lost the group, its memory reads as zeros */
 	void *platform;  /* the platform's own */
+	const struct ist_flush *flush; /* of incoherent regions; NULL: by the machine's own means */
 	const struct ist_backend *backend; /* the same, where a platform is several */
 };
 

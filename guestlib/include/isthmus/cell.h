@@ -83,6 +83,10 @@ struct ist_cell_options {
 	uint32_t flags;         /* IST_CELL_POLL */
 	uint32_t seats; /* how many may have it open at a time, 1 .. 64; 0: 64. Of a cell that is
 			   made */
+	const char *content_region; /* incoherent region that the content of a cell that is made is
+				       in; NULL: it is in `region`. Then `region` is the nearest one
+				       before it with coherence hardware, or NULL. Not with
+				       IST_PRODUCER_CONSUMER */
 };
 
 /**
@@ -94,7 +98,8 @@ struct ist_cell_options {
  * and no size; -EACCES no right to write the region; -EEXIST the name belongs to an object of
  * another kind; -EMSGSIZE the cell has another size; -ENOSPC the region is full, or all seats are
  * taken; -EINVAL bad name or options; -EOPNOTSUPP this library does not have the cell's policy,
- * or the region is incoherent; -ETIMEDOUT another peer keeps the directory locked; -EPROTO the
+ * or not with content_region, or the region is incoherent, or this machine's caches cannot be
+ * written back; -ETIMEDOUT another peer keeps the directory locked; -EPROTO the
  * directory or the cell is corrupt; -ENODEV; -ENOMEM.
  */
 IST_API int ist_cell_open(struct ist_group *group, const char *name,
