@@ -79,10 +79,12 @@ int ist_replica_fit(struct ist_cell *cell, const struct ist_arena_object *object
 {
 	const struct ist_group *group = cell->group;
 	uint64_t place = object->parameters[3], end;
-	const struct ist_group_region *pool = &group->region[IST_REPLICA_REGION(place)];
+	const struct ist_group_region *pool;
 
-	if (IST_REPLICA_REGION(place) >= group->regions ||
-	    pool->coherence != IST_COHERENCE_INCOHERENT ||
+	if (IST_REPLICA_REGION(place) >= group->regions)
+		return -EPROTO;
+	pool = &group->region[IST_REPLICA_REGION(place)];
+	if (pool->coherence != IST_COHERENCE_INCOHERENT ||
 	    IST_REPLICA_PEERS(place) != group->max_peers || group->id >= group->max_peers ||
 	    end_of(pool, object->parameters[0], place, &end))
 		return -EPROTO;

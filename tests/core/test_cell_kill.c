@@ -49,8 +49,8 @@ enum death { OF_A_PEER, OF_A_CLIENT, OF_A_NEIGHBOUR, DEATHS };
 static enum death death;
 static uint32_t clients;
 
-static struct ist_group *alice, *bob, *carol;
-static struct ist_cell *a, *b, *c;
+static struct ist_group *alice, *bob, *carol, *dave;
+static struct ist_cell *a, *b, *c, *d;
 static struct ist_cell_options options = {.region = "main", .flags = IST_CELL_POLL, .seats = 4};
 
 struct scene {
@@ -155,10 +155,9 @@ static void prepare_others_turn(void)
 /* By one who is nobody's neighbour: what it has written nobody's cache has. */
 static void prepare_strangers_turn(void)
 {
-	struct ist_cell *d;
-
 	prepare_open();
-	ck_assert_int_eq(ist_cell_open(mem_join(3), "c", &options, &d), 0);
+	dave = mem_join(3);
+	ck_assert_int_eq(ist_cell_open(dave, "c", &options, &d), 0);
 	ck_assert_int_eq(write_next(d), 0);
 }
 
