@@ -92,9 +92,14 @@ static int look_at_slot(struct ist_cell *cell, void *to, uint64_t *number)
 
 	if (!slot)
 		return -EPROTO;
-	ist_copy_shared(to, slot, whole);
-	if (left)
-		put((uint8_t *)to + whole * sizeof(*slot), ist_load_acquire(&slot[whole]), left);
+	if (cell->size <= IST_CELL_INLINE) { /* a replica's: no call for a few words */
+		copy_words(to, slot, cell->size);
+	} else {
+		ist_copy_shared(to, slot, whole);
+		if (left)
+			put((uint8_t *)to + whole * sizeof(*slot), ist_load_acquire(&slot[whole]),
+			    left);
+	}
 	/* A slot is written again only after the other one was published. */
 	if (ist_load_acquire(&memory->version) != version)
 		return -EAGAIN;

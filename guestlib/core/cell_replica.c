@@ -97,43 +97,25 @@ int ist_replica_fit(struct ist_cell *cell, const struct ist_arena_object *object
 	return cell->pool.flush ? 0 : -EOPNOTSUPP;
 }
 
-static uint64_t *slot_of(const struct ist_cell *cell, uint64_t peer, uint32_t where)
+void ist_cell_fetch(struct ist_cell *cell, const uint64_t *slot, uint64_t version)
 {
-	return (uint64_t *)(void *)(cell->slots +
-				    (2 * peer + IST_CELL_SLOT(where)) * cell->slot_stride);
+	cell->pool.flush->invalidate(slot, cell->size);
+	/* Release: who finds it loads nothing that the cache had before. Pairs with the acquire in
+	   ist_cell_replica(). */
+	ist_store_release(cell->pool.valid, IST_CELL_NUMBER(version) + 1);
 }
 
-uint64_t *ist_cell_own_slot(const struct ist_cell *cell, uint64_t version)
+static uint64_t *own_slot(const struct ist_cell *cell, uint32_t where)
 {
-	return slot_of(cell, cell->group->id, IST_CELL_WHERE(version) ^ 1);
-}
-
-const uint64_t *ist_cell_fetch(struct ist_cell *cell, uint64_t version)
-{
-	const struct ist_cell_pool *pool = &cell->pool;
-	uint32_t where = IST_CELL_WHERE(version);
-	uint64_t valid = IST_CELL_NUMBER(version) + 1;
-	/* Acquire: pairs with the release in ist_cell_send(). */
-	uint64_t peer = ist_load_acquire(&cell->memory->data[where]) - 1;
-	const uint64_t *slot;
-
-	if (ist_unlikely(peer >= pool->peers))
-		return NULL;
-	slot = slot_of(cell, peer, where);
-	/* Acquire: pairs with the release below, of a neighbour. */
-	if (ist_unlikely(ist_load_acquire(pool->valid) != valid)) {
-		pool->flush->invalidate(slot, cell->size);
-		/* Release: who finds it loads nothing that the cache had before. */
-		ist_store_release(pool->valid, valid);
-	}
-	return slot;
+	return ist_cell_peer_slot(cell, cell->group->id + 1ull, where);
 }
 
 /* What is in the own slot of this number is at home, and is said to be there. */
 static void settle(struct ist_cell *cell, uint32_t where)
 {
-	cell->pool.flush->write_back(slot_of(cell, cell->group->id, where), cell->size);
-	/* Release, behind the fence of the write-back: pairs with the acquire in ist_cell_fetch().
+	cell->pool.flush->write_back(own_slot(cell, where), cell->size);
+	/* Release, behind the fence of the write-back: pairs with the acquire in
+	 * ist_cell_replica().
 	 */
 	ist_store_release(&cell->memory->data[where], (uint64_t)cell->group->id + 1);
 }
@@ -163,7 +145,7 @@ int ist_replica_seat(struct ist_cell *cell, uint32_t taken)
 	/* Whoever sits has seen to that. */
 	if (taken)
 		return -EPROTO;
-	__builtin_memset(slot_of(cell, cell->group->id, where), 0, cell->size);
+	__builtin_memset(own_slot(cell, where), 0, cell->size);
 	settle(cell, where);
 	return 0;
 }
