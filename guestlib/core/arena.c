@@ -144,10 +144,8 @@ static int find(struct ist_group *group, const struct ist_group_region *region, 
 		if (copy.offset + copy.size > room->end)
 			room->end = copy.offset + copy.size;
 		if (__builtin_strcmp(copy.name, name) == 0) {
-			if (copy.type != type)
-				return -EEXIST;
 			*out = place(group, region, i, &copy);
-			return 0;
+			return copy.type == type ? 0 : -EEXIST;
 		}
 	}
 	return -ENOENT;

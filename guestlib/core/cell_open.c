@@ -306,23 +306,27 @@ static int find_or_make(struct ist_group *group, const struct ist_group_region *
 			const struct ist_group_region *pool, const char *name,
 			uint64_t parameters[4], struct ist_arena_object *object)
 {
-	int error = ist_arena_find(group, region, name, IST_OBJECT_REPLICA, object);
+	int error;
 
-	if (!error || error == -EPROTO)
-		return error;
-	if (!parameters[SIZE])
-		return ist_arena_find(group, region, name, IST_OBJECT_CELL, object);
-	if (!pool)
-		return ist_arena_open(group, region, name, IST_OBJECT_CELL,
-				      lay_out(parameters, IST_OBJECT_CELL).total, parameters,
-				      format, object);
-	error = ist_replica_place(group, region, pool, parameters[SIZE], parameters[MERGE],
-				  &parameters[MERGE]);
-	if (error)
-		return error;
-	return ist_arena_open(group, region, name, IST_OBJECT_REPLICA,
-			      lay_out(parameters, IST_OBJECT_REPLICA).total, parameters,
-			      format_replica, object);
+	if (!parameters[SIZE]) {
+		error = ist_arena_find(group, region, name, IST_OBJECT_CELL, object);
+	} else if (!pool) {
+		error = ist_arena_open(group, region, name, IST_OBJECT_CELL,
+				       lay_out(parameters, IST_OBJECT_CELL).total, parameters,
+				       format, object);
+	} else {
+		error = ist_arena_find(group, region, name, IST_OBJECT_REPLICA, object);
+		if (error != -ENOENT)
+			return error;
+		error = ist_replica_place(group, region, pool, parameters[SIZE], parameters[MERGE],
+					  &parameters[MERGE]);
+		if (error)
+			return error;
+		return ist_arena_open(group, region, name, IST_OBJECT_REPLICA,
+				      lay_out(parameters, IST_OBJECT_REPLICA).total, parameters,
+				      format_replica, object);
+	}
+	return error == -EEXIST && object->type == IST_OBJECT_REPLICA ? 0 : error;
 }
 
 int ist_cell_open(struct ist_group *group, const char *name, const struct ist_cell_options *options,
