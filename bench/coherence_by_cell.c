@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * coherence_by_cell.c: our cells, a strategy a policy. A cell is found by its name, its size and
- * its number, in a region of its policy's; what earlier cases left in it is set to zero first.
+ * its number, in a region of its policy's (a replica: its head in "heads", its content in "pool",
+ * which is declared incoherent and is not); what earlier cases left in it is set to zero first.
  */
 #include "coherence.h"
 #include <isthmus/cell.h>
@@ -32,12 +33,13 @@ static ist_cell_function *const functions[OPERATIONS] = {
 	[OP_SET] = set,
 };
 
-static int cell_attach(struct object *o, enum ist_policy policy)
+static int cell_attach(struct object *o, enum ist_policy policy, const char *pool)
 {
 	static const char *const regions[] = {"cells-0", "cells-1", "cells-2",
 					      "cells-3", "cells-4", "cells-5"};
 	struct ist_cell_options options = {
-		.region = regions[policy],
+		.region = pool == NULL ? regions[policy] : "heads",
+		.content_region = pool,
 		.size = o->words * sizeof(uint64_t),
 		.policy = policy,
 		.merge = IST_MERGE_SUM,
@@ -157,10 +159,10 @@ static int merged_apply(struct object *o, unsigned op, uint64_t argument, uint64
 	return ++unmerged == MERGED ? merged_reap(o) : 0;
 }
 
-#define CELL(id, text, kind, what, ...)                                                            \
+#define CELL(id, text, kind, pool, what, ...)                                                      \
 	static int id##_attach(struct object *o)                                                   \
 	{                                                                                          \
-		return cell_attach(o, kind);                                                       \
+		return cell_attach(o, kind, pool);                                                 \
 	}                                                                                          \
 	const struct strategy by_cell_##id = {                                                     \
 		.name = "cell-" text,                                                              \
@@ -172,10 +174,12 @@ static int merged_apply(struct object *o, unsigned op, uint64_t argument, uint64
 		__VA_ARGS__,                                                                       \
 	}
 #define IN_SECTIONS .apply = cell_apply, .enter = cell_enter, .leave = cell_leave
-CELL(reads, "reads", IST_READ_MOSTLY, NEED_ANY, IN_SECTIONS);
-CELL(migratory, "migratory", IST_MIGRATORY, NEED_ANY, IN_SECTIONS);
-CELL(latest, "latest", IST_PRODUCER_CONSUMER, NEED_LATEST, IN_SECTIONS);
-CELL(merged, "merged", IST_WRITE_SHARED, NEED_OWN, .apply = merged_apply, .reap = merged_reap);
-CELL(delegated, "delegated", IST_DELEGATED, NEED_ANY & ~NEED_SECTION, .apply = cell_operate,
+CELL(reads, "reads", IST_READ_MOSTLY, NULL, NEED_ANY, IN_SECTIONS);
+CELL(replica, "replica", IST_READ_MOSTLY, "pool", NEED_ANY, IN_SECTIONS);
+CELL(migratory, "migratory", IST_MIGRATORY, NULL, NEED_ANY, IN_SECTIONS);
+CELL(latest, "latest", IST_PRODUCER_CONSUMER, NULL, NEED_LATEST, IN_SECTIONS);
+CELL(merged, "merged", IST_WRITE_SHARED, NULL, NEED_OWN, .apply = merged_apply,
+     .reap = merged_reap);
+CELL(delegated, "delegated", IST_DELEGATED, NULL, NEED_ANY & ~NEED_SECTION, .apply = cell_operate,
      .post = cell_post, .reap = cell_reap);
-CELL(adaptive, "adaptive", IST_ADAPTIVE, NEED_ANY, IN_SECTIONS);
+CELL(adaptive, "adaptive", IST_ADAPTIVE, NULL, NEED_ANY, IN_SECTIONS);

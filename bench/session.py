@@ -27,6 +27,8 @@ groups:
       - {name: cells-3, size: 8M, access: rw}
       - {name: cells-4, size: 8M, access: rw}
       - {name: cells-5, size: 8M, access: rw}
+      - {name: heads, size: 8M, access: rw}
+      - {name: pool, size: 16M, access: rw, coherence: incoherent}
 instances:
 """
 APP = """\

@@ -212,15 +212,18 @@ IST_ABI_SIZE(struct ist_arena, 128);
 
 #define IST_OBJECT_CHANNEL 1u
 #define IST_OBJECT_CELL 2u
+#define IST_OBJECT_REPLICA 3u /* a cell whose content is in an incoherent region */
 
 /* A directory slot. Everything but `state` is written under the lock while the slot is free. */
 struct ist_object {
 	uint32_t state; /* atomic; IST_OBJECT_READY stored last, with release */
 	uint32_t type;  /* IST_OBJECT_CHANNEL, ... */
 	char name[IST_NAME_SIZE];
-	uint64_t offset;        /* from the start of the region, a multiple of IST_OBJECT_ALIGN */
-	uint64_t size;          /* bytes */
-	uint64_t parameters[4]; /* channel: lines, bytes; cell: size, IST_CELL_*, seats, merge */
+	uint64_t offset; /* from the start of the region, a multiple of IST_OBJECT_ALIGN */
+	uint64_t size;   /* bytes */
+	/* channel: lines, bytes; cell: size, IST_CELL_*, seats, merge; replica: the same, but
+	   IST_REPLICA_PLACE */
+	uint64_t parameters[4];
 	uint64_t reserved[5];
 };
 IST_ABI_OFFSET(struct ist_object, type, 4);
@@ -526,6 +529,29 @@ struct ist_cell_entry {
 IST_ABI_OFFSET(struct ist_cell_entry, request, 0);
 IST_ABI_OFFSET(struct ist_cell_entry, result, 8);
 IST_ABI_SIZE(struct ist_cell_entry, 16);
+
+/*
+ * A replica: a cell whose content is in an incoherent region, its pool. Its object is a cell's, but
+ * that no content is in the head, and that where the slots would be each of the group's max_peers
+ * IDs has a struct ist_replica. In the pool each of them has two slots, where nobody else stores.
+ * data[0], data[1] of the head: ID + 1 of the peer whose slot has the content when `version` says
+ * slot 0, or 1. Slots begin at a page of the pool.
+ */
+#define IST_REPLICA_PLACE(merge, region, peers, page)                                              \
+	((uint64_t)(merge) | (uint64_t)(region) << 8 | (uint64_t)(peers) << 16 |                   \
+	 (uint64_t)(page) << 24)
+#define IST_REPLICA_MERGE(place) ((uint32_t)((place)&0xffu))
+#define IST_REPLICA_REGION(place) ((uint32_t)((place) >> 8) & 0xffu)
+#define IST_REPLICA_PEERS(place) ((uint32_t)((place) >> 16) & 0xffu)
+#define IST_REPLICA_PAGE(place) ((place) >> 24)
+
+struct ist_replica {
+	uint64_t valid; /* atomic; 1 + number of the version that this peer's cache has; 0: none */
+	uint64_t reserved[15];
+};
+IST_ABI_OFFSET(struct ist_replica, valid, 0);
+IST_ABI_OFFSET(struct ist_replica, reserved, 8);
+IST_ABI_SIZE(struct ist_replica, 128);
 
 /*
  * Directory of a page-coherent region: a header, then a struct ist_page for each page of the

@@ -165,9 +165,6 @@ static bool check_region(struct config_load *load, const struct config_node *lis
 	rights = config_value(node, "rights");
 	for (unsigned i = 0; i < out->rights_count; i++)
 		check_right(load, rights, group, out, i);
-	if (out->coherence == IST_COHERENCE_INCOHERENT)
-		config_unsupported(load, config_value(node, "coherence"),
-				   "region '%s': coherence 'incoherent'", out->name);
 	if (out->coherence == IST_COHERENCE_PAGE)
 		check_paged(load, node, group, raw, index);
 	else if (raw->tenure || raw->recall)

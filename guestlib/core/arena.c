@@ -110,6 +110,7 @@ static struct ist_arena_object place(const struct ist_group *group,
 {
 	struct ist_arena_object out = {
 		.slot = slot,
+		.type = copy->type,
 		.memory = group->base + region->offset + copy->offset,
 		.size = copy->size,
 	};
@@ -143,10 +144,8 @@ static int find(struct ist_group *group, const struct ist_group_region *region, 
 		if (copy.offset + copy.size > room->end)
 			room->end = copy.offset + copy.size;
 		if (__builtin_strcmp(copy.name, name) == 0) {
-			if (copy.type != type)
-				return -EEXIST;
 			*out = place(group, region, i, &copy);
-			return 0;
+			return copy.type == type ? 0 : -EEXIST;
 		}
 	}
 	return -ENOENT;
@@ -158,6 +157,24 @@ int ist_arena_find(struct ist_group *group, const struct ist_group_region *regio
 	struct room room;
 
 	return find(group, region, name, type, &room, out);
+}
+
+int ist_arena_next(struct ist_group *group, const struct ist_group_region *region, uint32_t slot,
+		   uint32_t type, struct ist_arena_object *out)
+{
+	struct ist_object *slots = slots_of(arena_of(group, region)), copy;
+
+	for (; slot < IST_ARENA_SLOTS; slot++) {
+		if (ist_load32(&slots[slot].state) != IST_OBJECT_READY)
+			continue;
+		if (slot_read(region, &slots[slot], &copy))
+			return -EPROTO;
+		if (copy.type == type) {
+			*out = place(group, region, slot, &copy);
+			return 0;
+		}
+	}
+	return -ENOENT;
 }
 
 int ist_arena_open(struct ist_group *group, const struct ist_group_region *region, const char *name,

@@ -13,6 +13,7 @@
 
 struct ist_arena_object {
 	uint32_t slot; /* in the directory */
+	uint32_t type; /* IST_OBJECT_* */
 	uint8_t *memory;
 	uint64_t size;
 	uint64_t parameters[4];
@@ -31,7 +32,8 @@ void ist_arena_unlock(struct ist_group *group, const struct ist_group_region *re
 
 /*
  * The object of this name and type, made with `size` and `parameters` when there is none. The lock
- * is held. Returns 0; -EEXIST it is of another type; -ENOSPC; -EPROTO the directory is corrupt.
+ * is held. Returns 0; -EEXIST it is of another type, and *out is that; -ENOSPC; -EPROTO the
+ * directory is corrupt.
  */
 int ist_arena_open(struct ist_group *group, const struct ist_group_region *region, const char *name,
 		   uint32_t type, uint64_t size, const uint64_t parameters[4],
@@ -39,6 +41,13 @@ int ist_arena_open(struct ist_group *group, const struct ist_group_region *regio
 
 /* The same, and -ENOENT when there is none. */
 int ist_arena_find(struct ist_group *group, const struct ist_group_region *region, const char *name,
+		   uint32_t type, struct ist_arena_object *out);
+
+/*
+ * The next object of this type from the directory's slot *slot on; out->slot + 1 is where to go on.
+ * The lock is held. Returns 0; -ENOENT there is none any more; -EPROTO.
+ */
+int ist_arena_next(struct ist_group *group, const struct ist_group_region *region, uint32_t slot,
 		   uint32_t type, struct ist_arena_object *out);
 
 /* Whether a name may name an object: 1..31 printable ASCII characters without blanks. */

@@ -12,6 +12,7 @@
 
 #include "coherence/step.h"
 #include "coherence/trace.h"
+#include "flush.h"
 #include "group.h"
 #include "words.h"
 
@@ -97,6 +98,13 @@ struct ist_cell_copy {
 	ist_cell_merge_function *merge;
 };
 
+/* Replicas: where the content is, and how it gets there and here. */
+struct ist_cell_pool {
+	const struct ist_flush *flush; /* NULL: it is no replica */
+	uint64_t *valid;               /* of this peer: struct ist_replica */
+	uint32_t peers;                /* IDs that have slots */
+};
+
 struct ist_cell {
 	/* Every section. */
 	struct ist_cell_memory *memory;
@@ -117,8 +125,9 @@ struct ist_cell {
 	uint32_t was_read; /* the last section was one of reading */
 	uint32_t refused;  /* read sections in a row that were overwritten */
 
-	uint8_t *slots;
+	uint8_t *slots; /* of a replica: in the pool, two a peer */
 	uint64_t slot_stride;
+	struct ist_cell_pool pool;
 	uint8_t *areas;
 	uint64_t area_stride;
 	uint8_t *common;
@@ -147,6 +156,53 @@ struct ist_cell {
 static inline uint64_t *ist_cell_slot(const struct ist_cell *cell, uint32_t where)
 {
 	return (uint64_t *)(void *)(cell->slots + IST_CELL_SLOT(where) * cell->slot_stride);
+}
+
+/* Of a replica: where a version is that the owner's ID + 1 is said to have. NULL: nobody has it. */
+static inline uint64_t *ist_cell_peer_slot(const struct ist_cell *cell, uint64_t owner,
+					   uint32_t where)
+{
+	if (ist_unlikely(owner - 1 >= cell->pool.peers))
+		return NULL;
+	return (uint64_t *)(void *)(cell->slots +
+				    (2 * (owner - 1) + IST_CELL_SLOT(where)) * cell->slot_stride);
+}
+
+/* cell_replica.c: what this peer's cache has of the slot is made to be this version. */
+void ist_cell_fetch(struct ist_cell *cell, const uint64_t *slot, uint64_t version);
+
+/* What was stored in the own slot goes home, and then is published as `version`. */
+void ist_cell_send(struct ist_cell *cell, uint64_t version);
+
+static inline const uint64_t *ist_cell_replica(struct ist_cell *cell, uint64_t version)
+{
+	uint32_t where = IST_CELL_WHERE(version);
+	/* Acquire: pairs with the release in ist_cell_send(). */
+	uint64_t owner = ist_load_acquire(&cell->memory->data[where]);
+	const uint64_t *slot = ist_cell_peer_slot(cell, owner, where);
+
+	/* Acquire: pairs with the release in ist_cell_fetch(), of a neighbour. */
+	if (ist_unlikely(ist_load_acquire(cell->pool.valid) != IST_CELL_NUMBER(version) + 1) &&
+	    slot)
+		ist_cell_fetch(cell, slot, version);
+	return slot;
+}
+
+/* The content of this version, in a slot. NULL: no correct peer says that it is there. */
+static inline const uint64_t *ist_cell_published(struct ist_cell *cell, uint64_t version)
+{
+	if (ist_unlikely(IST_CELL_WHERE(version) >= IST_CELL_HEAD))
+		return NULL;
+	return ist_likely(!cell->pool.flush) ? ist_cell_slot(cell, IST_CELL_WHERE(version))
+					     : ist_cell_replica(cell, version);
+}
+
+/* The slot for the content that is to follow this version. */
+static inline uint64_t *ist_cell_next_slot(const struct ist_cell *cell, uint64_t version)
+{
+	return ist_likely(!cell->pool.flush) ? ist_cell_slot(cell, IST_CELL_WHERE(version) ^ 1)
+					     : ist_cell_peer_slot(cell, cell->group->id + 1ull,
+								  IST_CELL_WHERE(version) ^ 1);
 }
 
 static inline uint8_t *ist_cell_area(const struct ist_cell *cell, uint32_t seat)

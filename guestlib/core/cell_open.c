@@ -2,6 +2,7 @@
 /* cell_open.c: making a cell, taking a seat in it, giving it up. */
 #include "arena.h"
 #include "cell.h"
+#include "cell_replica.h"
 #include "platform.h"
 
 #define SPIN_START_NS 50000u
@@ -63,32 +64,48 @@ static int merge_valid(uint64_t merge, uint64_t size)
 		(merge >= IST_CELL_MERGE_OWN && merge < IST_CELL_MERGES));
 }
 
-static int parameters_valid(const uint64_t parameters[4])
+/* Of a replica the last parameter also says where the content is. */
+static uint64_t merge_of(const uint64_t parameters[4], uint32_t type)
 {
-	if (parameters[KIND] == IST_CELL_WRITE_SHARED
-		    ? !merge_valid(parameters[MERGE], parameters[SIZE])
-		    : parameters[MERGE] != 0)
+	return type == IST_OBJECT_REPLICA ? IST_REPLICA_MERGE(parameters[MERGE])
+					  : parameters[MERGE];
+}
+
+static int parameters_valid(const uint64_t parameters[4], uint32_t type)
+{
+	uint64_t merge = merge_of(parameters, type);
+
+	if (parameters[KIND] == IST_CELL_WRITE_SHARED ? !merge_valid(merge, parameters[SIZE])
+						      : merge != 0)
+		return 0;
+	/* What is pushed would be copies in coherent memory. */
+	if (type == IST_OBJECT_REPLICA && (parameters[KIND] == IST_CELL_PRODUCER_CONSUMER ||
+					   IST_REPLICA_PEERS(parameters[MERGE]) > IST_PEERS_MAX))
 		return 0;
 	return parameters[SIZE] >= 1 && parameters[SIZE] <= IST_CELL_SIZE_MAX &&
 	       parameters[KIND] <= IST_CELL_DELEGATED && parameters[SEATS] >= 1 &&
 	       parameters[SEATS] <= IST_CELL_SEATS_MAX;
 }
 
-static int in_head(const uint64_t parameters[4])
+static int in_head(const uint64_t parameters[4], uint32_t type)
 {
-	return parameters[SIZE] <= IST_CELL_INLINE;
+	return type == IST_OBJECT_CELL && parameters[SIZE] <= IST_CELL_INLINE;
 }
 
 /* All sizes are limited: nothing wraps. */
-static struct layout lay_out(const uint64_t parameters[4])
+static struct layout lay_out(const uint64_t parameters[4], uint32_t type)
 {
 	const struct ist_cell_policy *policy = policy_of(parameters[KIND]);
 	struct layout layout;
 
 	layout.slots =
 		sizeof(struct ist_cell_memory) + parameters[SEATS] * sizeof(struct ist_cell_seat);
-	layout.slot_stride = in_head(parameters) ? 0 : pairs(parameters[SIZE]);
-	layout.common = layout.slots + 2 * layout.slot_stride;
+	layout.slot_stride = in_head(parameters, type) ? 0 : pairs(parameters[SIZE]);
+	/* The slots of a replica are elsewhere; in their place is what each peer's cache has. */
+	layout.common = layout.slots +
+			(type == IST_OBJECT_REPLICA
+				 ? IST_REPLICA_PEERS(parameters[MERGE]) * sizeof(struct ist_replica)
+				 : 2 * layout.slot_stride);
 	layout.areas = layout.common;
 	if (policy && policy->common)
 		layout.areas += pairs(policy->common(parameters[SIZE]));
@@ -98,15 +115,23 @@ static struct layout lay_out(const uint64_t parameters[4])
 }
 
 /* All zeros, version 0. */
-static void format(uint8_t *bytes, const uint64_t parameters[4])
+static void clear(struct ist_cell_memory *memory, const uint64_t parameters[4], uint32_t type)
 {
-	struct ist_cell_memory *memory = (struct ist_cell_memory *)(void *)bytes;
-
-	__builtin_memset(memory, 0, lay_out(parameters).total);
+	__builtin_memset(memory, 0, lay_out(parameters, type).total);
 	memory->policy = parameters[KIND] == IST_CELL_ADAPTIVE ? IST_CELL_MIGRATORY
 							       : (uint32_t)parameters[KIND];
 	memory->version =
-		IST_CELL_VERSION(0, in_head(parameters) ? IST_CELL_HEAD : IST_CELL_SLOT(0));
+		IST_CELL_VERSION(0, in_head(parameters, type) ? IST_CELL_HEAD : IST_CELL_SLOT(0));
+}
+
+static void format(uint8_t *bytes, const uint64_t parameters[4])
+{
+	clear((struct ist_cell_memory *)(void *)bytes, parameters, IST_OBJECT_CELL);
+}
+
+static void format_replica(uint8_t *bytes, const uint64_t parameters[4])
+{
+	clear((struct ist_cell_memory *)(void *)bytes, parameters, IST_OBJECT_REPLICA);
 }
 
 /* Before the seat's owner word names this client, and when it does so no longer. */
@@ -150,10 +175,12 @@ static int find_seat(struct ist_cell *cell, uint32_t *taken)
 static int broken(const struct ist_cell *cell)
 {
 	struct ist_directory word = coh_load(&cell->memory->directory);
+	uint64_t version = ist_load_acquire(&cell->memory->version);
 
 	coh_confirm(&cell->memory->directory, &word);
 	return coh_check(word, cell->seats) || IST_DIR_STATE(word.control) == IST_DIR_POISONED ||
-	       !ist_cell_where_valid(cell, IST_CELL_WHERE(ist_load(&cell->memory->version)));
+	       !ist_cell_where_valid(cell, IST_CELL_WHERE(version)) ||
+	       (cell->pool.flush && !ist_replica_sound(cell, version));
 }
 
 /*
@@ -161,7 +188,7 @@ static int broken(const struct ist_cell *cell)
  * Owner before the word: a survivor that looks at the word from then on finds it busy with one that
  * lives, and one that looked before changes the word first, or fails.
  */
-static int sit_down(struct ist_cell *cell, const uint64_t parameters[4])
+static int sit_down(struct ist_cell *cell, const struct ist_arena_object *object)
 {
 	struct ist_cell_memory *memory = cell->memory;
 	uint64_t bit;
@@ -174,8 +201,12 @@ static int sit_down(struct ist_cell *cell, const uint64_t parameters[4])
 	if (broken(cell)) {
 		if (taken)
 			return -EPROTO;
-		format((uint8_t *)memory, parameters);
+		clear(memory, object->parameters, object->type);
 	}
+	if (cell->pool.flush)
+		error = ist_replica_seat(cell, taken);
+	if (error)
+		return error;
 	error = hold_seat(cell, 1);
 	if (error)
 		return error;
@@ -218,8 +249,10 @@ static int ask(const struct ist_cell_options *options, uint64_t parameters[4])
 		return -EINVAL;
 	if (!options->size)
 		return 0;
-	if (!parameters_valid(parameters))
+	if (!parameters_valid(parameters, IST_OBJECT_CELL))
 		return -EINVAL;
+	if (options->content_region && options->policy == IST_PRODUCER_CONSUMER)
+		return -EOPNOTSUPP;
 	return policy_of(parameters[KIND]) ? 0 : -EOPNOTSUPP;
 }
 
@@ -227,31 +260,37 @@ static int ask(const struct ist_cell_options *options, uint64_t parameters[4])
 static int fit(struct ist_cell *cell, const struct ist_arena_object *object, uint64_t wanted)
 {
 	struct layout layout;
+	int error;
 
-	if (!parameters_valid(object->parameters))
+	if (!parameters_valid(object->parameters, object->type))
 		return -EPROTO;
 	cell->policy = policy_of(object->parameters[KIND]);
 	if (!cell->policy)
 		return -EOPNOTSUPP;
 	if (wanted && wanted != object->parameters[SIZE])
 		return -EMSGSIZE;
-	layout = lay_out(object->parameters);
+	layout = lay_out(object->parameters, object->type);
 	if (object->size < layout.total)
 		return -EPROTO;
 	cell->memory = (struct ist_cell_memory *)(void *)object->memory;
 	cell->all = (struct ist_cell_seat *)(void *)(cell->memory + 1);
 	cell->seats = (uint32_t)object->parameters[SEATS];
-	cell->merge = (uint32_t)object->parameters[MERGE];
+	cell->merge = (uint32_t)merge_of(object->parameters, object->type);
 	cell->kind = (uint32_t)object->parameters[KIND];
 	cell->size = object->parameters[SIZE];
 	cell->words = (uint32_t)((cell->size + sizeof(uint64_t) - 1) / sizeof(uint64_t));
-	cell->in_head = (uint32_t)in_head(object->parameters);
+	cell->in_head = (uint32_t)in_head(object->parameters, object->type);
 	cell->slots = object->memory + layout.slots;
 	cell->slot_stride = layout.slot_stride;
 	cell->common = object->memory + layout.common;
 	cell->areas = object->memory + layout.areas;
 	cell->area_stride = layout.area_stride;
 	cell->vector = IST_CHANNEL_VECTOR(object->slot, cell->group->vectors);
+	if (object->type == IST_OBJECT_REPLICA) {
+		error = ist_replica_fit(cell, object, object->memory + layout.slots);
+		if (error)
+			return error;
+	}
 	return cell->policy->init ? cell->policy->init(cell) : 0;
 }
 
@@ -263,11 +302,39 @@ static void discard(struct ist_cell *cell)
 	ist_platform_free(cell);
 }
 
+/* The object, made if there is none. Who does not ask for a replica opens one that is there. */
+static int find_or_make(struct ist_group *group, const struct ist_group_region *region,
+			const struct ist_group_region *pool, const char *name,
+			uint64_t parameters[4], struct ist_arena_object *object)
+{
+	int error;
+
+	if (!parameters[SIZE]) {
+		error = ist_arena_find(group, region, name, IST_OBJECT_CELL, object);
+	} else if (!pool) {
+		error = ist_arena_open(group, region, name, IST_OBJECT_CELL,
+				       lay_out(parameters, IST_OBJECT_CELL).total, parameters,
+				       format, object);
+	} else {
+		error = ist_arena_find(group, region, name, IST_OBJECT_REPLICA, object);
+		if (error != -ENOENT)
+			return error;
+		error = ist_replica_place(group, region, pool, parameters[SIZE], parameters[MERGE],
+					  &parameters[MERGE]);
+		if (error)
+			return error;
+		return ist_arena_open(group, region, name, IST_OBJECT_REPLICA,
+				      lay_out(parameters, IST_OBJECT_REPLICA).total, parameters,
+				      format_replica, object);
+	}
+	return error == -EEXIST && object->type == IST_OBJECT_REPLICA ? 0 : error;
+}
+
 int ist_cell_open(struct ist_group *group, const char *name, const struct ist_cell_options *options,
 		  struct ist_cell **out)
 {
 	static const struct ist_cell_options defaults;
-	const struct ist_group_region *region;
+	const struct ist_group_region *region, *pool = NULL;
 	struct ist_arena_object object;
 	uint64_t parameters[4];
 	struct ist_cell *cell;
@@ -279,7 +346,9 @@ int ist_cell_open(struct ist_group *group, const char *name, const struct ist_ce
 		return -EINVAL;
 	error = ask(options, parameters);
 	if (!error)
-		error = ist_group_find_writable(group, options->region, &region);
+		error = options->content_region
+				? ist_replica_regions(group, options, &region, &pool)
+				: ist_group_find_writable(group, options->region, &region);
 	if (error)
 		return error;
 	if (ist_group_gone(group))
@@ -294,14 +363,11 @@ int ist_cell_open(struct ist_group *group, const char *name, const struct ist_ce
 	error = ist_arena_lock(group, region);
 	if (error)
 		goto out_free;
-	error = options->size
-			? ist_arena_open(group, region, name, IST_OBJECT_CELL,
-					 lay_out(parameters).total, parameters, format, &object)
-			: ist_arena_find(group, region, name, IST_OBJECT_CELL, &object);
+	error = find_or_make(group, region, pool, name, parameters, &object);
 	if (!error)
 		error = fit(cell, &object, options->size);
 	if (!error)
-		error = sit_down(cell, object.parameters);
+		error = sit_down(cell, &object);
 	ist_arena_unlock(group, region);
 	if (error)
 		goto out_free;

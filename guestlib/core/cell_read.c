@@ -82,19 +82,24 @@ static inline int look_at_head(const struct ist_cell *cell, void *to, uint64_t *
 	return 0;
 }
 
-static int look_at_slot(const struct ist_cell *cell, void *to, uint64_t *number)
+static int look_at_slot(struct ist_cell *cell, void *to, uint64_t *number)
 {
 	const struct ist_cell_memory *memory = cell->memory;
 	/* Acquire: pairs with the release that publishes, in cell_write.c. */
 	uint64_t version = ist_load_acquire(&memory->version);
-	const uint64_t *slot = ist_cell_slot(cell, IST_CELL_WHERE(version));
+	const uint64_t *slot = ist_cell_published(cell, version);
 	size_t whole = cell->size / sizeof(*slot), left = cell->size % sizeof(*slot);
 
-	if (IST_CELL_WHERE(version) >= IST_CELL_HEAD)
+	if (!slot)
 		return -EPROTO;
-	ist_copy_shared(to, slot, whole);
-	if (left)
-		put((uint8_t *)to + whole * sizeof(*slot), ist_load_acquire(&slot[whole]), left);
+	if (cell->size <= IST_CELL_INLINE) { /* a replica's: no call for a few words */
+		copy_words(to, slot, cell->size);
+	} else {
+		ist_copy_shared(to, slot, whole);
+		if (left)
+			put((uint8_t *)to + whole * sizeof(*slot), ist_load_acquire(&slot[whole]),
+			    left);
+	}
 	/* A slot is written again only after the other one was published. */
 	if (ist_load_acquire(&memory->version) != version)
 		return -EAGAIN;
@@ -210,9 +215,9 @@ static int begin_held(struct ist_cell *cell, uint64_t timeout_ns, const void **o
 	if (error)
 		return error;
 	version = ist_load_acquire(&cell->memory->version);
-	if (IST_CELL_WHERE(version) >= IST_CELL_HEAD)
+	*out = ist_cell_published(cell, version);
+	if (!*out)
 		return ist_cell_break(cell);
-	*out = ist_cell_slot(cell, IST_CELL_WHERE(version));
 	cell->section = IST_SECTION_HELD;
 	return 0;
 }
@@ -236,12 +241,12 @@ int ist_cell_read_begin(struct ist_cell *cell, uint64_t timeout_ns, const void *
 	if (cell->refused >= IST_CELL_LOOKS)
 		return begin_held(cell, timeout_ns, out);
 	cell->version = ist_load_acquire(&cell->memory->version);
-	if (IST_CELL_WHERE(cell->version) >= IST_CELL_HEAD)
+	*out = ist_cell_published(cell, cell->version);
+	if (!*out)
 		return ist_cell_break(cell);
 	error = ist_cell_see(cell, IST_CELL_NUMBER(cell->version));
 	if (error)
 		return error;
-	*out = ist_cell_slot(cell, IST_CELL_WHERE(cell->version));
 	cell->section = IST_SECTION_PLACE;
 	return 0;
 }

@@ -75,6 +75,7 @@ static int finish(struct ist_cell *cell)
 {
 	uint64_t version = ist_load_acquire(&cell->memory->version);
 	uint64_t redo = ist_load_acquire(&cell->own->redo);
+	const uint64_t *content;
 
 	if (cell->in_head && committed(version, redo)) {
 		ist_cell_move(cell, version, redo);
@@ -83,11 +84,11 @@ static int finish(struct ist_cell *cell)
 	if (!ist_cell_where_valid(cell, IST_CELL_WHERE(version)) ||
 	    IST_CELL_WHERE(version) == IST_CELL_MOVING)
 		return ist_cell_break(cell);
+	content = cell->in_head ? cell->memory->data : ist_cell_published(cell, version);
+	if (!content)
+		return ist_cell_break(cell);
 	if (cell->policy->published)
-		cell->policy->published(cell, IST_CELL_NUMBER(version),
-					cell->in_head
-						? cell->memory->data
-						: ist_cell_slot(cell, IST_CELL_WHERE(version)));
+		cell->policy->published(cell, IST_CELL_NUMBER(version), content);
 	__atomic_fetch_add(&cell->memory->repairs, 1, __ATOMIC_RELAXED);
 	return 0;
 }

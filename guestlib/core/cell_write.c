@@ -12,12 +12,16 @@
 /* The slot that is not published, with what the section may find there. */
 static int prepare_slot(struct ist_cell *cell, uint32_t flags, void **out)
 {
-	uint32_t where = IST_CELL_WHERE(cell->version);
-	uint64_t *target = ist_cell_slot(cell, where ^ 1);
+	uint64_t *target = ist_cell_next_slot(cell, cell->version);
+	const uint64_t *source;
 
-	/* Readers may still be looking there: what they find, they throw away. */
-	if (!(flags & IST_CELL_REPLACE))
-		ist_copy_shared(target, ist_cell_slot(cell, where), cell->words);
+	if (!(flags & IST_CELL_REPLACE)) {
+		source = ist_cell_published(cell, cell->version);
+		if (!source)
+			return ist_cell_break(cell);
+		/* Readers may still be looking there: what they find, they throw away. */
+		ist_copy_shared(target, source, cell->words);
+	}
 	*out = target;
 	return 0;
 }
@@ -118,14 +122,16 @@ static inline void publish(struct ist_cell *cell)
 		cell->mine = next;
 	} else {
 		next = IST_CELL_VERSION(number, IST_CELL_WHERE(cell->version) ^ 1);
-		/* Release: pairs with the acquire in look_at_slot(). */
-		ist_store_release(&cell->memory->version, next);
+		if (ist_unlikely(cell->pool.flush != NULL))
+			ist_cell_send(cell, next);
+		else /* Release: pairs with the acquire in look_at_slot(). */
+			ist_store_release(&cell->memory->version, next);
 	}
 	cell->seen = number;
 	if (ist_unlikely(cell->policy->published != NULL))
 		cell->policy->published(cell, number,
 					cell->in_head ? cell->own->data
-						      : ist_cell_slot(cell, IST_CELL_WHERE(next)));
+						      : ist_cell_next_slot(cell, cell->version));
 }
 
 int ist_cell_end_held(struct ist_cell *cell)

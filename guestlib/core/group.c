@@ -261,10 +261,13 @@ int ist_group_find_writable(const struct ist_group *group, const char *name,
 		const struct ist_group_region *region = &group->region[i];
 
 		if (name ? __builtin_strcmp(region->name, name) != 0
-			 : region->right != IST_RIGHT_WRITE)
+			 : region->right != IST_RIGHT_WRITE ||
+				    region->coherence == IST_COHERENCE_INCOHERENT)
 			continue;
 		*out = region;
-		return region->right == IST_RIGHT_WRITE ? 0 : -EACCES;
+		if (region->right != IST_RIGHT_WRITE)
+			return -EACCES;
+		return region->coherence == IST_COHERENCE_INCOHERENT ? -EOPNOTSUPP : 0;
 	}
 	return name ? -ENOENT : -EACCES;
 }

@@ -31,6 +31,7 @@ struct ist_group {
 	uint32_t deaf;   /* 1: doorbells do not reach this instance */
 	uint32_t gone;   /* atomic; 1: the platform has lost the group, its memory reads as zeros */
 	void *platform;  /* the platform's own */
+	const struct ist_flush *flush; /* of incoherent regions; NULL: by the machine's own means */
 	const struct ist_backend *backend; /* the same, where a platform is several */
 };
 
@@ -53,8 +54,9 @@ const uint64_t *ist_group_changes(const struct ist_group *group);
 uint64_t ist_group_owner(const struct ist_group *group);
 
 /*
- * The region of this name, or, with NULL, the first one this peer may write. Returns 0; -ENOENT;
- * -EACCES this peer may not write it, or none.
+ * Where objects are: the region of this name, or, with NULL, the first one this peer may write that
+ * is not incoherent. Returns 0; -ENOENT; -EACCES this peer may not write it, or none; -EOPNOTSUPP
+ * it is incoherent: objects have words that several write.
  */
 int ist_group_find_writable(const struct ist_group *group, const char *name,
 			    const struct ist_group_region **out);

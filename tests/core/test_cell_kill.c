@@ -11,12 +11,17 @@
  * In each state the victim may also just be stopped: readers read, and those who want to write get
  * their timeouts, until it goes on and ends as if nothing had been.
  *
+ * Where the content is in incoherent memory, the caches of the dead and the stopped send home what
+ * they like, when they like: nothing, all of it, at once or when others have published.
+ *
  * Deaths are of three kinds: the whole peer dies; a client of a peer dies, a process in a Linux
  * guest, and the roster says nothing; the same, and the survivor is a process in that guest, too.
  */
 #include <stdio.h>
 
 #include "cell.h"
+#include "platform/incoherent.h"
+#include "platform/memory.h"
 #include "steps.h"
 
 /* Instrumented code takes many more steps: under ASan one run in 11. */
@@ -29,14 +34,16 @@
 #define RUN(i) ((i)*EVERY)
 
 #define REGION 65536u
+#define POOL 4096u
+#define POOL_PEERS 4u
 #define BEFORE 5u /* versions before */
 
 enum death { OF_A_PEER, OF_A_CLIENT, OF_A_NEIGHBOUR, DEATHS };
 static enum death death;
 static uint32_t clients;
 
-static struct ist_group *alice, *bob, *carol;
-static struct ist_cell *a, *b, *c;
+static struct ist_group *alice, *bob, *carol, *dave;
+static struct ist_cell *a, *b, *c, *d;
 static struct ist_cell_options options = {.region = "main", .flags = IST_CELL_POLL, .seats = 4};
 
 struct scene {
@@ -68,7 +75,10 @@ static void start(void)
 
 	a = b = c = NULL;
 	clients = 0;
-	mem_create(REGION);
+	if (options.content_region)
+		incoherent_create(REGION, POOL, POOL_PEERS);
+	else
+		mem_create(REGION);
 	for (id = 0; id < 3; id++)
 		mem_forget(mem_join(id));
 	alice = join(0);
@@ -135,6 +145,15 @@ static void prepare_others_turn(void)
 	ck_assert_int_eq(write_next(b), 0);
 }
 
+/* By one who is nobody's neighbour: what it has written nobody's cache has. */
+static void prepare_strangers_turn(void)
+{
+	prepare_open();
+	dave = mem_join(3);
+	ck_assert_int_eq(ist_cell_open(dave, "c", &options, &d), 0);
+	ck_assert_int_eq(write_next(d), 0);
+}
+
 static void prepare_dead(void)
 {
 	void *content;
@@ -160,6 +179,8 @@ static void prepare_dead_committed(void)
 		a->own->redo = IST_CELL_VERSION(number, IST_CELL_HEAD);
 		a->memory->version = IST_CELL_VERSION(number - 1, IST_CELL_MOVING);
 		a->memory->data[0] = 0x9999;
+	} else if (a->pool.flush) {
+		ist_cell_send(a, IST_CELL_VERSION(number, IST_CELL_WHERE(a->version) ^ 1));
 	} else {
 		a->memory->version = IST_CELL_VERSION(number, IST_CELL_WHERE(a->version) ^ 1);
 	}
@@ -209,6 +230,7 @@ static const struct scene scenes[] = {
 	{"write after another", prepare_others_turn, do_write, 1},
 	{"abort", prepare_open, do_abort, 0},
 	{"read", prepare_open, do_read, 0},
+	{"read what is new", prepare_strangers_turn, do_read, 0},
 	{"close", prepare_open, do_close, 0},
 	{"make the cell", prepare_nothing, do_open, 0},
 	{"open after a death", prepare_dead, do_open, 0},
@@ -221,20 +243,23 @@ static const struct scene scenes[] = {
 static const struct {
 	enum ist_policy policy;
 	size_t size;
+	const char *pool;
 } kinds[] = {
-	{IST_MIGRATORY, 40},         {IST_READ_MOSTLY, 104},       {IST_READ_MOSTLY, 13},
-	{IST_PRODUCER_CONSUMER, 40}, {IST_PRODUCER_CONSUMER, 100}, {IST_DELEGATED, 40},
-	{IST_DELEGATED, 104},        {IST_ADAPTIVE, 40},
+	{IST_MIGRATORY, 40, NULL},         {IST_READ_MOSTLY, 104, NULL},
+	{IST_READ_MOSTLY, 72, "pool"},     {IST_READ_MOSTLY, 13, NULL},
+	{IST_PRODUCER_CONSUMER, 40, NULL}, {IST_PRODUCER_CONSUMER, 100, NULL},
+	{IST_DELEGATED, 40, NULL},         {IST_DELEGATED, 104, NULL},
+	{IST_ADAPTIVE, 40, NULL},          {IST_MIGRATORY, 40, "pool"},
 };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 /* Of whom it is makes no difference to the policy: all deaths of the first ones, of others a
  * peer's. */
-#define ALL_DEATHS 2
+#define ALL_DEATHS 3
 #define RUNS (ALL_DEATHS * (DEATHS - 1) + KINDS)
 
 static uint64_t group_size(void)
 {
-	return IST_REGIONS_OFFSET + REGION;
+	return mem_size();
 }
 
 /* What one reads: a whole version, `first` to `last`. The death may be told, once. */
@@ -266,6 +291,20 @@ static int writes(struct ist_cell *cell, unsigned *told)
 	return 0;
 }
 
+/* What the cache of the dead, or the stopped, does by itself: here or there, or not at all. */
+static unsigned caches;
+
+static void send_late(uint32_t id, unsigned when)
+{
+	if (!options.content_region)
+		return;
+	incoherent_settle(id);
+	if (caches >> when & 1)
+		incoherent_evict(id, UINT64_MAX);
+	if (caches >> 2 & 1)
+		incoherent_refetch(id, UINT64_MAX);
+}
+
 static int survive(const struct scene *scene, uint64_t first)
 {
 	uint64_t last = first + scene->most, version, again;
@@ -278,6 +317,7 @@ static int survive(const struct scene *scene, uint64_t first)
 		die(2, carol); /* the one before her is dead already */
 	else
 		die(0, alice);
+	send_late(repairing ? 2 : 0, 0);
 	if (!b)
 		must(ist_cell_open(bob, "c", &options, &b) == 0);
 	/* Bob reads, whatever state it is in; then he writes, and reads again. */
@@ -285,6 +325,9 @@ static int survive(const struct scene *scene, uint64_t first)
 	must(line == 0);
 	line = writes(b, &told);
 	must(line == 0);
+	send_late(repairing ? 2 : 0, 1);
+	if (options.content_region) /* or he reads what he has written */
+		incoherent_refetch(1, UINT64_MAX);
 	line = reads(b, version + 1, last + repairing + 1, &again, &told);
 	must(line == 0);
 	/* Then a new incarnation: it gets the same. */
@@ -315,6 +358,7 @@ static int endure(const struct scene *scene, uint64_t first)
 
 	if (!b || scene->prepare == prepare_dead || scene->prepare == prepare_dead_committed)
 		return 0;
+	send_late(0, 0);
 	before = coh_load(&b->memory->directory);
 	line = reads(b, first, last, &version, &told);
 	must(line == 0);
@@ -325,6 +369,7 @@ static int endure(const struct scene *scene, uint64_t first)
 		must(coh_equal(before, after));
 	} else {
 		must(n == 0);
+		send_late(0, 1);
 		line = reads(b, version + 1, version + 1, &again, &told);
 		must(line == 0);
 	}
@@ -364,13 +409,17 @@ START_TEST(at_every_instruction)
 	death = run < ALL_DEATHS * DEATHS ? (enum death)(run % DEATHS) : OF_A_PEER;
 	options.policy = kinds[kind].policy;
 	options.size = kinds[kind].size;
+	options.content_region = kinds[kind].pool;
 	start();
 	scene->prepare();
 	/* The last version that was published, or the dead had committed to. */
-	first = !b ? 0 : BEFORE + (scene->prepare == prepare_others_turn);
+	first = !b ? 0
+		   : BEFORE + (scene->prepare == prepare_others_turn ||
+			       scene->prepare == prepare_strangers_turn);
 	count = steps_collect(scene->operate, group_size(), states);
 	ck_assert_uint_gt(count, scene->operate == do_read ? 0 : 1); /* or nothing was done */
 	for (i = 0; i < count; i++) {
+		caches = i % 8;
 		try_state(scene, states[i], first, survive, "dead");
 		if (death == OF_A_PEER)
 			try_state(scene, states[i], first, endure, "stopped");
@@ -391,16 +440,18 @@ static int looking(int status)
  */
 START_TEST(published_between_any_two_looks)
 {
-	static uint8_t before[IST_REGIONS_OFFSET + REGION];
+	static uint8_t before[IST_REGIONS_OFFSET + REGION + IST_PAGE + (2 * POOL_PEERS + 2) * POOL];
 	unsigned steps;
 	int status, last = 0;
 
 	death = OF_A_PEER;
 	options.policy = kinds[RUN(_i)].policy;
 	options.size = kinds[RUN(_i)].size;
+	options.content_region = kinds[RUN(_i)].pool;
 	start();
 	prepare_open();
-	memcpy(before, mem_base(), sizeof(before));
+	ck_assert_uint_le(group_size(), sizeof(before));
+	memcpy(before, mem_base(), group_size());
 	for (steps = 1; !last; steps++) {
 		pid_t reader = fork();
 
@@ -430,6 +481,11 @@ START_TEST(published_between_any_two_looks)
 				_exit(write_next(a) != 0);
 			waitpid(writer, &written, 0);
 			ck_assert(WIFEXITED(written) && WEXITSTATUS(written) == 0);
+			/* The reader's cache fetches what it likes. */
+			if (options.content_region && steps % 2) {
+				incoherent_settle(1);
+				incoherent_refetch(1, UINT64_MAX << steps % 64);
+			}
 		} else {
 			last = 1;
 		}
@@ -438,7 +494,7 @@ START_TEST(published_between_any_two_looks)
 			waitpid(reader, &status, 0);
 		}
 		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "after %u", steps);
-		memcpy(mem_base(), before, sizeof(before));
+		memcpy(mem_base(), before, group_size());
 	}
 	ck_assert_uint_gt(steps, 20);
 	mem_destroy();

@@ -8,6 +8,9 @@
  * gone, says so), starts another incarnation, stops, lets go on. After each episode the history is
  * checked: linearizable, with the content in the end, and no content was ever torn.
  *
+ * Where the content is in incoherent memory, each process' cache moves lines as it likes while that
+ * dawdles, and those of the dead go on.
+ *
  * STRESS_EPISODES=n and STRESS_SEED=n in the environment make it longer, or the same again.
  */
 #include <check.h>
@@ -21,10 +24,12 @@
 #include <unistd.h>
 
 #include "cell.h"
+#include "platform/incoherent.h"
 #include "platform/memory.h"
 #include "tests/linearize.h"
 
 #define REGION (1u << 20)
+#define POOL 16384u
 #define WORKERS 4u
 #define OPERATIONS 300u /* of each worker, in an episode */
 #define MILLISECOND 1000000ull
@@ -47,12 +52,15 @@ static const struct {
 	enum ist_policy policy;
 	size_t size;
 	uint32_t flags;
+	const char *pool;
 } kinds[] = {
-	{IST_MIGRATORY, 8, 0},          {IST_MIGRATORY, 40, IST_CELL_POLL},
-	{IST_READ_MOSTLY, 40, 0},       {IST_READ_MOSTLY, 1000, 0},
-	{IST_PRODUCER_CONSUMER, 40, 0}, {IST_PRODUCER_CONSUMER, 1000, 0},
-	{IST_DELEGATED, 8, 0},          {IST_DELEGATED, 1000, 0},
-	{IST_ADAPTIVE, 8, 0},           {IST_ADAPTIVE, 1000, IST_CELL_POLL},
+	{IST_MIGRATORY, 8, 0, NULL},          {IST_MIGRATORY, 40, IST_CELL_POLL, NULL},
+	{IST_READ_MOSTLY, 40, 0, NULL},       {IST_READ_MOSTLY, 1000, 0, NULL},
+	{IST_PRODUCER_CONSUMER, 40, 0, NULL}, {IST_PRODUCER_CONSUMER, 1000, 0, NULL},
+	{IST_DELEGATED, 8, 0, NULL},          {IST_DELEGATED, 1000, 0, NULL},
+	{IST_ADAPTIVE, 8, 0, NULL},           {IST_ADAPTIVE, 1000, IST_CELL_POLL, NULL},
+	{IST_READ_MOSTLY, 40, 0, "pool"},     {IST_MIGRATORY, 1000, 0, "pool"},
+	{IST_DELEGATED, 104, 0, "pool"},
 };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
@@ -68,9 +76,23 @@ static uint64_t next_random(uint64_t below)
 	return state % below;
 }
 
+/* A cache does what it likes, for a moment. */
+static void stir(uint32_t id)
+{
+	if (!options.content_region)
+		return;
+	incoherent_evict(id, next_random(UINT64_MAX));
+	incoherent_refetch(id, next_random(UINT64_MAX) & next_random(UINT64_MAX));
+}
+
+/* This process' own. */
+static uint32_t self;
+
 /* Now and then for a while, in a section or out of it: so that death and others come in between. */
 static void dawdle(void)
 {
+	if (next_random(4) == 0)
+		stir(self);
 	if (next_random(4) == 0)
 		ist_sleep_ns(next_random(60000));
 }
@@ -218,6 +240,7 @@ static void launch(struct worker *worker, uint32_t i)
 	ck_assert_int_ge(worker->pid, 0);
 	if (worker->pid == 0) {
 		state = state * 31 + i + 1;
+		self = i + 1;
 		_exit(work(worker->group, i));
 	}
 	worker->running = 1;
@@ -231,6 +254,10 @@ static void bury(struct worker *worker, uint32_t i)
 	kill(worker->pid, SIGKILL);
 	ck_assert_int_eq(waitpid(worker->pid, &status, 0), worker->pid);
 	worker->running = 0;
+	if (options.content_region) {
+		incoherent_settle(i + 1);
+		stir(i + 1);
+	}
 	if (WIFEXITED(status)) { /* it was through */
 		ck_assert_int_eq(WEXITSTATUS(status), 0);
 		mem_leave(i + 1);
@@ -269,6 +296,7 @@ static unsigned disturb(struct worker *workers)
 			worker->running = 0;
 			mem_leave(i + 1);
 			mem_forget(worker->group);
+			stir(i + 1);
 			running--;
 			continue;
 		}
@@ -341,6 +369,14 @@ static void episode(struct ist_cell *cell, unsigned *killed, unsigned *told)
 	ck_assert_msg(!lin_check(all, count, before), "the check takes anything");
 }
 
+static void create(void)
+{
+	if (options.content_region)
+		incoherent_create(REGION, POOL, WORKERS + 1);
+	else
+		mem_create(REGION);
+}
+
 START_TEST(killed_and_stopped)
 {
 	const char *text = getenv("STRESS_EPISODES"), *seed = getenv("STRESS_SEED");
@@ -355,8 +391,9 @@ START_TEST(killed_and_stopped)
 					    .size = kinds[_i].size,
 					    .policy = kinds[_i].policy,
 					    .flags = kinds[_i].flags,
-					    .seats = 8};
-	mem_create(REGION);
+					    .seats = 8,
+					    .content_region = kinds[_i].pool};
+	create();
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	ck_assert_ptr_ne(shared, MAP_FAILED);
@@ -430,8 +467,9 @@ START_TEST(threads)
 					    .size = 40,
 					    .policy = kinds[_i].policy,
 					    .flags = kinds[_i].flags,
-					    .seats = 8};
-	mem_create(REGION);
+					    .seats = 8,
+					    .content_region = kinds[_i].pool};
+	create();
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	ck_assert_ptr_ne(shared, MAP_FAILED);

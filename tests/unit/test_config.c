@@ -66,7 +66,7 @@ static const char full[] = "groups:\n"
 			   "        rights:\n"
 			   "          - {instance: left, access: rw}\n"
 			   "          - {instance: p, access: none}\n"
-			   "      - {name: other, size: 4096}\n"
+			   "      - {name: other, size: 4096, coherence: incoherent}\n"
 			   "  - {name: huge, page_size: 2M, run_state: false}\n"
 			   "instances:\n"
 			   "  - name: left\n"
@@ -147,7 +147,7 @@ START_TEST(every_key)
 	ck_assert_uint_eq(group->regions[0].rights_count, 2);
 	ck_assert_uint_eq(group->regions[1].size, 4096);
 	ck_assert_uint_eq(group->regions[1].access, IST_RIGHT_WRITE);
-	ck_assert_uint_eq(group->regions[1].coherence, IST_COHERENCE_HARDWARE);
+	ck_assert_uint_eq(group->regions[1].coherence, IST_COHERENCE_INCOHERENT);
 	ck_assert_uint_eq(group->members_count, 3);
 	for (unsigned id = 0; id < 3; id++)
 		ck_assert_uint_eq(group->member[id], id);
@@ -299,7 +299,7 @@ START_TEST(printed)
 				       "  0x0000000000        4K  state table\n"
 				       "  0x0000001000       16K  roster\n"
 				       "  0x0000005000        8M  region main, coherence page\n"
-				       "  0x0000805000        4K  region other\n"
+				       "  0x0000805000        4K  region other, incoherent\n"
 				       "  0x0000806000      512K  output sections, 8 of 64K\n"
 				       "  0x0000886000      260K  page directory of region main\n"
 				       "  0x00008c7000     7396K  free\n"

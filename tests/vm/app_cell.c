@@ -3,7 +3,9 @@
  * app_cell.c: two instances share cells: they add to one record by turns and at will, hand one
  * over, and one tells the other the latest of something. Each checks what it sees.
  *
- *   cell left|right ROUNDS
+ *   cell left|right ROUNDS [POOL]
+ *
+ * With POOL the contents are in that region, which is incoherent.
  */
 #include <isthmus/isthmus.h>
 
@@ -12,6 +14,7 @@ struct record {
 };
 
 static struct ist_cell *cell;
+static const char *pool;
 static int failed;
 
 static void check(int good, const char *what, int64_t n)
@@ -24,7 +27,8 @@ static void check(int good, const char *what, int64_t n)
 
 static int open_cell(struct ist_group *group, const char *name, size_t size, enum ist_policy policy)
 {
-	const struct ist_cell_options options = {.size = size, .policy = policy};
+	const struct ist_cell_options options = {
+		.size = size, .policy = policy, .content_region = pool};
 
 	return ist_cell_open(group, name, &options, &cell);
 }
@@ -148,6 +152,7 @@ int main(int argc, char **argv)
 	struct ist_group *group;
 	int n = ist_group_open(NULL, &group);
 
+	pool = argc > 3 ? argv[3] : NULL;
 	if (n) {
 		ist_print("bad: open: %d\n", n);
 		return 1;
@@ -155,7 +160,7 @@ int main(int argc, char **argv)
 	n = at_will(group, self, rounds);
 	if (!n)
 		n = to_and_fro(group, self, rounds / 10);
-	if (!n)
+	if (!n && !pool) /* what is told is pushed, in coherent memory */
 		n = telling(group, self, rounds);
 	check(n == 0, "error", n);
 	ist_group_close(group);

@@ -16,7 +16,7 @@ from session import CPUS, Session, end_on_term
 
 SPIN = ["ttas", "ttas-packed", "ticket", "ticket-packed", "mcs", "seqlock", "doorbell"]
 LIBC = ["mutex", "robust", "rwlock"]
-CELLS = ["cell-reads", "cell-migratory", "cell-adaptive"]
+CELLS = ["cell-reads", "cell-migratory", "cell-adaptive", "cell-replica"]
 LOADS = {  # strategies beside the locks and the cells with sections
     "alone-read": ["plain"], "alone-write": ["plain"],
     "words-line": ["plain", "private", "atomic", "message", "cell-merged"],

@@ -29,6 +29,29 @@ cells() { # options of up...
 
 processes() { cells --no-kvm; }
 
+# The contents in a region that is declared incoherent: written back and invalidated, though here it is coherent.
+replicas() { # options of up...
+	cat >"$work/replicas.yml" <<-END
+		groups:
+		  - name: ping
+		    regions:
+		      - {name: data, size: 64K}
+		      - {name: pool, size: 64K, coherence: incoherent}
+		instances:
+		  - {name: left, kind: app, image: $image, args: [left, 4000, pool], memory: 16M, groups: [ping]}
+		  - {name: right, kind: app, image: $image, args: [right, 4000, pool], memory: 16M, groups: [ping]}
+	END
+	up "$@" "$work/replicas.yml"
+	expect_status 0
+	expect out "left  | sum 8000: 4000 and 4000"
+	expect out "right | sum 8000: 4000 and 4000"
+	expect out "left  | ball 800"
+	expect out "right | ball 800"
+	! grep -q bad "$work/out" || complain "$(grep -m 1 bad "$work/out")"
+}
+
+replicas_of_processes() { replicas --no-kvm; }
+
 policies() { # options of up...
 	local policy side
 	config policies <<-END
@@ -50,10 +73,13 @@ policies_of_processes() { policies --no-kvm; }
 if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
 	t "cells between two app VMs" cells
 	t "cells' policies between two app VMs" policies
+	t "replicas between two app VMs" replicas
 else
 	skip "cells between two app VMs" "no /dev/kvm"
 	skip "cells' policies between two app VMs" "no /dev/kvm"
+	skip "replicas between two app VMs" "no /dev/kvm"
 fi
 t "cells between two processes" processes
 t "cells' policies between two processes" policies_of_processes
+t "replicas between two processes" replicas_of_processes
 finish_tests

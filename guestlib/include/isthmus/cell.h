@@ -75,13 +75,18 @@ enum ist_merge {
 
 /* All zero means the defaults, but for the size. */
 struct ist_cell_options {
-	const char *region; /* region the cell lives in; NULL: the first one this peer may write */
+	const char *region; /* region the cell lives in; NULL: the first one this peer may write
+			       that is not incoherent */
 	size_t size;        /* bytes, 1 .. 16 MiB; 0: whatever the cell has, which must be there */
 	enum ist_policy policy; /* of a cell that is made; one that is there keeps its own */
 	uint32_t merge;         /* enum ist_merge; of a cell that is made, IST_WRITE_SHARED */
 	uint32_t flags;         /* IST_CELL_POLL */
 	uint32_t seats; /* how many may have it open at a time, 1 .. 64; 0: 64. Of a cell that is
 			   made */
+	const char *content_region; /* incoherent region that the content of a cell that is made is
+				       in; NULL: it is in `region`. Then `region` is the nearest one
+				       before it with coherence hardware, or NULL. Not with
+				       IST_PRODUCER_CONSUMER */
 };
 
 /**
@@ -92,9 +97,10 @@ struct ist_cell_options {
  * Blocks for the time of the region's directory. Returns 0; -ENOENT no such region, or no such cell
  * and no size; -EACCES no right to write the region; -EEXIST the name belongs to an object of
  * another kind; -EMSGSIZE the cell has another size; -ENOSPC the region is full, or all seats are
- * taken; -EINVAL bad name or options; -EOPNOTSUPP this library does not have the cell's policy;
- * -ETIMEDOUT another peer keeps the directory locked; -EPROTO the directory or the cell is corrupt;
- * -ENODEV; -ENOMEM.
+ * taken; -EINVAL bad name or options; -EOPNOTSUPP this library does not have the cell's policy,
+ * or not with content_region, or the region is incoherent, or this machine's caches cannot be
+ * written back; -ETIMEDOUT another peer keeps the directory locked; -EPROTO the
+ * directory or the cell is corrupt; -ENODEV; -ENOMEM.
  */
 IST_API int ist_cell_open(struct ist_group *group, const char *name,
 			  const struct ist_cell_options *options, struct ist_cell **out);

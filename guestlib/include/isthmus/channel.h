@@ -38,11 +38,11 @@ enum ist_role {
 
 /* All zero means the defaults. The first opener's lines and bytes hold for both. */
 struct ist_channel_options {
-	const char
-		*region; /* region the channel lives in; NULL: the first one this peer may write */
-	uint32_t lines;  /* messages in flight, a power of two, 8 .. 65536; 0: 128 */
-	uint32_t flags;  /* IST_CHANNEL_POLL */
-	uint64_t bytes;  /* byte ring, a power of two, up to 4 GiB; 0: 64 KiB; 1: none */
+	const char *region; /* region the channel lives in; NULL: the first one this peer may write
+			       that is not incoherent */
+	uint32_t lines;     /* messages in flight, a power of two, 8 .. 65536; 0: 128 */
+	uint32_t flags;     /* IST_CHANNEL_POLL */
+	uint64_t bytes;     /* byte ring, a power of two, up to 4 GiB; 0: 64 KiB; 1: none */
 };
 
 /**
@@ -52,8 +52,9 @@ struct ist_channel_options {
  * Both ends must be able to write the region. Does not wait for the other end.
  * Returns 0; -EBUSY a live peer has this end; -ENOENT no such region; -EACCES no right to write
  * it; -EEXIST the name belongs to an object of another kind; -ENOSPC the region is full, or this
- * process of a Linux guest has 4096 ends already; -EINVAL bad name or sizes; -ETIMEDOUT another
- * peer keeps the directory locked; -EPROTO the directory or the channel is corrupt; -ENOMEM.
+ * process of a Linux guest has 4096 ends already; -EINVAL bad name or sizes; -EOPNOTSUPP the
+ * region is incoherent; -ETIMEDOUT another peer keeps the directory locked; -EPROTO the directory
+ * or the channel is corrupt; -ENOMEM.
  */
 IST_API int ist_channel_open(struct ist_group *group, const char *name, enum ist_role role,
 			     const struct ist_channel_options *options, struct ist_channel **out);

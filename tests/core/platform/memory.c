@@ -22,6 +22,7 @@
 
 static uint8_t *base;
 static uint64_t total, main_bytes;
+static struct mem_pool pool;
 static uint32_t joining, joining_client;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -76,8 +77,26 @@ uint8_t *mem_region(void)
 
 void mem_create(uint64_t main_size)
 {
+	mem_create_pool(main_size, &(struct mem_pool){.size = 0});
+}
+
+uint8_t *mem_pool(void)
+{
+	return base + MAIN_OFFSET + main_bytes + IST_PAGE;
+}
+
+uint64_t mem_size(void)
+{
+	return MAIN_OFFSET + main_bytes + IST_PAGE + (1 + pool.views) * pool.size + pool.more;
+}
+
+void mem_create_pool(uint64_t main_size, const struct mem_pool *with)
+{
 	main_bytes = main_size;
-	for (total = 65536; total < MAIN_OFFSET + main_size + IST_PAGE; total *= 2)
+	pool = *with;
+	if (!pool.peers)
+		pool.peers = MEM_PEERS;
+	for (total = 65536; total < mem_size(); total *= 2)
 		;
 	/* With nothing around it: who looks beyond the group's memory crashes. */
 	base = mmap(NULL, total + 2 * GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -92,7 +111,7 @@ void mem_create(uint64_t main_size)
 	if (doorbells == MAP_FAILED)
 		abort();
 	roster()->magic = IST_ROSTER_MAGIC;
-	roster()->max_peers = MEM_PEERS;
+	roster()->max_peers = pool.peers;
 	roster()->vectors = MEM_VECTORS;
 }
 
@@ -220,13 +239,21 @@ int ist_platform_open(const char *name, struct ist_group *group)
 	group->id = joining;
 	group->incarnation = IST_PEER_INCARNATION(peer(joining)->word);
 	group->vectors = MEM_VECTORS;
-	group->max_peers = MEM_PEERS;
+	group->max_peers = pool.peers;
+	group->flush = pool.flush;
 	group->client = joining_client;
 	group->regions = 2;
 	group->region[0] = (struct ist_group_region){"main", MAIN_OFFSET, main_bytes,
 						     IST_RIGHT_WRITE, IST_COHERENCE_HARDWARE};
 	group->region[1] = (struct ist_group_region){"view", MAIN_OFFSET + main_bytes, IST_PAGE,
 						     IST_RIGHT_READ, IST_COHERENCE_HARDWARE};
+	if (pool.size) {
+		group->region[group->regions++] = group->region[1];
+		group->region[1] = (struct ist_group_region){
+			"pool",
+			(uint64_t)(mem_pool() - base) + (pool.views ? 1 + joining : 0) * pool.size,
+			pool.size, IST_RIGHT_WRITE, IST_COHERENCE_INCOHERENT};
+	}
 	return 0;
 }
 

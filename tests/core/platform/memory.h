@@ -14,6 +14,24 @@
 
 /* Makes the group "test": region "main" (rw, of this size) and region "view" (one page, ro). */
 void mem_create(uint64_t main_size);
+
+/* A region "pool" between the two, rw, incoherent. */
+struct mem_pool {
+	uint64_t size;
+	uint32_t peers; /* max_peers of the group; 0: MEM_PEERS */
+	uint32_t views; /* IDs below this have the region at an address of their own each; 0: all
+			   at one */
+	uint64_t more;  /* bytes behind them */
+	const struct ist_flush *flush; /* NULL: the machine's own */
+};
+
+/* The same with that. */
+void mem_create_pool(uint64_t main_size, const struct mem_pool *pool);
+
+/* The pool's memory: `size` bytes that nobody has with views, then those of ID 0 and so on, then
+   the `more`; from mem_base() to the end of that. */
+uint8_t *mem_pool(void);
+uint64_t mem_size(void);
 void mem_destroy(void);
 
 /* Makes peer `id` live, with a new incarnation, and opens the group as that peer. */
