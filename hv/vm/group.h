@@ -97,7 +97,8 @@ void vmm_group_complain(struct vmm_group *group, const char *text);
 
 /* Maps the run-state page, if there is one. The guest has it where it is placed. */
 int vmm_run_state_init(struct vmm_group *group, struct vmm_error *error);
-/* It is at `address`, or VMM_NOWHERE, from now on. It is nowhere after an error. */
+/* It is at `address`, or VMM_NOWHERE, from now on. After an error it is nowhere, or still where it
+ * was if KVM does not let go of it. */
 int vmm_run_state_place(struct vmm_group *group, uint64_t address, struct vmm_error *error);
 void vmm_run_state_fini(struct vmm_group *group);
 

@@ -154,6 +154,26 @@ START_TEST(where_something_else_is)
 }
 END_TEST
 
+/* A slot that KVM does not take away stays and is known of; one that it does not give is nowhere.
+ */
+START_TEST(refused_by_kvm)
+{
+	set_command(1, PCI_COMMAND_MEMORY);
+	kvm.countdown = 1;
+	move(1, 0xd9000000);
+	ck_assert(kvm.fired && there(0, AT));
+	ck_assert_uint_eq(m.vm.group[0]->run_state, AT);
+	kvm.countdown = 2;
+	move(1, 0xd9100000);
+	ck_assert_uint_eq(kvm.countdown, 0);
+	ck_assert_uint_eq(m.vm.group[0]->run_state, 0);
+	ck_assert(load(AT, 8) != IST_RUN_STATE_MAGIC && load(0xd9100000, 8) == 0);
+	move(1, 0xd9200000);
+	ck_assert(there(0, 0xd9200000));
+	ck_assert_uint_eq(m.vm.group[0]->complaints, 2);
+}
+END_TEST
+
 /* The broker is gone: nothing is known of anybody, wherever the BAR goes. */
 START_TEST(blank)
 {
@@ -181,6 +201,7 @@ int main(void)
 	tcase_add_test(tc, read_only_memory);
 	tcase_add_test(tc, moves_with_its_bar);
 	tcase_add_test(tc, where_something_else_is);
+	tcase_add_test(tc, refused_by_kvm);
 	tcase_add_test(tc, blank);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_ENV);
