@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * coherence_by_cell.c: our cells, a strategy a policy. A cell is found by its name, its size and
- * its number, in a region of its policy's; what earlier cases left in it is set to zero first.
+ * coherence_by_cell.c: our cells, a strategy a policy. A cell is found by the number of its load,
+ * its size and its number, in a region of its policy's; what earlier runs left in it is set to zero
+ * first. So an adaptive one knows its load from the third run on.
  */
 #include "coherence.h"
 #include <isthmus/cell.h>
@@ -44,14 +45,16 @@ static int cell_attach(struct object *o, enum ist_policy policy)
 		.flags = o->site->crowded ? 0 : IST_CELL_POLL,
 		.seats = INSTANCES_MAX,
 	};
-	char name[] = "cell-000-00";
+	char name[] = "cell-00-000-00";
 	struct ist_cell *cell;
 	int error;
 
-	for (unsigned i = 7, rest = o->words; i > 4; i--, rest /= 10)
+	name[5] = (char)('0' + o->site->load / 10);
+	name[6] = (char)('0' + o->site->load % 10);
+	for (unsigned i = 10, rest = o->words; i > 7; i--, rest /= 10)
 		name[i] = (char)('0' + rest % 10);
-	name[9] = (char)('0' + o->index / 10);
-	name[10] = (char)('0' + o->index % 10);
+	name[12] = (char)('0' + o->index / 10);
+	name[13] = (char)('0' + o->index % 10);
 	error = ist_cell_open(o->site->group, name, &options, &cell);
 	for (unsigned op = 0; op < OPERATIONS && error == 0; op++)
 		error = ist_cell_define(cell, IST_OPERATION_OWN + op, functions[op]);
@@ -178,4 +181,7 @@ CELL(latest, "latest", IST_PRODUCER_CONSUMER, NEED_LATEST, IN_SECTIONS);
 CELL(merged, "merged", IST_WRITE_SHARED, NEED_OWN, .apply = merged_apply, .reap = merged_reap);
 CELL(delegated, "delegated", IST_DELEGATED, NEED_ANY & ~NEED_SECTION, .apply = cell_operate,
      .post = cell_post, .reap = cell_reap);
-CELL(adaptive, "adaptive", IST_ADAPTIVE, NEED_ANY, IN_SECTIONS);
+/* Operations, where a load has them, so that they can be shipped; and sections, where it has those.
+ */
+CELL(adaptive, "adaptive", IST_ADAPTIVE, NEED_ANY, .apply = cell_operate, .enter = cell_enter,
+     .leave = cell_leave, .post = cell_post, .reap = cell_reap);
