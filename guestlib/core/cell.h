@@ -116,6 +116,8 @@ struct ist_cell {
 	const struct ist_cell_policy *policy;
 	size_t size;
 	uint32_t in_head; /* the content is in the head */
+	uint32_t quick;   /* words that are read out of the head, and nothing else; 0: not so */
+	uint32_t noted;   /* readings count for something: migratory, adaptive */
 	uint32_t follows; /* migratory: how often of late reading was followed by writing, 0 .. 3 */
 	uint32_t was_read; /* the last section was one of reading */
 	uint32_t refused;  /* read sections in a row that were overwritten */
