@@ -135,29 +135,42 @@ static int cell_reap(struct object *o)
 	return error;
 }
 
-/* Write-shared: a section lasts MERGED operations, or until reaped, and costs nobody else a wait.
+/*
+ * Write-shared: a section lasts MERGED operations, or until reaped, and costs nobody else a wait.
+ * Inside it an operation is a store: what counts them is no more than another strategy's lock.
  */
 #define MERGED 1024u
 static uint64_t *private;
-static unsigned unmerged;
+static unsigned left; /* operations of this section that are to come */
 
 static int merged_reap(struct object *o)
 {
 	int error = private != NULL ? cell_leave(o) : 0;
 
 	private = NULL;
-	unmerged = 0;
+	left = 0;
+	return error;
+}
+
+static __attribute__((noinline)) int merged_turn(struct object *o)
+{
+	int error = merged_reap(o);
+
+	if (error == 0)
+		error = cell_enter(o, &private);
+	left = error == 0 ? MERGED : 0;
 	return error;
 }
 
 static int merged_apply(struct object *o, unsigned op, uint64_t argument, uint64_t *result)
 {
-	int error = private == NULL ? cell_enter(o, &private) : 0;
+	int error = left == 0 ? merged_turn(o) : 0;
 
 	if (error != 0)
 		return error;
+	left--;
 	*result = operate(private, o->words, op, argument);
-	return ++unmerged == MERGED ? merged_reap(o) : 0;
+	return 0;
 }
 
 #define CELL(id, text, kind, what, ...)                                                            \
