@@ -75,7 +75,9 @@ struct ist_cell_requests {
 	uint64_t served;   /* what a pass that is being published has done of them; 0: nothing */
 	uint32_t logged;   /* and of others */
 	uint32_t first;    /* seat that the next pass looks at first */
+	uint64_t answered; /* seats that the last pass did something for */
 	uint32_t patience; /* looks for a result before trying to hold the cell */
+	uint32_t usual;    /* looks until another had done the last one; 0: this handle did it */
 	uint32_t owes;     /* a repair is still to be told */
 	uint8_t places[IST_CELL_REQUESTS]; /* of sequence % IST_CELL_REQUESTS; or NOWHERE */
 };
