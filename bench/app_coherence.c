@@ -252,6 +252,7 @@ static int run_all(struct bench *b, struct script *script)
 		for (unsigned i = 0; i < LOADS; i++) {
 			for (unsigned j = 0; j < STRATEGIES && error == 0; j++) {
 				b->load = loads[i];
+				b->site.load = i;
 				b->by = strategies[j];
 				if (!wanted(script, b->load, b->by))
 					continue;

@@ -27,6 +27,7 @@ struct site {
 	uint8_t *common; /* of the strategy, for all objects: its `common` bytes */
 	struct object *objects;
 	unsigned object_count;
+	unsigned load; /* which one it is: what is there by name, and learns, is a load's own */
 };
 
 /* One shared object, as one instance sees it: the strategy's head, and a record of words. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * coherence_by_cell.c: our cells, a strategy a policy. A cell is found by its name, its size and
- * its number, in a region of its policy's (a replica: its head in "heads", its content in "pool",
- * which is declared incoherent and is not); what earlier cases left in it is set to zero first.
+ * coherence_by_cell.c: our cells, a strategy a policy. A cell is found by the number of its load,
+ * its size and its number, in a region of its policy's (a replica: its head in "heads", its content
+ * in "pool", which is declared incoherent and is not); what earlier runs left in it is set to zero
+ * first. So an adaptive one knows its load from the third run on.
  */
 #include "coherence.h"
 #include <isthmus/cell.h>
@@ -46,14 +47,16 @@ static int cell_attach(struct object *o, enum ist_policy policy, const char *poo
 		.flags = o->site->crowded ? 0 : IST_CELL_POLL,
 		.seats = INSTANCES_MAX,
 	};
-	char name[] = "cell-000-00";
+	char name[] = "cell-00-000-00";
 	struct ist_cell *cell;
 	int error;
 
-	for (unsigned i = 7, rest = o->words; i > 4; i--, rest /= 10)
+	name[5] = (char)('0' + o->site->load / 10);
+	name[6] = (char)('0' + o->site->load % 10);
+	for (unsigned i = 10, rest = o->words; i > 7; i--, rest /= 10)
 		name[i] = (char)('0' + rest % 10);
-	name[9] = (char)('0' + o->index / 10);
-	name[10] = (char)('0' + o->index % 10);
+	name[12] = (char)('0' + o->index / 10);
+	name[13] = (char)('0' + o->index % 10);
 	error = ist_cell_open(o->site->group, name, &options, &cell);
 	for (unsigned op = 0; op < OPERATIONS && error == 0; op++)
 		error = ist_cell_define(cell, IST_OPERATION_OWN + op, functions[op]);
@@ -134,29 +137,42 @@ static int cell_reap(struct object *o)
 	return error;
 }
 
-/* Write-shared: a section lasts MERGED operations, or until reaped, and costs nobody else a wait.
+/*
+ * Write-shared: a section lasts MERGED operations, or until reaped, and costs nobody else a wait.
+ * Inside it an operation is a store: what counts them is no more than another strategy's lock.
  */
 #define MERGED 1024u
 static uint64_t *private;
-static unsigned unmerged;
+static unsigned left; /* operations of this section that are to come */
 
 static int merged_reap(struct object *o)
 {
 	int error = private != NULL ? cell_leave(o) : 0;
 
 	private = NULL;
-	unmerged = 0;
+	left = 0;
+	return error;
+}
+
+static __attribute__((noinline)) int merged_turn(struct object *o)
+{
+	int error = merged_reap(o);
+
+	if (error == 0)
+		error = cell_enter(o, &private);
+	left = error == 0 ? MERGED : 0;
 	return error;
 }
 
 static int merged_apply(struct object *o, unsigned op, uint64_t argument, uint64_t *result)
 {
-	int error = private == NULL ? cell_enter(o, &private) : 0;
+	int error = left == 0 ? merged_turn(o) : 0;
 
 	if (error != 0)
 		return error;
+	left--;
 	*result = operate(private, o->words, op, argument);
-	return ++unmerged == MERGED ? merged_reap(o) : 0;
+	return 0;
 }
 
 #define CELL(id, text, kind, pool, what, ...)                                                      \
@@ -182,4 +198,7 @@ CELL(merged, "merged", IST_WRITE_SHARED, NULL, NEED_OWN, .apply = merged_apply,
      .reap = merged_reap);
 CELL(delegated, "delegated", IST_DELEGATED, NULL, NEED_ANY & ~NEED_SECTION, .apply = cell_operate,
      .post = cell_post, .reap = cell_reap);
-CELL(adaptive, "adaptive", IST_ADAPTIVE, NULL, NEED_ANY, IN_SECTIONS);
+/* Operations, where a load has them, so that they can be shipped; and sections, where it has those.
+ */
+CELL(adaptive, "adaptive", IST_ADAPTIVE, NULL, NEED_ANY, .apply = cell_operate, .enter = cell_enter,
+     .leave = cell_leave, .post = cell_post, .reap = cell_reap);

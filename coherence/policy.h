@@ -100,7 +100,9 @@ struct coh_counts {
 	uint64_t reads;
 	uint64_t writes;
 	uint64_t operations; /* writes that were, or could be, delegated; not among `writes` */
+	uint64_t together;   /* of the operations, those begun while others were under way */
 	uint64_t waits;      /* how many of all these found it busy */
+	uint64_t words;      /* of the unit: what handing it over moves */
 	uint64_t writers;    /* set of peers that wrote */
 	uint64_t readers;    /* set of peers that read */
 };

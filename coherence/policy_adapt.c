@@ -7,6 +7,10 @@
 #define READS_STAY 4u
 #define WAITS_BEGIN 4u /* one wait in so many */
 #define WAITS_STAY 8u
+#define TOGETHER_BEGIN 2u /* one operation in so many is begun while others are under way */
+#define TOGETHER_STAY 4u
+/* A content of two lines, more or less: it moves in the time that a request and its result do. */
+#define WORDS_MOVED 16u
 
 static int one_at_most(uint64_t set)
 {
@@ -24,6 +28,7 @@ uint32_t coh_adapt_fits(const struct coh_counts *c, uint32_t policy)
 	uint64_t all = c->reads + c->writes + c->operations;
 	unsigned reads = policy == IST_CELL_READ_MOSTLY ? READS_STAY : READS_BEGIN;
 	unsigned waits = policy == IST_CELL_DELEGATED ? WAITS_STAY : WAITS_BEGIN;
+	unsigned together = policy == IST_CELL_DELEGATED ? TOGETHER_STAY : TOGETHER_BEGIN;
 
 	/* Nobody to share with: any will do. */
 	if (one_at_most(c->readers | c->writers) &&
@@ -31,8 +36,11 @@ uint32_t coh_adapt_fits(const struct coh_counts *c, uint32_t policy)
 		return policy;
 	if (c->reads && c->reads / reads >= c->writes && c->reads >= c->operations)
 		return IST_CELL_READ_MOSTLY;
-	/* Contended operations, by more than one: they are better shipped than the data. */
-	if (c->operations >= c->reads && !one_at_most(c->writers) && share(c->waits, all, waits))
+	/* Operations, by more than one, are better shipped than the data where several travel at a
+	   time; or where they contend for much of it. */
+	if (c->operations >= c->reads && !one_at_most(c->writers) &&
+	    (share(c->together, c->operations, together) ||
+	     (c->words > WORDS_MOVED && share(c->waits, all, waits))))
 		return IST_CELL_DELEGATED;
 	return IST_CELL_MIGRATORY;
 }

@@ -410,7 +410,8 @@ IST_ABI_SIZE(struct ist_directory, 16);
 #define IST_CELL_COUNT_WRITES 1u     /* sections */
 #define IST_CELL_COUNT_OPERATIONS 2u /* operations */
 #define IST_CELL_COUNT_WAITS 3u      /* of the last two, those that waited; and for how long */
-#define IST_CELL_COUNTS 4u
+#define IST_CELL_COUNT_TOGETHER 4u   /* of the operations, those begun with others under way */
+#define IST_CELL_COUNTS 5u
 
 struct ist_cell_memory {
 	struct ist_directory directory;
@@ -453,17 +454,17 @@ IST_ABI_SIZE(struct ist_cell_memory, 256);
  */
 struct ist_cell_seat {
 	uint64_t owner;     /* atomic; IST_OWNER, 0: free */
-	uint32_t counts[4]; /* atomic; adaptive: what it did, modulo 2^32, by IST_CELL_COUNT_* */
-	uint32_t judged[4]; /* atomic; what of that the last judgement has seen; by who is busy */
-	uint64_t reserved0[3];
+	uint32_t counts[5]; /* atomic; adaptive: what it did, modulo 2^32, by IST_CELL_COUNT_* */
+	uint32_t judged[5]; /* atomic; what of that the last judgement has seen; by who is busy */
+	uint64_t reserved0[2];
 	uint64_t redo;    /* atomic; what the head's `version` is to become */
 	uint64_t data[5]; /* atomic once `redo` says so; the content it is to have */
 	uint64_t reserved1[2];
 };
 IST_ABI_OFFSET(struct ist_cell_seat, owner, 0);
 IST_ABI_OFFSET(struct ist_cell_seat, counts, 8);
-IST_ABI_OFFSET(struct ist_cell_seat, judged, 24);
-IST_ABI_OFFSET(struct ist_cell_seat, reserved0, 40);
+IST_ABI_OFFSET(struct ist_cell_seat, judged, 28);
+IST_ABI_OFFSET(struct ist_cell_seat, reserved0, 48);
 IST_ABI_OFFSET(struct ist_cell_seat, redo, 64);
 IST_ABI_OFFSET(struct ist_cell_seat, data, 72);
 IST_ABI_OFFSET(struct ist_cell_seat, reserved1, 112);

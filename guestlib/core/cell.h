@@ -76,17 +76,22 @@ struct ist_cell_requests {
 	uint64_t served;   /* what a pass that is being published has done of them; 0: nothing */
 	uint32_t logged;   /* and of others */
 	uint32_t first;    /* seat that the next pass looks at first */
+	uint64_t answered; /* seats that the last pass did something for */
 	uint32_t patience; /* looks for a result before trying to hold the cell */
+	uint32_t usual;    /* looks until another had done the last one; 0: this handle did it */
 	uint32_t owes;     /* a repair is still to be told */
 	uint8_t places[IST_CELL_REQUESTS]; /* of sequence % IST_CELL_REQUESTS; or NOWHERE */
 };
 
-/* Adaptive: when a handle looks at the clock. */
+/* Adaptive: what a handle has counted, and when it looks at the clock. */
 struct ist_cell_watch {
-	uint32_t every; /* uses; 0: this handle counts nothing */
-	uint32_t uses;  /* since it looked */
+	uint32_t counts[IST_CELL_COUNTS]; /* what the seat's are to be at the next look */
+	uint32_t left;                    /* uses until then */
+	uint32_t every;                   /* uses between two looks */
+	uint32_t due;                     /* to judge, as soon as it holds the cell */
+	uint32_t migratory;               /* it was, at the last look */
+	uint32_t shipped; /* operations were left for others, at the last look, or still are */
 	uint64_t looked;
-	uint64_t tried; /* to judge */
 };
 
 /* Write-shared: a handle's private copy. */
@@ -121,6 +126,8 @@ struct ist_cell {
 	const struct ist_cell_policy *policy;
 	size_t size;
 	uint32_t in_head; /* the content is in the head */
+	uint32_t quick;   /* words that are read out of the head, and nothing else; 0: not so */
+	uint32_t noted;   /* readings count for something: migratory, adaptive */
 	uint32_t follows; /* migratory: how often of late reading was followed by writing, 0 .. 3 */
 	uint32_t was_read; /* the last section was one of reading */
 	uint32_t refused;  /* read sections in a row that were overwritten */
@@ -148,6 +155,7 @@ struct ist_cell {
 	ist_cell_function *functions[IST_CELL_OPERATIONS];
 	struct ist_cell_result results[IST_CELL_IN_FLIGHT + 1]; /* IST_CELL_ALONE is the last */
 	uint64_t ticket;                                        /* the last one given out */
+	uint32_t flying; /* operations submitted and not collected */
 	struct ist_cell_requests requests;
 	struct ist_cell_copy own_copy;
 	struct ist_cell_watch watch;
@@ -384,16 +392,14 @@ int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t
 /* cell_adapt.c */
 extern const struct ist_cell_policy ist_cell_adaptive;
 
-/* Looks at the clock, and judges the pattern when it is time. No section is open. */
-void ist_cell_watch(struct ist_cell *cell);
+/* Says what it has counted, and looks at the clock: is it time to judge the pattern? Who reads does
+   so at once, and no section is open; who is about to hold the cell does so when it does. */
+void ist_cell_watch(struct ist_cell *cell, unsigned what);
 
-/* Counts: so often, IST_CELL_COUNT_*. Nothing where the cell is not adaptive. */
+/* Counts: so often, IST_CELL_COUNT_*. Private, until the next look at the clock. */
 static inline void ist_cell_count(struct ist_cell *cell, unsigned what, uint32_t times)
 {
-	uint32_t *count = &cell->own->counts[what];
-
-	if (ist_unlikely(cell->watch.every))
-		ist_store32(count, __atomic_load_n(count, __ATOMIC_RELAXED) + times);
+	cell->watch.counts[what] += times;
 }
 
 /*
@@ -411,11 +417,10 @@ static inline void ist_cell_waited(struct ist_cell *cell, uint32_t before, uint3
 /* A use begins, while no section is open. */
 static inline void ist_cell_use(struct ist_cell *cell, unsigned what)
 {
-	if (ist_likely(!cell->watch.every))
-		return;
 	ist_cell_count(cell, what, 1);
-	if (++cell->watch.uses >= cell->watch.every)
-		ist_cell_watch(cell);
+	/* Where the cell is not adaptive nothing is due: every 2^32 uses. */
+	if (ist_unlikely(!--cell->watch.left))
+		ist_cell_watch(cell, what);
 }
 
 /* cell_merge.c */

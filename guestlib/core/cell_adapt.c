@@ -24,24 +24,35 @@ static uint32_t now_of(const struct ist_cell *cell)
 	return __atomic_load_n(&cell->memory->policy, __ATOMIC_RELAXED);
 }
 
+static int is_delegated(const struct ist_cell *cell)
+{
+	/* What is asked for comes first: operations are done in their order. */
+	return now_of(cell) == IST_CELL_DELEGATED || cell->requests.asked != cell->requests.done;
+}
+
 static uint32_t load32(const uint32_t *word)
 {
 	return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
-/* What one seat has done since the last judgement; how often altogether. */
-static uint64_t sum_up(const struct ist_cell_seat *seat, uint64_t bit, struct coh_counts *counts)
+/* What one seat has done since the last judgement, and what its counts are now; how often
+   altogether. */
+static uint64_t sum_up(const struct ist_cell_seat *seat, uint64_t bit, uint32_t *seen,
+		       struct coh_counts *counts)
 {
 	uint32_t since[IST_CELL_COUNTS];
 	uint64_t writes;
 	unsigned i;
 
-	for (i = 0; i < IST_CELL_COUNTS; i++)
-		since[i] = load32(&seat->counts[i]) - load32(&seat->judged[i]);
+	for (i = 0; i < IST_CELL_COUNTS; i++) {
+		seen[i] = load32(&seat->counts[i]);
+		since[i] = seen[i] - load32(&seat->judged[i]);
+	}
 	writes = (uint64_t)since[IST_CELL_COUNT_WRITES] + since[IST_CELL_COUNT_OPERATIONS];
 	counts->reads += since[IST_CELL_COUNT_READS];
 	counts->writes += since[IST_CELL_COUNT_WRITES];
 	counts->operations += since[IST_CELL_COUNT_OPERATIONS];
+	counts->together += since[IST_CELL_COUNT_TOGETHER];
 	counts->waits += since[IST_CELL_COUNT_WAITS];
 	if (since[IST_CELL_COUNT_READS])
 		counts->readers |= bit;
@@ -50,16 +61,15 @@ static uint64_t sum_up(const struct ist_cell_seat *seat, uint64_t bit, struct co
 	return writes + since[IST_CELL_COUNT_READS];
 }
 
-static void begin_window(struct ist_cell *cell, uint64_t now)
+/* The next one begins with what this one has seen. */
+static void begin_window(struct ist_cell *cell, const uint32_t (*seen)[IST_CELL_COUNTS],
+			 uint64_t now)
 {
-	struct ist_cell_seat *seat;
 	uint32_t i, k;
 
-	for (i = 0; i < cell->seats; i++) {
-		seat = &cell->all[i];
+	for (i = 0; i < cell->seats; i++)
 		for (k = 0; k < IST_CELL_COUNTS; k++)
-			ist_store32(&seat->judged[k], load32(&seat->counts[k]));
-	}
+			ist_store32(&cell->all[i].judged[k], seen[i][k]);
 	ist_store_release(&cell->memory->judged, now);
 }
 
@@ -67,8 +77,9 @@ static void begin_window(struct ist_cell *cell, uint64_t now)
 static void judge(struct ist_cell *cell, uint64_t now)
 {
 	struct ist_cell_memory *memory = cell->memory;
+	uint32_t seen[IST_CELL_SEATS_MAX][IST_CELL_COUNTS];
 	uint64_t leaning = ist_load(&memory->leaning), events = 0;
-	struct coh_counts counts = {.reads = 0};
+	struct coh_counts counts = {.words = cell->words};
 	struct coh_adapt adapt = {
 		.policy = now_of(cell),
 		.candidate = leaning & 0xff,
@@ -78,10 +89,10 @@ static void judge(struct ist_cell *cell, uint64_t now)
 	uint32_t was = adapt.policy, i;
 
 	for (i = 0; i < cell->seats; i++)
-		events += sum_up(&cell->all[i], coh_bit(i), &counts);
+		events += sum_up(&cell->all[i], coh_bit(i), seen[i], &counts);
 	if (events < EVENTS)
 		return;
-	begin_window(cell, now);
+	begin_window(cell, seen, now);
 	if (coh_adapt(&adapt, &counts) != was) {
 		__atomic_store_n(&memory->policy, adapt.policy, __ATOMIC_RELAXED);
 		ist_store_release(&memory->since, now);
@@ -90,41 +101,68 @@ static void judge(struct ist_cell *cell, uint64_t now)
 	ist_store_release(&memory->leaning, IST_CELL_LEANING(adapt.candidate, adapt.agreed));
 }
 
-void ist_cell_watch(struct ist_cell *cell)
+/* A time yet to come is no correct peer's, or another clock's: it does not count. */
+static int is_time(const struct ist_cell *cell, uint64_t now)
+{
+	uint64_t judged = ist_load(&cell->memory->judged);
+
+	return judged > now || now - judged >= WINDOW_NS;
+}
+
+/* Who reads does not hold the cell: it tries to, once; what else it can wait for is the next look.
+ */
+static void judge_at_once(struct ist_cell *cell, uint64_t now)
+{
+	int error = ist_cell_try_take(cell);
+
+	if (error == -EOWNERDEAD)
+		cell->error = error; /* to be told */
+	if (error)
+		return;
+	cell->watch.due = 0;
+	judge(cell, now);
+	IST_CELL_TRACE(cell, COH_DROP);
+	ist_cell_release(cell);
+}
+
+void ist_cell_watch(struct ist_cell *cell, unsigned what)
 {
 	struct ist_cell_watch *watch = &cell->watch;
-	uint64_t now = ist_time_ns(), judged = ist_load(&cell->memory->judged);
-	int error;
+	uint64_t now;
+	unsigned i;
 
+	if (cell->kind != IST_CELL_ADAPTIVE)
+		return;
+	for (i = 0; i < IST_CELL_COUNTS; i++)
+		ist_store32(&cell->own->counts[i], watch->counts[i]);
+	now = ist_time_ns();
 	/* Seldom when used a lot: it costs more than a use. */
 	if (now - watch->looked >= LOOK_NS)
 		watch->every = 1;
 	else if (watch->every < LOOK_EVERY_MAX)
 		watch->every *= 2;
 	watch->looked = now;
-	watch->uses = 0;
-	/* A time yet to come is no correct peer's, or another clock's: it does not count. */
-	if (now - watch->tried < WINDOW_NS || (judged <= now && now - judged < WINDOW_NS))
-		return;
-	error = ist_cell_try_take(cell);
-	/* Somebody holds it: the next use tries again. Where many contend it is seldom free. */
-	if (error == -EAGAIN)
-		watch->every = 1;
-	else
-		watch->tried = now;
-	if (error == -EOWNERDEAD)
-		cell->error = error; /* to be told */
-	if (error)
-		return;
-	judge(cell, now);
-	IST_CELL_TRACE(cell, COH_DROP);
-	ist_cell_release(cell);
+	watch->left = watch->every;
+	watch->migratory = now_of(cell) == IST_CELL_MIGRATORY;
+	watch->shipped = (uint32_t)is_delegated(cell);
+	watch->due = (uint32_t)is_time(cell, now);
+	if (watch->due && what == IST_CELL_COUNT_READS)
+		judge_at_once(cell, now);
 }
 
-static int is_delegated(const struct ist_cell *cell)
+/* The cell is held, so nothing stands in the way of a judgement. What was done comes first. */
+static void published(struct ist_cell *cell, uint64_t number, const uint64_t *content)
 {
-	/* What is asked for comes first: operations are done in their order. */
-	return now_of(cell) == IST_CELL_DELEGATED || cell->requests.asked != cell->requests.done;
+	uint64_t now;
+
+	if (cell->section != IST_SECTION_WRITE || cell->requests.served || cell->requests.logged)
+		ist_cell_deliver(cell, number, content);
+	if (ist_likely(!cell->watch.due) || cell->section != IST_SECTION_WRITE)
+		return;
+	now = ist_time_ns();
+	cell->watch.due = 0;
+	if (is_time(cell, now))
+		judge(cell, now);
 }
 
 static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
@@ -161,7 +199,11 @@ static uint64_t area_size(uint64_t size)
 
 static void seated(struct ist_cell *cell)
 {
-	cell->watch.every = 1;
+	unsigned i;
+
+	for (i = 0; i < IST_CELL_COUNTS; i++)
+		cell->watch.counts[i] = load32(&cell->own->counts[i]);
+	cell->watch.every = cell->watch.left = 1;
 	cell->watch.looked = ist_time_ns();
 	ist_cell_delegate.seated(cell);
 }
@@ -170,7 +212,7 @@ const struct ist_cell_policy ist_cell_adaptive = {
 	.common = common_size,
 	.area = area_size,
 	.seated = seated,
-	.published = ist_cell_deliver,
+	.published = published,
 	.operate = operate,
 	.submit = submit,
 	.settle = settle,

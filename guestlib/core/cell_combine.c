@@ -12,6 +12,8 @@
 #include "cell_operation.h"
 #include "copy.h"
 
+#define DESKS_EXPECTED 4u
+
 static struct ist_cell_log *log_of(const struct ist_cell *cell, uint64_t number)
 {
 	uint64_t stride =
@@ -141,15 +143,19 @@ static void combine_seat(struct ist_cell *cell, uint32_t seat, void *content,
 }
 
 /* Some of what the others ask for: those first that had no room in the last log. */
-static void combine(struct ist_cell *cell, void *content)
+static void combine(struct ist_cell *cell, void *content, int busy)
 {
 	struct ist_cell_requests *own = &cell->requests;
 	uint64_t number = IST_CELL_NUMBER(cell->version) + 1, asking, before;
 	struct ist_cell_log *log = log_of(cell, number);
-	uint32_t seat;
+	uint32_t seat, logged;
 
 	asking = ist_load(&cell->memory->consumers) & ist_cell_everybody(cell) &
 		 ~coh_bit(cell->seat);
+	/* Who has just been answered needs its desk for itself, to see that and to ask again. */
+	if (busy)
+		asking &= ~own->answered;
+	own->answered = 0;
 	while (asking) {
 		before = asking & ~(coh_bit(own->first) - 1);
 		seat = (uint32_t)__builtin_ctzll(before ? before : asking);
@@ -157,7 +163,10 @@ static void combine(struct ist_cell *cell, void *content)
 			own->first = seat;
 			break;
 		}
+		logged = own->logged;
 		combine_seat(cell, seat, content, log);
+		if (own->logged != logged)
+			own->answered |= coh_bit(seat);
 		asking &= ~coh_bit(seat);
 		if (before && !(asking & ~(coh_bit(seat) - 1)))
 			own->first = 0;
@@ -169,6 +178,18 @@ static void combine(struct ist_cell *cell, void *content)
 	ist_store_release(&log->version, number);
 }
 
+/* The desks of some that may have asked, on their way while own operations are done: results and
+   `done` will be written there. */
+static void expect_requests(const struct ist_cell *cell)
+{
+	uint64_t asking = ist_load(&cell->memory->consumers) & ist_cell_everybody(cell) &
+			  ~coh_bit(cell->seat) & ~cell->requests.answered;
+	unsigned i;
+
+	for (i = 0; i < DESKS_EXPECTED && asking; i++, asking &= asking - 1)
+		ist_prefetch_write(ist_cell_desk(cell, (uint32_t)__builtin_ctzll(asking)));
+}
+
 int ist_cell_pass(struct ist_cell *cell, struct ist_cell_operation *own)
 {
 	void *content;
@@ -176,12 +197,13 @@ int ist_cell_pass(struct ist_cell *cell, struct ist_cell_operation *own)
 
 	if (error)
 		return error;
+	expect_requests(cell);
 	error = do_own(cell, content);
 	if (error)
 		return error;
 	if (own)
 		own->value = ist_cell_perform(cell, own->number, content, own->arguments);
-	combine(cell, content);
+	combine(cell, content, own != NULL);
 	return ist_cell_end_held(cell);
 }
 

@@ -10,6 +10,10 @@
 /* Looks for a result while the cell is free: as many as handing it over costs, about. */
 #define PATIENCE_MAX 60u
 #define LOOKS_A_TRY 4u /* looks at the own line for one at the line that all share */
+#define USUAL_MAX 30u  /* looks until somebody has served: twice as many are patience enough */
+
+/* Two logs, and what changed, as abi.md has it. */
+#define LOGS (2 * (sizeof(struct ist_cell_log) + IST_CELL_LOG_MAX * sizeof(struct ist_cell_entry)))
 
 static uint64_t common_size(uint64_t size)
 {
@@ -64,11 +68,13 @@ static int ready(struct ist_cell *cell)
 		return error;
 	if (own->done >= cell->wanted) {
 		own->patience = patience_of(cell);
+		own->usual = looks < USUAL_MAX ? looks : USUAL_MAX;
 		return 0;
 	}
 	/* The 64th look, and that of who is about to sleep, is at whoever holds it. */
 	if (looks % 64) {
-		if (looks % LOOKS_A_TRY)
+		/* Looking there takes the line from who serves: not before it is late. */
+		if (looks % LOOKS_A_TRY || looks < 2 * own->usual)
 			return -EAGAIN;
 		if (IST_DIR_BUSY(ist_load(&cell->memory->directory.control))) {
 			own->patience = patience_of(cell);
@@ -78,6 +84,8 @@ static int ready(struct ist_cell *cell)
 			return -EAGAIN;
 	}
 	error = ist_cell_pass(cell, NULL);
+	if (!error)
+		own->usual = 0;
 	if (error == -EOWNERDEAD)
 		own->owes = 1; /* what was asked for comes first */
 	if (error == -EOWNERDEAD || error == -ETIMEDOUT)
@@ -93,8 +101,13 @@ static int await(struct ist_cell *cell, uint64_t sequence, uint64_t timeout_ns)
 	int error;
 
 	cell->wanted = sequence;
-	/* The first look is at the cell, too; the only one is at whoever holds it. */
-	cell->looks = (timeout_ns ? LOOKS_A_TRY : 64) - 1;
+	/* The first look is at the cell, too, unless another has served lately; the only one is at
+	   whoever holds it. */
+	cell->looks = timeout_ns ? LOOKS_A_TRY - 1 : 63;
+	if (timeout_ns && pending > ist_cell_worth(cell))
+		own->usual = 0;
+	if (timeout_ns && own->usual)
+		cell->looks = 0;
 	error = ready(cell);
 	if (error == -EAGAIN) {
 		looks = cell->looks;
@@ -162,8 +175,12 @@ static int settle(struct ist_cell *cell, uint32_t place, uint64_t timeout_ns)
 /* Whether to hold the cell rather than to ask: it is free, and nobody else would serve. */
 static int is_ours(const struct ist_cell *cell)
 {
-	uint64_t control = ist_load(&cell->memory->directory.control);
+	uint64_t control;
 
+	/* Another does them: it needs that line more than this one. */
+	if (cell->requests.usual)
+		return 0;
+	control = ist_load(&cell->memory->directory.control);
 	return !IST_DIR_BUSY(control) &&
 	       (!cell->requests.patience || IST_DIR_OWNER(control) == cell->seat + 1);
 }
@@ -178,6 +195,8 @@ static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *argum
 	if (!timeout_ns || is_ours(cell)) {
 		error = ist_cell_pass(cell, &own);
 		*value = own.value;
+		if (!error)
+			cell->requests.usual = 0;
 		if (error != -ETIMEDOUT || !timeout_ns)
 			return error;
 	}

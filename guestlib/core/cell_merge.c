@@ -9,8 +9,11 @@
  * and whole, as every section.
  */
 #include "cell.h"
+#include "copy.h"
 #include "platform.h"
 
+#define LINE_WORDS ((uint32_t)(IST_LINE / sizeof(uint64_t)))
+#define LINES_EXPECTED 4u /* of each slot; beyond them the processor sees where it goes */
 #define DEATHS 64u /* of others, while this one waits for its turn: beyond them a peer plays */
 
 static int init(struct ist_cell *cell)
@@ -91,12 +94,14 @@ static int refresh(struct ist_cell *cell, uint64_t timeout_ns)
 
 static int write_begin(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out)
 {
-	int error = ist_cell_refuse(cell);
+	int error;
 
+	/* First: what is told of a death is told once, and by a call that is right. */
 	if (ist_unlikely(flags & ~IST_CELL_REPLACE))
 		return -EINVAL;
 	if (cell->merge >= IST_CELL_MERGE_OWN && !cell->own_copy.merge)
 		return -EINVAL;
+	error = ist_cell_refuse(cell);
 	if (!error)
 		error = refresh(cell, timeout_ns);
 	if (error)
@@ -124,21 +129,68 @@ static int hold(struct ist_cell *cell, uint64_t **content)
 	return error;
 }
 
+/* What differs between copy and twin, of `words` of them from the i-th on: 0, nothing. */
+static inline __attribute__((always_inline)) uint64_t differ(const struct ist_cell *cell,
+							     uint32_t i, uint32_t words)
+{
+	const struct ist_cell_copy *own = &cell->own_copy;
+	uint64_t bits = 0;
+	uint32_t k;
+
+	for (k = i; k < i + words; k++)
+		bits |= own->is[k] ^ own->was[k];
+	return bits;
+}
+
+/* These words: those that this section has changed are merged into what the content has. */
+static void merge_words(struct ist_cell *cell, uint64_t *content, uint32_t i, uint32_t words)
+{
+	const struct ist_cell_copy *own = &cell->own_copy;
+	uint32_t k;
+
+	for (k = i; k < i + words; k++)
+		/* As any store of a section. Who still reads here throws it away. */
+		if (own->is[k] != own->was[k])
+			ist_store_release(&content[k], merge(cell, ist_load(&content[k]),
+							     own->was[k], own->is[k]));
+}
+
 /* The cell is held: its content gets what this section changed, and this handle what others did. */
 static void merge_all(struct ist_cell *cell, uint64_t *content)
 {
 	struct ist_cell_copy *own = &cell->own_copy;
-	uint64_t now;
 	uint32_t i;
 
-	for (i = 0; i < cell->words; i++) {
-		now = ist_load(&content[i]);
-		if (own->is[i] != own->was[i]) {
-			now = merge(cell, now, own->was[i], own->is[i]);
-			/* As any store of a section. Who still reads here throws it away. */
-			ist_store_release(&content[i], now);
-		}
-		own->is[i] = own->was[i] = now;
+	for (i = 0; i + LINE_WORDS <= cell->words; i += LINE_WORDS)
+		if (differ(cell, i, LINE_WORDS))
+			merge_words(cell, content, i, LINE_WORDS);
+	merge_words(cell, content, i, cell->words - i);
+	ist_copy_shared(own->was, content, cell->words);
+	__builtin_memcpy(own->is, own->was, cell->words * sizeof(*own->is));
+}
+
+/* Whether this section has changed anything. */
+static int changed(const struct ist_cell *cell)
+{
+	uint32_t i;
+
+	for (i = 0; i + LINE_WORDS <= cell->words; i += LINE_WORDS)
+		if (differ(cell, i, LINE_WORDS))
+			return 1;
+	return differ(cell, i, cell->words - i) != 0;
+}
+
+/* Most of what the turn will need, on its way all at once. */
+static void expect_turn(const struct ist_cell *cell)
+{
+	uint64_t line;
+
+	ist_prefetch_write(cell->memory);
+	/* One will be copied from: but written to, next time. */
+	for (line = 0; line < cell->slot_stride && line < LINES_EXPECTED * IST_LINE;
+	     line += IST_LINE) {
+		ist_prefetch_write(cell->slots + line);
+		ist_prefetch_write(cell->slots + cell->slot_stride + line);
 	}
 }
 
@@ -151,8 +203,9 @@ static int write_end(struct ist_cell *cell)
 	if (cell->section != IST_SECTION_PRIVATE)
 		return cell->error ? cell->error : -EINVAL;
 	cell->section = IST_SECTION_NONE;
-	if (!__builtin_memcmp(own->is, own->was, cell->words * sizeof(*own->is)))
+	if (!changed(cell))
 		return 0;
+	expect_turn(cell);
 	error = hold(cell, &content);
 	if (error == -ETIMEDOUT || error == -EOWNERDEAD) {
 		cell->section = IST_SECTION_PRIVATE;

@@ -280,6 +280,9 @@ static int fit(struct ist_cell *cell, const struct ist_arena_object *object, uin
 	cell->size = object->parameters[SIZE];
 	cell->words = (uint32_t)((cell->size + sizeof(uint64_t) - 1) / sizeof(uint64_t));
 	cell->in_head = (uint32_t)in_head(object->parameters, object->type);
+	if (cell->in_head && !cell->policy->read && cell->size % sizeof(uint64_t) == 0)
+		cell->quick = cell->words;
+	cell->noted = cell->kind == IST_CELL_MIGRATORY || cell->kind == IST_CELL_ADAPTIVE;
 	cell->slots = object->memory + layout.slots;
 	cell->slot_stride = layout.slot_stride;
 	cell->common = object->memory + layout.common;

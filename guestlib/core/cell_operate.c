@@ -23,6 +23,21 @@ int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t
 	return ist_cell_end_held(cell);
 }
 
+/* The same, counted while the cell is held: what is done between two operations leaves it to who
+   waits for it. */
+static int operate_here(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+			int64_t *value, uint64_t timeout_ns)
+{
+	void *content;
+	int error = ist_cell_begin_held(cell, 0, timeout_ns, &content);
+
+	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
+	if (error)
+		return error;
+	*value = ist_cell_perform(cell, number, content, arguments);
+	return ist_cell_end_held(cell);
+}
+
 int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 		     const uint64_t arguments[IST_CELL_ARGUMENTS], int64_t *result,
 		     uint64_t timeout_ns)
@@ -32,13 +47,15 @@ int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 
 	if (!ist_cell_knows(cell, number))
 		return -EINVAL;
-	error = ist_cell_refuse(cell);
-	if (ist_unlikely(error))
-		return error;
-	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
-	error = cell->policy->operate
-			? cell->policy->operate(cell, number, arguments, &value, timeout_ns)
-			: ist_cell_operate_held(cell, number, arguments, &value, timeout_ns);
+	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
+		return ist_cell_refuse(cell);
+	/* An adaptive cell may do as it did at its last look, whatever others do by now. */
+	if (cell->policy->operate && (cell->kind != IST_CELL_ADAPTIVE || cell->watch.shipped)) {
+		ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
+		error = cell->policy->operate(cell, number, arguments, &value, timeout_ns);
+	} else {
+		error = operate_here(cell, number, arguments, &value, timeout_ns);
+	}
 	if (!error && result)
 		*result = value;
 	return error;
@@ -66,10 +83,10 @@ int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 			free_one = result_at(cell, next);
 	if (!free_one)
 		return -EAGAIN;
-	error = ist_cell_refuse(cell);
-	if (ist_unlikely(error))
-		return error;
+	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
+		return ist_cell_refuse(cell);
 	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
+	ist_cell_count(cell, IST_CELL_COUNT_TOGETHER, cell->flying != 0);
 	error = cell->policy->submit
 			? cell->policy->submit(cell, number, arguments,
 					       (uint32_t)(next % IST_CELL_IN_FLIGHT), timeout_ns)
@@ -78,6 +95,7 @@ int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 	if (error)
 		return error;
 	free_one->ticket = cell->ticket = *ticket = next;
+	cell->flying++;
 	return 0;
 }
 
@@ -96,6 +114,7 @@ int ist_cell_collect(struct ist_cell *cell, uint64_t ticket, int64_t *result, ui
 			return error;
 	}
 	found->ticket = 0;
+	cell->flying--;
 	if (result)
 		*result = found->value;
 	return 0;

@@ -11,6 +11,8 @@
 #include "cell.h"
 #include "copy.h"
 
+#define MOVE_LOOKS 16u /* at a version that is being moved, before its seat is looked at */
+
 /* A word, of which the content has `left` bytes, at most. */
 static inline void put(void *to, uint64_t word, size_t left)
 {
@@ -65,16 +67,33 @@ static int look_at_seat(const struct ist_cell *cell, uint64_t version, void *to,
 	return 0;
 }
 
-static inline int look_at_head(const struct ist_cell *cell, void *to, uint64_t *number)
+/* A move is a few stores, most often: as soon done as the seat's line fetched, which its owner
+   would have to fetch back. What the version is then. */
+static uint64_t until_moved(const struct ist_cell *cell, uint64_t version)
+{
+	uint64_t now = version;
+	unsigned i;
+
+	for (i = 0; i < MOVE_LOOKS && now == version; i++) {
+		ist_relax();
+		now = ist_load_acquire(&cell->memory->version);
+	}
+	return now;
+}
+
+static int look_at_head(const struct ist_cell *cell, void *to, uint64_t *number)
 {
 	const struct ist_cell_memory *memory = cell->memory;
 	/* Acquire: pairs with the release of the last store in ist_cell_move(). */
 	uint64_t version = ist_load_acquire(&memory->version);
 
+	if (ist_unlikely(IST_CELL_WHERE(version) == IST_CELL_MOVING)) {
+		version = until_moved(cell, version);
+		if (IST_CELL_WHERE(version) == IST_CELL_MOVING)
+			return look_at_seat(cell, version, to, number);
+	}
 	if (ist_unlikely(IST_CELL_WHERE(version) != IST_CELL_HEAD))
-		return IST_CELL_WHERE(version) == IST_CELL_MOVING
-			       ? look_at_seat(cell, version, to, number)
-			       : -EPROTO;
+		return -EPROTO;
 	copy_words(to, memory->data, cell->size);
 	if (ist_unlikely(ist_load(&memory->version) != version))
 		return -EAGAIN;
@@ -168,42 +187,85 @@ int ist_cell_refuse(struct ist_cell *cell)
 }
 
 /* A migratory cell's reader that usually writes next asks for the line as a writer does. */
-static inline void foresee(struct ist_cell *cell)
+static inline void note(struct ist_cell *cell)
 {
-	if (ist_likely(cell->kind != IST_CELL_MIGRATORY)) {
+	if (ist_likely(!cell->noted))
+		return;
+	if (cell->kind == IST_CELL_ADAPTIVE) {
 		ist_cell_use(cell, IST_CELL_COUNT_READS);
-		if (!cell->watch.every ||
-		    __atomic_load_n(&cell->memory->policy, __ATOMIC_RELAXED) != IST_CELL_MIGRATORY)
+		if (!cell->watch.migratory)
 			return;
 	}
 	if (cell->was_read && cell->follows)
 		cell->follows--;
 	cell->was_read = 1;
 	if (cell->follows >= 2)
-		__builtin_prefetch(cell->memory, 1);
+		ist_prefetch_write(cell->memory);
 }
+
+/* What is not a few whole words in the head, or was not there at the first look. */
+static __attribute__((noinline)) int read_any(struct ist_cell *cell, void *to, uint64_t *version,
+					      uint64_t timeout_ns)
+{
+	uint64_t number = 0;
+	int error = cell->policy->read ? cell->policy->read(cell, to, &number, timeout_ns)
+				       : ist_cell_read_core(cell, to, &number, timeout_ns);
+
+	if (!error && version)
+		*version = number;
+	return error;
+}
+
+/* One look at the head, as look_at_head(): 0; -EAGAIN it is not as simple as that. */
+static inline int read_quick(struct ist_cell *cell, void *to, uint64_t *number)
+{
+	const struct ist_cell_memory *memory = cell->memory;
+	uint8_t *bytes = to; /* aligned or not */
+	/* Acquire: pairs with the release of the last store in ist_cell_move(). */
+	uint64_t version = ist_load_acquire(&memory->version);
+
+	if (ist_unlikely(IST_CELL_WHERE(version) != IST_CELL_HEAD))
+		return -EAGAIN;
+	switch (cell->quick) {
+	case 5:
+		put(bytes + 32, ist_load_acquire(&memory->data[4]), 8);
+		__attribute__((fallthrough));
+	case 4:
+		put(bytes + 24, ist_load_acquire(&memory->data[3]), 8);
+		__attribute__((fallthrough));
+	case 3:
+		put(bytes + 16, ist_load_acquire(&memory->data[2]), 8);
+		__attribute__((fallthrough));
+	case 2:
+		put(bytes + 8, ist_load_acquire(&memory->data[1]), 8);
+		__attribute__((fallthrough));
+	case 1:
+		put(bytes, ist_load_acquire(&memory->data[0]), 8);
+		break;
+	default:
+		return -EAGAIN;
+	}
+	*number = IST_CELL_NUMBER(version);
+	/* Older than one seen before: for who looks closer to tell. */
+	if (ist_unlikely(ist_load(&memory->version) != version || *number < cell->seen))
+		return -EAGAIN;
+	cell->seen = *number;
+	return 0;
+}
+_Static_assert(IST_CELL_WORDS == 5, "read_quick() has a case for each number of words");
 
 int ist_cell_read(struct ist_cell *cell, void *to, uint64_t *version, uint64_t timeout_ns)
 {
-	uint64_t number = 0;
-	int error;
+	uint64_t number;
 
-	if (ist_unlikely(cell->section != IST_SECTION_NONE || cell->error))
+	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
 		return ist_cell_refuse(cell);
-	foresee(cell);
-	if (ist_likely(cell->in_head && !cell->policy->read)) {
-		error = look_at_head(cell, to, &number);
-		if (ist_likely(!error))
-			error = ist_cell_see(cell, number);
-		else
-			error = ist_cell_read_core(cell, to, &number, timeout_ns);
-	} else {
-		error = cell->policy->read ? cell->policy->read(cell, to, &number, timeout_ns)
-					   : ist_cell_read_core(cell, to, &number, timeout_ns);
-	}
-	if (ist_likely(!error) && version)
+	note(cell);
+	if (ist_unlikely(read_quick(cell, to, &number)))
+		return read_any(cell, to, version, timeout_ns);
+	if (version)
 		*version = number;
-	return error;
+	return 0;
 }
 
 /* A section that holds the cell, in place. */

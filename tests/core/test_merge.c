@@ -155,11 +155,15 @@ static const struct {
 
 START_TEST(operators)
 {
-	uint64_t *of_a, *of_b;
+	uint64_t *of_a, *of_b, content[WORDS_MAX];
 
 	open_both(sizes[1], merges[_i].merge);
 	if (merges[_i].merge >= IST_MERGE_OWN) {
+		/* A call that is wrong is not told of a death: the next one is. */
+		a->error = -EOWNERDEAD;
 		ck_assert_int_eq(ist_cell_write_begin(a, 0, 0, (void *)&of_a), -EINVAL);
+		ck_assert_int_eq(ist_cell_write_begin(a, 8, 0, (void *)&of_a), -EINVAL);
+		ck_assert_int_eq(ist_cell_read(a, content, NULL, 0), -EOWNERDEAD);
 		ck_assert_int_eq(ist_cell_define_merge(a, IST_MERGE_OWN, multiply), -EINVAL);
 		ck_assert_int_eq(ist_cell_define_merge(a, merges[_i].merge, multiply), 0);
 		ck_assert_int_eq(ist_cell_define_merge(b, merges[_i].merge, multiply), 0);

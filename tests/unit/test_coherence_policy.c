@@ -177,11 +177,25 @@ START_TEST(fits)
 	c.reads = 0;
 	c.writes = 0;
 	c.operations = 100;
+	c.words = 17;
 	c.waits = 25;
 	ck_assert_uint_eq(coh_adapt_fits(&c, IST_CELL_MIGRATORY), IST_CELL_DELEGATED);
 	c.waits = 24;
 	ck_assert_uint_eq(coh_adapt_fits(&c, IST_CELL_MIGRATORY), IST_CELL_MIGRATORY);
 	ck_assert_uint_eq(coh_adapt_fits(&c, IST_CELL_DELEGATED), IST_CELL_DELEGATED);
+	/* little content moves as fast as a request, unless several travel together */
+	c.words = 16;
+	ck_assert_uint_eq(coh_adapt_fits(&c, IST_CELL_DELEGATED), IST_CELL_MIGRATORY);
+	c.waits = 0;
+	c.together = 49;
+	ck_assert_uint_eq(coh_adapt_fits(&c, IST_CELL_MIGRATORY), IST_CELL_MIGRATORY);
+	c.together = 50;
+	ck_assert_uint_eq(coh_adapt_fits(&c, IST_CELL_MIGRATORY), IST_CELL_DELEGATED);
+	c.together = 25;
+	ck_assert_uint_eq(coh_adapt_fits(&c, IST_CELL_DELEGATED), IST_CELL_DELEGATED);
+	c.together = 24;
+	ck_assert_uint_eq(coh_adapt_fits(&c, IST_CELL_DELEGATED), IST_CELL_MIGRATORY);
+	c.words = 17;
 	c.waits = 11;
 	ck_assert_uint_eq(coh_adapt_fits(&c, IST_CELL_DELEGATED), IST_CELL_MIGRATORY);
 	/* alone: what it is, is good */
