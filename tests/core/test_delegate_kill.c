@@ -27,7 +27,7 @@ static struct ist_cell *a, *b, *c;
 static uint64_t of_alice[ASKED], of_bob[ASKED];
 static struct ist_cell_options options = {
 	.region = "main", .policy = IST_DELEGATED, .flags = IST_CELL_POLL, .seats = 4};
-static const uint64_t one[IST_CELL_ARGUMENTS] = {0, 1};
+static const uint64_t one[IST_CELL_ARGUMENTS] = {0, 1}, none[IST_CELL_ARGUMENTS] = {0, 0};
 static const size_t sizes[] = {8, 104};
 #define SIZES 2
 
@@ -56,10 +56,13 @@ static void prepare(void)
 	ck_assert_int_eq(ist_cell_collect(b, of_bob[0], &result, 0), 0);
 	ck_assert_int_eq(ist_cell_collect(b, of_bob[1], &result, 0), 0);
 	ck_assert_int_eq(result, 2);
+	/* Nor one that leaves alone the desk of who was just answered. */
+	ck_assert_int_eq(ist_cell_operate(c, IST_OPERATION_ADD, one, &result, 0), 0);
+	ck_assert_int_eq(ist_cell_operate(a, IST_OPERATION_ADD, none, &result, 0), 0);
 	ask(b, of_bob);
 }
 
-#define BEFORE 3u /* what the sum is then */
+#define BEFORE 4u /* what the sum is then */
 
 static int told(int error, unsigned *deaths)
 {
