@@ -40,7 +40,7 @@ struct ivshm_group_config {
 	char **users; /* who may join beside root and the broker's own user */
 	unsigned users_count;
 	bool legacy_trusted; /* to keep to rights that nobody enforces: QEMU */
-	bool run_state; /* the group has a run-state page, where that is possible */
+	bool run_state;      /* the group has a run-state page, where that is possible */
 	/* Filled in by the loader: member i of the group is instances[member[i]]; i is its ID. */
 	unsigned member[IST_PEERS_MAX];
 	unsigned members_count;

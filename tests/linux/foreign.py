@@ -79,15 +79,16 @@ class Straits:
     def start(self):
         self.broker = self.process(Process, "isthmus up", [built("isthmus"), "up", "-v", self.config])
         self.broker.err.expect("group straits is open", 30)
-        # One as `isthmus run` starts it, one by hand with what it is told to be given.
-        plain = ["-object", f"memory-backend-file,id=plain,mem-path={self.run('path', 'straits').strip()},size={SIZE},share=on",
-                 "-device", "ivshmem-plain,memdev=plain"]
-        self.guests = [
-            self.process(Guest, "m0", [built("isthmus"), "run", self.config, "m0"]),
-            self.process(Guest, "m1", [*self.qemu, *plain, *self.run("qemu-args", "m1").split()]),
-        ]
+        # One as `isthmus run` starts it, one by hand.
+        self.guests = [self.process(Guest, "m0", [built("isthmus"), "run", self.config, "m0"]), self.second()]
         for guest in self.guests:
             guest.wait_up(BOOT_LIMIT)
+
+    def second(self):
+        """The second guest, with what it is told to be given."""
+        plain = ["-object", f"memory-backend-file,id=plain,mem-path={self.run('path', 'straits').strip()},size={SIZE},share=on",
+                 "-device", "ivshmem-plain,memdev=plain"]
+        return self.process(Guest, "m1", [*self.qemu, *plain, *self.run("qemu-args", "m1").split()])
 
     def mesh(self, hears):
         """All four exchange messages and doorbells; whether those in the guests hear the latter."""
@@ -115,11 +116,15 @@ class Straits:
 
 # ---- What is tested -----------------------------------------------------------------------------
 
+def load(guest, incarnation):
+    guest.run("insmod /modules/isthmus.ko", 30)
+    said = guest.run("cat /sys/class/isthmus/*/group /sys/class/isthmus/*/id /sys/class/isthmus/*/incarnation")
+    check(said == ["straits", guest.name[1:], str(incarnation)], f"{guest.name} is {said}")
+
+
 def driver(straits):
     for guest in straits.guests:
-        guest.run("insmod /modules/isthmus.ko", 30)
-        devices = guest.run("cat /sys/class/isthmus/*/group")
-        check(devices == ["straits"], f"{guest.name} has the groups {devices}")
+        load(guest, 1)
     straits.guests[1].run("dmesg | grep 'not bound: a device without doorbells is no peer of group straits'")
     straits.mesh(hears=True)
 
@@ -129,16 +134,24 @@ def again(straits):
     straits.mesh(hears=True)
 
 
+def killed(straits):
+    """A QEMU that is killed has died; another takes its place."""
+    straits.guests[1].kill()
+    straits.broker.err.expect(r"peer m1 \(ID 1, incarnation 1\) died", 30)
+    straits.guests[1] = straits.second()
+    straits.guests[1].wait_up(BOOT_LIMIT)
+    load(straits.guests[1], 2)
+    straits.mesh(hears=True)
+
+
 def resource_files(straits):
     for guest in straits.guests:
         guest.run("rmmod isthmus", 30)
     straits.mesh(hears=False)
 
 
-def death(straits):
-    """A QEMU that is killed has died; one whose guest powers off has too, as its device says no good-bye."""
-    straits.guests[1].kill()
-    straits.broker.err.expect(r"peer m1 \(ID 1, incarnation 1\) died", 30)
+def power_off(straits):
+    """Its device says no good-bye: it has died."""
     straits.guests[0].tell("run off poweroff -f")
     check(straits.guests[0].status(60) == 0, f"QEMU's status is {straits.guests[0].popen.returncode}")
     straits.broker.err.expect(r"peer m0 \(ID 0, incarnation 1\) died", 30)
@@ -147,8 +160,9 @@ def death(straits):
 TESTS = (
     ("two QEMU guests with isthmus.ko, an app VM and a process: all twelve pairs, messages and doorbells", driver),
     ("once more, with an app VM and a process that have come again", again),
+    ("a QEMU is killed, and another takes its place: once more", killed),
     ("the same through sysfs alone: all twelve pairs, messages and doorbells out", resource_files),
-    ("a QEMU that is killed, and one that powers off", death),
+    ("a QEMU guest that powers off has died", power_off),
 )
 
 

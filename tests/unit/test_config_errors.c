@@ -269,11 +269,11 @@ static const struct {
 	 "- {name: j, regions: [{name: r, size: 4K, rights: [{instance: a, access: none}]}]}\n"
 	 "instances:\n- {name: a, kind: qemu, command: [x], groups: [g, i, h, j]}\n"
 	 "- {name: b, kind: qemu, command: [x], personality: v2}\n",
-	 {"7:49: error: instance 'a' is QEMU's, which maps all of group 'g' for writing: its right "
+	 {"7:48: error: instance 'a' is QEMU's, which maps all of group 'g' for writing: its right "
 	  "ro on region 's' can only be asked for; say 'legacy: trusted' in the group to do so",
-	  "7:55: error: instance 'a' is QEMU's, which maps all of group 'h' for writing, others' "
+	  "7:54: error: instance 'a' is QEMU's, which maps all of group 'h' for writing, others' "
 	  "output sections too; say 'legacy: trusted'",
-	  "7:58: error: instance 'a' is QEMU's, which maps all of group 'j' for writing: its right "
+	  "7:57: error: instance 'a' is QEMU's, which maps all of group 'j' for writing: its right "
 	  "none on region 'r'",
 	  "8:52: error: 'personality': QEMU's own device is v1; kind 'qemu' has no v2"}},
 
