@@ -166,14 +166,12 @@ static inline uint64_t *ist_cell_slot(const struct ist_cell *cell, uint32_t wher
 	return (uint64_t *)(void *)(cell->slots + IST_CELL_SLOT(where) * cell->slot_stride);
 }
 
-/* Of a replica: where a version is that the owner's ID + 1 is said to have. NULL: nobody has it. */
-static inline uint64_t *ist_cell_peer_slot(const struct ist_cell *cell, uint64_t owner,
+/* Of a replica: a slot of this peer, which has some. */
+static inline uint64_t *ist_cell_peer_slot(const struct ist_cell *cell, uint64_t peer,
 					   uint32_t where)
 {
-	if (ist_unlikely(owner - 1 >= cell->pool.peers))
-		return NULL;
 	return (uint64_t *)(void *)(cell->slots +
-				    (2 * (owner - 1) + IST_CELL_SLOT(where)) * cell->slot_stride);
+				    (2 * peer + IST_CELL_SLOT(where)) * cell->slot_stride);
 }
 
 /* cell_replica.c: what this peer's cache has of the slot is made to be this version. */
@@ -186,12 +184,14 @@ static inline const uint64_t *ist_cell_replica(struct ist_cell *cell, uint64_t v
 {
 	uint32_t where = IST_CELL_WHERE(version);
 	/* Acquire: pairs with the release in ist_cell_send(). */
-	uint64_t owner = ist_load_acquire(&cell->memory->data[where]);
-	const uint64_t *slot = ist_cell_peer_slot(cell, owner, where);
+	uint64_t peer = ist_load_acquire(&cell->memory->data[where]) - 1;
+	const uint64_t *slot;
 
+	if (ist_unlikely(peer >= cell->pool.peers))
+		return NULL;
+	slot = ist_cell_peer_slot(cell, peer, where);
 	/* Acquire: pairs with the release in ist_cell_fetch(), of a neighbour. */
-	if (ist_unlikely(ist_load_acquire(cell->pool.valid) != IST_CELL_NUMBER(version) + 1) &&
-	    slot)
+	if (ist_unlikely(ist_load_acquire(cell->pool.valid) != IST_CELL_NUMBER(version) + 1))
 		ist_cell_fetch(cell, slot, version);
 	return slot;
 }
@@ -208,9 +208,9 @@ static inline const uint64_t *ist_cell_published(struct ist_cell *cell, uint64_t
 /* The slot for the content that is to follow this version. */
 static inline uint64_t *ist_cell_next_slot(const struct ist_cell *cell, uint64_t version)
 {
-	return ist_likely(!cell->pool.flush) ? ist_cell_slot(cell, IST_CELL_WHERE(version) ^ 1)
-					     : ist_cell_peer_slot(cell, cell->group->id + 1ull,
-								  IST_CELL_WHERE(version) ^ 1);
+	return ist_likely(!cell->pool.flush)
+		       ? ist_cell_slot(cell, IST_CELL_WHERE(version) ^ 1)
+		       : ist_cell_peer_slot(cell, cell->group->id, IST_CELL_WHERE(version) ^ 1);
 }
 
 static inline uint8_t *ist_cell_area(const struct ist_cell *cell, uint32_t seat)

@@ -107,7 +107,7 @@ void ist_cell_fetch(struct ist_cell *cell, const uint64_t *slot, uint64_t versio
 
 static uint64_t *own_slot(const struct ist_cell *cell, uint32_t where)
 {
-	return ist_cell_peer_slot(cell, cell->group->id + 1ull, where);
+	return ist_cell_peer_slot(cell, cell->group->id, where);
 }
 
 /* What is in the own slot of this number is at home, and is said to be there. */

@@ -14,6 +14,7 @@
 #include "platform/memory.h"
 
 #define REGION (1u << 20)
+#define POOL (1u << 18)
 #define MILLISECOND 1000000ull
 
 static struct ist_group *victim;
@@ -23,10 +24,14 @@ static int stop;
 static const struct {
 	enum ist_policy policy;
 	size_t size;
+	const char *pool;
 } kinds[] = {
-	{IST_MIGRATORY, 40},   {IST_READ_MOSTLY, 8},        {IST_READ_MOSTLY, 1000},
-	{IST_MIGRATORY, 4096}, {IST_PRODUCER_CONSUMER, 40}, {IST_PRODUCER_CONSUMER, 1000},
-	{IST_DELEGATED, 8},    {IST_DELEGATED, 1000},       {IST_ADAPTIVE, 40},
+	{IST_MIGRATORY, 40, NULL},         {IST_READ_MOSTLY, 8, NULL},
+	{IST_READ_MOSTLY, 1000, NULL},     {IST_MIGRATORY, 4096, NULL},
+	{IST_PRODUCER_CONSUMER, 40, NULL}, {IST_PRODUCER_CONSUMER, 1000, NULL},
+	{IST_DELEGATED, 8, NULL},          {IST_DELEGATED, 1000, NULL},
+	{IST_ADAPTIVE, 40, NULL},          {IST_READ_MOSTLY, 8, "pool"},
+	{IST_DELEGATED, 1000, "pool"},
 };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
@@ -35,12 +40,13 @@ static void choose(int kind)
 	options = (struct ist_cell_options){.region = "main",
 					    .size = kinds[kind].size,
 					    .policy = kinds[kind].policy,
-					    .seats = 4};
+					    .seats = 4,
+					    .content_region = kinds[kind].pool};
 }
 
 static void setup(void)
 {
-	mem_create(REGION);
+	mem_create_pool(REGION, &(struct mem_pool){.size = POOL});
 	victim = mem_join(0);
 	stop = 0;
 }
