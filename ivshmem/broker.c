@@ -86,6 +86,15 @@ static void tick(void *owner, uint32_t events)
 	set_timer(broker, false);
 	for (unsigned i = 0; i < broker->groups_count; i++)
 		ivshm_group_tick(&broker->group[i]);
+	ivshm_controls_tick(broker->controls);
+}
+
+uint64_t ivshm_clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 void ivshm_broker_warn(struct ivshm_broker *broker, const char *format, ...)
@@ -221,9 +230,12 @@ void ivshm_broker_destroy(struct ivshm_broker *broker)
 	while (broker->groups_count > 0)
 		ivshm_group_destroy(&broker->group[--broker->groups_count]);
 	ivshm_run_state_destroy(broker->run);
+	ivshm_controls_close(broker->controls);
 	if (broker->made_dir)
 		rmdir(broker->made_dir);
 	free(broker->made_dir);
+	/* Who waits for the end of all hears of it when nothing is left. */
+	ivshm_controls_destroy(broker->controls);
 	ivshm_watch_close(&broker->timer);
 	close(broker->epoll);
 	ivshm_bell_destroy(&broker->bell);

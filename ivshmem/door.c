@@ -25,6 +25,8 @@
 const struct ivshm_door_kind ivshm_group_door = {"group", ".sock", ".lock", SOCK_SEQPACKET};
 const struct ivshm_door_kind ivshm_console_door = {"console", ".console", ".console-lock",
 						   SOCK_STREAM};
+const struct ivshm_door_kind ivshm_control_door = {"control", ".control", ".control-lock",
+						   SOCK_SEQPACKET};
 
 /* Is the file behind this descriptor still the one of that name? */
 static bool same_file(int fd, const char *path)

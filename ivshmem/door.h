@@ -23,7 +23,7 @@ struct ivshm_door {
 	char *socket_path;
 };
 
-extern const struct ivshm_door_kind ivshm_group_door, ivshm_console_door;
+extern const struct ivshm_door_kind ivshm_group_door, ivshm_console_door, ivshm_control_door;
 
 /* 0 or -errno, with one line in `error` and nothing left; -EADDRINUSE: somebody else has it. */
 int ivshm_door_open(struct ivshm_door *door, const struct ivshm_door_kind *kind, const char *dir,
