@@ -6,6 +6,7 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 
 #include "ivshmem/control.h"
 #include "ivshmem/door.h"
@@ -13,6 +14,16 @@
 #include "tests/broker_fixture.h"
 
 static struct fixture f;
+
+/* The broker's ticks, a hundred times as fast: what it gives up on after 5 s, it does in 50 ms. */
+int timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
+{
+	struct itimerspec fast = *new;
+
+	fast.it_interval.tv_nsec /= 100;
+	fast.it_value.tv_nsec /= 100;
+	return (int)syscall(SYS_timerfd_settime, fd, flags, &fast, old);
+}
 
 /* The owner of the processes: what it was asked, and what it says. */
 static struct {
@@ -427,7 +438,7 @@ END_TEST
 
 /*
  * Who does not read its answer, or asks nothing, is hung up on after 5 s; peers come and go, and
- * others are answered meanwhile. Here time is the broker's own ticks, so nothing is timed.
+ * others are answered meanwhile.
  */
 START_TEST(says_and_reads_nothing)
 {
