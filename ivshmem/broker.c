@@ -43,7 +43,11 @@ int ivshm_watch_add(struct ivshm_broker *broker, struct ivshm_watch *watch, uint
 {
 	struct epoll_event event = {.events = events, .data.ptr = watch};
 
-	return epoll_ctl(broker->epoll, EPOLL_CTL_ADD, watch->fd, &event) ? -errno : 0;
+	if (epoll_ctl(broker->epoll, EPOLL_CTL_ADD, watch->fd, &event))
+		return -errno;
+	watch->epoll = broker->epoll;
+	watch->added = true;
+	return 0;
 }
 
 /* A descriptor that is in the set can be changed: no memory is needed. */
@@ -54,9 +58,15 @@ void ivshm_watch_change(struct ivshm_broker *broker, struct ivshm_watch *watch, 
 	epoll_ctl(broker->epoll, EPOLL_CTL_MOD, watch->fd, &event);
 }
 
-/* Nobody else has these descriptors, so closing one takes it out of the set too. */
+/*
+ * Closing alone takes a descriptor out of the set only when nobody else has a copy, as a process
+ * that was forked and has not executed its program yet.
+ */
 void ivshm_watch_close(struct ivshm_watch *watch)
 {
+	if (watch->added)
+		epoll_ctl(watch->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
+	watch->added = false;
 	if (watch->fd >= 0)
 		close(watch->fd);
 	watch->fd = -1;

@@ -25,7 +25,9 @@
 
 /* A descriptor in the broker's epoll set and who handles it. */
 struct ivshm_watch {
-	int fd; /* -1: none */
+	int fd;    /* -1: none */
+	int epoll; /* the set that it is in, if it is in one: */
+	bool added;
 	void (*ready)(void *owner, uint32_t events);
 	void *owner;
 };

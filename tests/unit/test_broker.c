@@ -547,6 +547,36 @@ START_TEST(makes_and_removes_the_directory)
 }
 END_TEST
 
+/*
+ * Another process has copies of the broker's descriptors for a while: it was forked and has not
+ * executed its program yet. What the broker closes is closed for the broker all the same.
+ */
+START_TEST(forked_beside)
+{
+	struct raw left = raw_live(&f, "left"), right;
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pause();
+	}
+	raw_send(left.socket, IST_WIRE_BYE, "");
+	fixture_settle(&f);
+	/* The child has a copy of this end too, so the broker hears no hang-up before that. */
+	shutdown(left.socket, SHUT_RDWR);
+	fixture_settle(&f);
+	right = raw_live(&f, "right");
+	ck_assert_uint_eq(raw_word(&right, 0), IST_PEER_WORD(IST_PEER_ABSENT, 1));
+	raw_close(&left);
+	left = raw_live(&f, "left");
+	ck_assert_uint_eq(left.incarnation, 2);
+	raw_leave(&f, &right);
+	must(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+	raw_leave(&f, &left);
+}
+END_TEST
+
 /* ---- Leaks ----------------------------------------------------------------------------------- */
 
 START_TEST(two_hundred_lives)
@@ -625,6 +655,7 @@ int main(void)
 	tcase_add_test(plain, one_at_a_time);
 	tcase_add_test(plain, who_is_not_in_the_group);
 	tcase_add_test(plain, two_brokers);
+	tcase_add_test(plain, forked_beside);
 	suite_add_tcase(suite, plain);
 	tcase_add_test(own, a_process_dies);
 	tcase_add_test(own, a_process_hangs_up);
