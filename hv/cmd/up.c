@@ -172,6 +172,7 @@ static void live(struct up *up)
 				  up->config->groups[i].name, up->options.dir);
 	while (up->alive || waits(up))
 		serve(up);
+	up->over = true;
 	for (unsigned i = 0; i < up->children; i++) /* some may never have started */
 		attach_close(up->child[i].attach);
 	console_finish(up->console);

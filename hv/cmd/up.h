@@ -21,6 +21,7 @@ struct up {
 	unsigned children;
 	unsigned alive;
 	bool stopping;  /* the instances have been told to end */
+	bool over;      /* they have ended: none is started any more */
 	bool abandoned; /* and so has the writing of their last lines */
 	int status;
 };

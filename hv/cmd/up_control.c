@@ -58,7 +58,7 @@ static int renew_console(struct up *up, unsigned index)
 static int on_start(void *context, unsigned index)
 {
 	struct up *up = context;
-	int ret = up->stopping ? -ESHUTDOWN : renew_console(up, index);
+	int ret = up->stopping || up->over ? -ESHUTDOWN : renew_console(up, index);
 
 	if (ret)
 		return ret;

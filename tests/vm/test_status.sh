@@ -34,6 +34,7 @@ pair() { # file, group, first, second: two members that spin
 	cat >"$work/$1.yml" <<-END
 		groups:
 		  - name: $2
+		    run_state: false
 		    max_peers: 4
 		    regions: [{name: main, size: 256K}, {name: table, size: 64K, access: ro, rights: [{instance: $4, access: none}]}]
 		instances:
@@ -99,7 +100,7 @@ shown() {
 	expect_status 0
 	grep -qE "^$work/pair.yml, pid $up, up [0-9]+s$" "$work/seen" || complain "no head"
 	grep -qE "^a +process  running  [0-9]+ +[0-9]+s$" "$work/seen" || complain "no instance a"
-	grep -qE '^group ping: 512K, 2 of at most 4 peers, (no )?run state$' "$work/seen" || complain "no group"
+	grep -qE '^group ping: 512K, 2 of at most 4 peers, no run state$' "$work/seen" || complain "no group"
 	grep -qE "^  1 +b +live +1 +$pid +[0-9]+s +asked +main rw, table none$" "$work/seen" || complain "no peer b"
 	down
 }
@@ -246,6 +247,47 @@ downs() { # of what does not want to end: at once with a second one
 	wait "$first" || complain "the first down: status $?"
 }
 
+over() { # all have ended, and the last lines wait for who reads them: nothing is started any more
+	config over <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [head, -c, '100000', /dev/zero]}
+	END
+	mkfifo "$work/fifo"
+	exec 7<>"$work/fifo"
+	"$isthmus" up "$work/over.yml" >&7 2>"$work/err" </dev/null &
+	up=$!
+	eventually shows "$instance | .state == \"ended\" and .status == 0"
+	ask start a
+	expect_status 1
+	said "isthmus: all is being ended"
+	cat <&7 >/dev/null &
+	finish
+	expect_status 0
+	kill $!
+	wait $! 2>/dev/null
+	exec 7>&-
+	rm "$work/fifo"
+}
+
+up_stopped() { # it says nothing, and does not keep others from being shown
+	pair one ping a b
+	pair two pong c d
+	start "$work/one.yml"
+	local first=$up
+	eventually test -S "$work/run/1.control"
+	"$isthmus" up "$work/two.yml" >"$work/out2" 2>"$work/err2" </dev/null &
+	local second=$!
+	eventually test -S "$work/run/2.control"
+	kill -STOP "$first"
+	ask status
+	expect_status 0
+	said "isthmus: $work/run/1.control does not answer: its \`isthmus up\` is stopped"
+	grep -q '^group pong' "$work/seen" || complain "the other is not shown"
+	kill -CONT "$first"
+	ask down pong
+	wait "$second" || complain "two.yml: status $?"
+	down
+}
+
 killed() { # a stale socket counts as nothing, and is used again
 	pair pair ping a b
 	start "$work/pair.yml"
@@ -334,6 +376,8 @@ t "stop and start" stops_and_starts
 t "two ups in one directory" several
 t "an instance of \`run\`" beside
 t "down" downs
+t "start when all have ended" over
+t "an up that is stopped" up_stopped
 t "a killed up" killed
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	t "another user" other_user
