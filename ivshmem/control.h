@@ -129,6 +129,23 @@ const struct ivshm_control_row *ivshm_control_find(const struct ivshm_control_up
 bool ivshm_control_member(const struct ivshm_control_up *up, const char *group,
 			  const char *instance);
 
+/* What a name is of an `up`. */
+enum ivshm_control_match {
+	IVSHM_CONTROL_MATCH_NONE,
+	IVSHM_CONTROL_MATCH_GROUP,
+	IVSHM_CONTROL_MATCH_FILE, /* its configuration, by any path */
+};
+enum ivshm_control_match ivshm_control_match(const struct ivshm_control_up *up, const char *name);
+
+/*
+ * The one `up` that has the instance, or, `instance` NULL, the one there is: of those that `of`
+ * matches, if it is not NULL. NULL: there is none, or there are several, with one line in `errors`
+ * that says which there are.
+ */
+const struct ivshm_control_up *ivshm_control_resolve(const struct ivshm_control_ups *ups,
+						     const char *dir, const char *of,
+						     const char *instance, FILE *errors);
+
 /* ---- Showing. `group`: it alone, and its members; NULL: all ---- */
 
 /* For people: tables. */

@@ -20,82 +20,6 @@ static bool list(const struct command_line *line, struct ivshm_control_ups *ups)
 	return false;
 }
 
-/* What `name` is of this `up`: its group, its file, or neither. */
-enum match { MATCH_NONE, MATCH_GROUP, MATCH_FILE };
-
-static enum match match(const struct ivshm_control_up *up, const char *name)
-{
-	char path[PATH_MAX];
-
-	if (ivshm_control_find(up, IVSHM_CONTROL_GROUP, name))
-		return MATCH_GROUP;
-	return realpath(name, path) && !strcmp(path, up->path) ? MATCH_FILE : MATCH_NONE;
-}
-
-/* "there are a, b": all names of this type, or the files. */
-static void print_names(const struct ivshm_control_ups *ups, uint32_t type, FILE *out)
-{
-	const char *before = "; there are ";
-
-	for (unsigned u = 0; u < ups->count; u++) {
-		const struct ivshm_control_up *up = &ups->up[u];
-
-		if (type == IVSHM_CONTROL_UP) {
-			fprintf(out, "%s%s (pid %d)", before, up->path, (int)up->pid);
-			before = ", ";
-		}
-		for (unsigned i = 0; i < up->rows; i++) {
-			if (up->row[i].type != type)
-				continue;
-			fprintf(out, "%s%s", before, up->row[i].name);
-			before = ", ";
-		}
-	}
-	if (*before == ';')
-		fputs("; does `isthmus up` run?", out);
-	fputc('\n', out);
-}
-
-/*
- * The one `up` that has the instance, or, `instance` NULL, the one there is: of those that `of`
- * names, if it is given. NULL: told.
- */
-static const struct ivshm_control_up *find(const struct ivshm_control_ups *ups, const char *dir,
-					   const char *of, const char *instance)
-{
-	struct ivshm_control_ups found = {.up = calloc(ups->count + 1, sizeof(*found.up))};
-	const struct ivshm_control_up *one = NULL;
-	bool any = false;
-
-	for (unsigned u = 0; found.up && u < ups->count; u++) {
-		const struct ivshm_control_up *up = &ups->up[u];
-
-		if (of && match(up, of) == MATCH_NONE)
-			continue;
-		any = true;
-		if (instance && !ivshm_control_find(up, IVSHM_CONTROL_INSTANCE, instance))
-			continue;
-		found.up[found.count++] = *up;
-		one = up;
-	}
-	if (found.count > 1) {
-		fprintf(stderr, "isthmus: %s%s%s is of several: say which file",
-			instance ? "instance '" : "`down`", instance ? instance : "",
-			instance ? "'" : "");
-		print_names(&found, IVSHM_CONTROL_UP, stderr);
-	} else if (found.count == 0 && of && !any) {
-		fprintf(stderr, "isthmus: no group or file '%s' is up in %s", of, dir);
-		print_names(ups, IVSHM_CONTROL_GROUP, stderr);
-	} else if (found.count == 0 && instance) {
-		fprintf(stderr, "isthmus: no instance '%s' in %s", instance, of ? of : dir);
-		print_names(ups, IVSHM_CONTROL_INSTANCE, stderr);
-	} else if (found.count == 0) {
-		fprintf(stderr, "isthmus: nothing is up in %s\n", dir);
-	}
-	free(found.up);
-	return found.count == 1 ? one : NULL;
-}
-
 /* Asks the one that is meant. */
 static int request(const struct command_line *line, uint32_t type, const char *of,
 		   const char *instance)
@@ -107,7 +31,7 @@ static int request(const struct command_line *line, uint32_t type, const char *o
 
 	if (!list(line, &ups))
 		return EXIT_FAILURE;
-	up = find(&ups, line->dir, of, instance);
+	up = ivshm_control_resolve(&ups, line->dir, of, instance, stderr);
 	if (up) {
 		ret = ivshm_control_ask(line->dir, up->number, type, instance ? instance : "",
 					error, sizeof(error));
@@ -152,10 +76,11 @@ static int status(const struct command_line *line)
 	if (line->json)
 		fputs("{\"ups\": [", stdout);
 	for (unsigned u = 0; u < ups.count; u++) {
-		enum match what = name ? match(&ups.up[u], name) : MATCH_FILE;
-		const char *group = what == MATCH_GROUP ? name : NULL;
+		enum ivshm_control_match what =
+			name ? ivshm_control_match(&ups.up[u], name) : IVSHM_CONTROL_MATCH_FILE;
+		const char *group = what == IVSHM_CONTROL_MATCH_GROUP ? name : NULL;
 
-		if (what == MATCH_NONE)
+		if (what == IVSHM_CONTROL_MATCH_NONE)
 			continue;
 		fputs(between, stdout);
 		between = line->json ? ", " : "\n\n";
@@ -168,7 +93,7 @@ static int status(const struct command_line *line)
 	if (line->json)
 		puts("]}");
 	if (!shown && name)
-		find(&ups, line->dir, name, NULL);
+		ivshm_control_resolve(&ups, line->dir, name, NULL, stderr);
 	else if (!shown && !line->json)
 		printf("nothing is up in %s\n", line->dir);
 	ivshm_control_forget(&ups);
