@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * life.pml: the life of a peer (docs/protocol.md): one ID that LIVES processes use one after the
- * other, and OBSERVERS others of the group, the last of which joins at any time. Searched exhaustively.
+ * other, and OBSERVERS others of the group, the last of which joins at any time. Searched
+ * exhaustively for two and one: observers look at nothing of each other's.
  *
  * The broker is one thread that handles one event after the other, as broker_seat.c, broker_link.c
  * and broker_tell.c do; every store, ring and packet is a step of its own, between which all others
@@ -241,7 +242,10 @@ inline come_to_end(state)
 #if !defined(NO_RING) && !defined(BELL_FIRST)
 	ring_all();
 #endif
-	atomic { closed[bells] = true; holder = 0 }
+	atomic {
+		closed[bells] = true; holder = 0;
+		listens[bells] = 0; heard_ready = false; heard_bye = false /* fewer states */
+	}
 }
 
 #define H holder
@@ -317,7 +321,8 @@ end:	do
 	:: atomic { packet[i] != 0 && packet[i] < 10 ->
 		assert(knows[i] == 0 && packet[i] > last[i]);
 		knows[i] = packet[i]; last[i] = packet[i];
-		has_bell[i] = packet_bell[i]; bell_of[i] = packet[i]; packet[i] = 0 }
+		has_bell[i] = packet_bell[i]; bell_of[i] = packet[i]; packet[i] = 0;
+		packet_bell[i] = 0 }
 	:: atomic { packet[i] >= 10 ->
 		assert(GONE(knows[i]) == packet[i]);
 		knows[i] = 0; packet[i] = 0 }
@@ -338,7 +343,7 @@ end:	do
 	/* rings, once a doorbell; also when it has not heard yet that its peer is gone */
 	:: atomic { has_bell[i] != 0 ->
 		assert(closed[has_bell[i]] || number[listens[has_bell[i]]] == bell_of[i]);
-		has_bell[i] = 0 }
+		has_bell[i] = 0; bell_of[i] = 0 }
 	od
 }
 

@@ -3,15 +3,13 @@
 #
 # test_life.sh: all that can happen to an ID that processes use one after the other, and to who watches: nothing bad,
 # and at the end everybody has seen what is. With a mistake, it must be found, and be the one that is expected.
-#
-#   LONG=1   three lives instead of two, and two observers instead of one
 . "$(dirname "$0")/model.sh"
 cp "$root/ivshmem/life.pml" .
 
 search() { # flags for spin...
 	rm -f pan pan.* ./*.trail
 	{ spin "$@" -a life.pml && "${CC:-cc}" "$OPT" -w -DSAFETY -DCOLLAPSE -o pan pan.c; } >out 2>&1 || return 1
-	./pan -m200000 -w"${HASH:-20}" >out 2>&1
+	./pan -m200000 -w20 >out 2>&1
 }
 
 states() {
@@ -38,10 +36,6 @@ fails() { # name, what the failing assertion begins with, flags...
 }
 
 holds "two lives, one who joins meanwhile and watches" -DOBSERVERS=1
-if [ -n "${LONG:-}" ]; then
-	HASH=24 holds "three lives, one who watches" -DOBSERVERS=1 -DLIVES=3
-	HASH=26 holds "two lives, two who watch" -DOBSERVERS=2
-fi
 
 dead='( !(mapped[n])'
 turn='(knows[i]==0)'
