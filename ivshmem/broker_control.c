@@ -19,6 +19,7 @@
 #define ASKERS_MAX 8u
 #define ASKER_SECONDS 5 /* for the request, and for each row to be taken */
 #define SEND_BUFFER 16384
+#define ROWS_A_GO 32u /* each may take a look at /proc */
 
 enum asker_stage {
 	ASKER_SILENT, /* has not asked yet */
@@ -32,7 +33,7 @@ struct asker {
 	struct ivshm_watch socket; /* fd -1: nobody */
 	enum asker_stage stage;
 	struct ivshm_status_at at; /* ASKER_STATUS: the row to be sent next */
-	bool blocked;              /* there was no room for it */
+	bool wants_room;           /* for it: waits for EPOLLOUT */
 	unsigned instance;         /* ASKER_STOP: whose end */
 	unsigned ticks;            /* since it has done anything */
 };
@@ -94,25 +95,27 @@ __attribute__((format(printf, 3, 4))) static void refuse(struct asker *asker, in
 
 /* ---- Requests -------------------------------------------------------------------------------- */
 
-/* Sends rows until all are sent, or there is no room. */
+/* Sends rows until all are sent, there is no room, or it is others' turn. */
 static void tell(struct asker *asker)
 {
 	struct ivshm_broker *broker = asker->controls->broker;
 	struct ivshm_control message;
-	int r;
+	int r = 0;
 
-	do {
+	for (unsigned i = 0; r == 0 && i < ROWS_A_GO; i++) {
 		ivshm_status_row(broker, &asker->at, &message);
 		r = ivshm_control_send(asker->socket.fd, &message);
-		if (r)
-			break;
-		asker->ticks = 0;
-		ivshm_status_next(&asker->at);
-	} while (message.row.type != IVSHM_CONTROL_DONE);
-	if (r != -EAGAIN) {
+		if (r == 0 && message.row.type == IVSHM_CONTROL_DONE)
+			r = -EPIPE;
+		if (r == 0) {
+			asker->ticks = 0;
+			ivshm_status_next(&asker->at);
+		}
+	}
+	if (r && r != -EAGAIN) {
 		hang_up(asker);
-	} else if (!asker->blocked) {
-		asker->blocked = true;
+	} else if (!asker->wants_room) {
+		asker->wants_room = true;
 		ivshm_watch_change(broker, &asker->socket, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
 	}
 }
