@@ -43,7 +43,11 @@ int ivshm_watch_add(struct ivshm_broker *broker, struct ivshm_watch *watch, uint
 {
 	struct epoll_event event = {.events = events, .data.ptr = watch};
 
-	return epoll_ctl(broker->epoll, EPOLL_CTL_ADD, watch->fd, &event) ? -errno : 0;
+	if (epoll_ctl(broker->epoll, EPOLL_CTL_ADD, watch->fd, &event))
+		return -errno;
+	watch->epoll = broker->epoll;
+	watch->added = true;
+	return 0;
 }
 
 /* A descriptor that is in the set can be changed: no memory is needed. */
@@ -54,9 +58,15 @@ void ivshm_watch_change(struct ivshm_broker *broker, struct ivshm_watch *watch, 
 	epoll_ctl(broker->epoll, EPOLL_CTL_MOD, watch->fd, &event);
 }
 
-/* Nobody else has these descriptors, so closing one takes it out of the set too. */
+/*
+ * Closing alone takes a descriptor out of the set only when nobody else has a copy, as a process
+ * that was forked and has not executed its program yet.
+ */
 void ivshm_watch_close(struct ivshm_watch *watch)
 {
+	if (watch->added)
+		epoll_ctl(watch->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
+	watch->added = false;
 	if (watch->fd >= 0)
 		close(watch->fd);
 	watch->fd = -1;
@@ -86,6 +96,15 @@ static void tick(void *owner, uint32_t events)
 	set_timer(broker, false);
 	for (unsigned i = 0; i < broker->groups_count; i++)
 		ivshm_group_tick(&broker->group[i]);
+	ivshm_controls_tick(broker->controls);
+}
+
+uint64_t ivshm_clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 void ivshm_broker_warn(struct ivshm_broker *broker, const char *format, ...)
@@ -221,9 +240,12 @@ void ivshm_broker_destroy(struct ivshm_broker *broker)
 	while (broker->groups_count > 0)
 		ivshm_group_destroy(&broker->group[--broker->groups_count]);
 	ivshm_run_state_destroy(broker->run);
+	ivshm_controls_close(broker->controls);
 	if (broker->made_dir)
 		rmdir(broker->made_dir);
 	free(broker->made_dir);
+	/* Who waits for the end of all hears of it when nothing is left. */
+	ivshm_controls_destroy(broker->controls);
 	ivshm_watch_close(&broker->timer);
 	close(broker->epoll);
 	ivshm_bell_destroy(&broker->bell);

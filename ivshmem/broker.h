@@ -9,6 +9,8 @@
 #ifndef IVSHM_BROKER_H
 #define IVSHM_BROKER_H
 
+#include <sys/types.h>
+
 #include "config.h"
 
 struct ivshm_broker;
@@ -28,6 +30,40 @@ int ivshm_runtime_dir(char *out, size_t size);
  */
 int ivshm_broker_create(const struct ivshm_config *config, const char *dir, char *error,
 			size_t error_size, struct ivshm_broker **out);
+
+/* What the owner of the instances' processes says of one; all 0: it was never started. */
+struct ivshm_process {
+	pid_t pid;  /* 0: it does not run */
+	int pidfd;  /* valid while it runs */
+	bool ended; /* the last one has, as waitpid(2) has it: */
+	int status;
+	uint64_t since_ns; /* ivshm_clock_ns() of the start, or of the end */
+};
+
+/* Called by ivshm_broker_dispatch(). `instance` is an index of the configuration. */
+struct ivshm_control_ops {
+	struct ivshm_process (*process)(void *context, unsigned instance);
+	/* 0: its program runs; or -errno. */
+	int (*start)(void *context, unsigned instance);
+	/* 0: it has been told to end, and ivshm_control_ended() will be called; or -errno. */
+	int (*stop)(void *context, unsigned instance);
+	/* All is to end, with the broker. Again: at once. */
+	void (*down)(void *context);
+};
+
+/*
+ * Serves DIR/N.control too, until the broker is destroyed. 0, or -errno with one line in `error`.
+ * -ESHUTDOWN of the operations' is told as "all is being ended".
+ */
+int ivshm_broker_serve_control(struct ivshm_broker *broker, const char *dir,
+			       const struct ivshm_control_ops *ops, void *context, char *error,
+			       size_t error_size);
+
+/* The instance's process has ended. */
+void ivshm_control_ended(struct ivshm_broker *broker, unsigned instance);
+
+/* CLOCK_BOOTTIME. */
+uint64_t ivshm_clock_ns(void);
 
 /* Readable when ivshm_broker_dispatch() has something to do. */
 int ivshm_broker_fd(const struct ivshm_broker *broker);

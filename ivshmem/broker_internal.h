@@ -13,6 +13,7 @@
 
 #include "bell.h"
 #include "broker.h"
+#include "control.h"
 #include "door.h"
 #include "memory.h"
 #include "run_state.h"
@@ -25,7 +26,9 @@
 
 /* A descriptor in the broker's epoll set and who handles it. */
 struct ivshm_watch {
-	int fd; /* -1: none */
+	int fd;    /* -1: none */
+	int epoll; /* the set that it is in, if it is in one: */
+	bool added;
 	void (*ready)(void *owner, uint32_t events);
 	void *owner;
 };
@@ -34,6 +37,7 @@ struct ivshm_watch {
 struct ivshm_seat {
 	uint32_t state; /* IST_PEER_* */
 	uint32_t incarnation;
+	uint64_t since_ns;       /* ivshm_clock_ns() of the last change of state */
 	struct ivshm_link *link; /* who sits there; NULL when absent or dead */
 	uint32_t kind;
 	int fds[IVSHM_WIRE_FDS_MAX]; /* eventfds, valid while there is a link */
@@ -72,8 +76,9 @@ struct ivshm_broker {
 	struct ivshm_watch timer; /* ticks while something waits for time to pass */
 	bool ticking;
 	struct ivshm_bell bell;
-	struct ivshm_run_state *run; /* NULL: no group has a page */
-	uint64_t warned_second;      /* when the last warnings were written, and how many */
+	struct ivshm_run_state *run;     /* NULL: no group has a page */
+	struct ivshm_controls *controls; /* NULL: nobody can ask */
+	uint64_t warned_second;          /* when the last warnings were written, and how many */
 	unsigned warnings;
 	char *made_dir; /* the directory, when this broker made it */
 	unsigned groups_count;
@@ -162,6 +167,35 @@ void ivshm_link_forget(struct ivshm_link *link); /* not any more */
 
 /* broker_recall.c: a peer that does not give up a page. Returns 0, or -EPROTO: not a word of it. */
 int ivshm_recall(struct ivshm_link *link, const struct ist_wire *wire);
+
+/* broker_control.c: who asks, and stops and starts instances. NULL: nothing happens. */
+struct ivshm_process ivshm_controls_process(const struct ivshm_controls *controls,
+					    unsigned instance);
+void ivshm_controls_about(const struct ivshm_controls *controls, struct ivshm_control *out);
+void ivshm_controls_tick(struct ivshm_controls *controls);
+void ivshm_controls_close(struct ivshm_controls *controls); /* nobody can ask any more */
+void ivshm_controls_destroy(struct ivshm_controls *controls);
+
+/* broker_status.c: one row of an answer after the other. */
+struct ivshm_status_at { /* the next */
+	enum ivshm_status_stage {
+		IVSHM_STATUS_UP,
+		IVSHM_STATUS_INSTANCES,
+		IVSHM_STATUS_GROUPS,
+		IVSHM_STATUS_REGIONS,
+		IVSHM_STATUS_PEERS,
+		IVSHM_STATUS_END,
+	} stage;
+	uint32_t group;
+	uint32_t index; /* of instance, region or ID */
+};
+/* Makes the row at `at`: the last is a DONE. */
+void ivshm_status_row(const struct ivshm_broker *broker, struct ivshm_status_at *at,
+		      struct ivshm_control *out);
+void ivshm_status_next(struct ivshm_status_at *at);
+
+/* broker_stalled.c: whether this process, which the pidfd holds, is stopped. Reads /proc. */
+bool ivshm_process_stalled(pid_t pid, int pidfd);
 
 /* broker_link.c: a connection, what it says. */
 int ivshm_link_create(struct ivshm_group *group, int socket, const struct ivshm_legacy *legacy);

@@ -49,6 +49,7 @@ static void set_state(struct ivshm_link *link, uint32_t state)
 	struct ivshm_seat *seat = &link->group->seat[link->id];
 
 	seat->state = state;
+	seat->since_ns = ivshm_clock_ns();
 	ivshm_roster_set_state(&link->group->memory, link->id, seat->incarnation, state);
 }
 
@@ -76,6 +77,7 @@ int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind)
 	if (++seat->incarnation == 0)
 		seat->incarnation = 1;
 	seat->state = IST_PEER_JOINING;
+	seat->since_ns = ivshm_clock_ns();
 	seat->kind = kind;
 	seat->link = link;
 	link->id = id;

@@ -27,6 +27,8 @@ const struct ivshm_door_kind ivshm_console_door = {"console", ".console", ".cons
 						   SOCK_STREAM};
 const struct ivshm_door_kind ivshm_legacy_door = {"QEMU's socket", ".qemu", ".qemu-lock",
 						  SOCK_STREAM};
+const struct ivshm_door_kind ivshm_control_door = {"control", ".control", ".control-lock",
+						   SOCK_SEQPACKET};
 
 /* Is the file behind this descriptor still the one of that name? */
 static bool same_file(int fd, const char *path)

@@ -23,8 +23,9 @@ struct ivshm_door {
 	char *socket_path;
 };
 
-/* What is behind them: a group; the console of NAME; a group for NAME, INSTANCE@GROUP. */
-extern const struct ivshm_door_kind ivshm_group_door, ivshm_console_door, ivshm_legacy_door;
+/* What is behind them: a group; the console of NAME; a group for NAME, INSTANCE@GROUP; an `up`. */
+extern const struct ivshm_door_kind ivshm_group_door, ivshm_console_door, ivshm_legacy_door,
+	ivshm_control_door;
 
 /* 0 or -errno, with one line in `error` and nothing left; -EADDRINUSE: somebody else has it. */
 int ivshm_door_open(struct ivshm_door *door, const struct ivshm_door_kind *kind, const char *dir,

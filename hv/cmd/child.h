@@ -3,6 +3,7 @@
 #pragma once
 
 #include <signal.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "launch.h"
@@ -13,6 +14,13 @@ struct child {
 	pid_t pid;
 	int pidfd; /* readable when it has ended; -1: not there */
 	bool vm;
+	bool asked; /* started because somebody asked for it: its failure ends nobody else */
+	bool told;  /* to end */
+	bool waits; /* may be started again: `up` goes on */
+	bool ended; /* the last one, as waitpid(2) has it: */
+	int status;
+	uint64_t since_ns; /* ivshm_clock_ns() of the start, or of the end */
+	uint64_t kill_ns;  /* when it is killed, if it is still there; 0: it is not */
 };
 
 /*

@@ -11,11 +11,12 @@
 #define EXIT_USAGE 2
 
 struct command_line {
-	char **operand;     /* as many as the command has */
+	char **operand;     /* as many as the command has, then NULL */
 	char dir[PATH_MAX]; /* of the groups' sockets, absolute; for who takes --runtime-dir */
 	int escape;
 	bool no_kvm;
 	bool verbose;
+	bool json;
 };
 
 struct command {
@@ -24,11 +25,12 @@ struct command {
 	const char *options;  /* those it takes, by their letters in main.c */
 	const char *operands; /* "FILE is": what is needed */
 	int operands_count;
+	int operands_optional;                        /* so many more */
 	int (*main)(const struct command_line *line); /* returns an exit status */
 };
 
-extern const struct command command_check, command_console, command_run, command_up;
-extern const struct command command_path, command_qemu_args;
+extern const struct command command_check, command_console, command_down, command_path,
+	command_qemu_args, command_run, command_start, command_status, command_stop, command_up;
 
 /* The configuration, if all it asks for is there. The errors are told; NULL on any. */
 struct ivshm_config *load_usable(const char *path);

@@ -29,8 +29,10 @@ enum control { CONTROL_NONE, CONTROL_ESCAPE, CONTROL_SEQUENCE };
 
 struct stream {
 	struct attach *attach; /* of a Linux guest, whose output is for a terminal of its own */
+	struct attach *_Atomic next; /* it is started again, with this one */
+	_Atomic bool ended;
 	enum control control;
-	int input;     /* this process's copy of the writing end */
+	int input;     /* the writing end: it stays, so there is no end of file */
 	int output;    /* the reading end */
 	size_t prefix; /* its length */
 	size_t length; /* of the line so far */
@@ -39,7 +41,8 @@ struct stream {
 
 struct console {
 	pthread_t thread;
-	int wake;    /* tells the thread to finish */
+	int wake; /* tells the thread that there is an `ended`, a `next` or `finishing` */
+	_Atomic bool finishing;
 	int changed; /* tells of a new state */
 	_Atomic int state;
 	struct pollfd *poll; /* output and attach of each stream, then wake */
@@ -106,19 +109,49 @@ static bool drain(struct console *console, unsigned index)
 	for (ssize_t i = 0; i < n; i++)
 		if (!stream->attach || is_text(&stream->control, data[i]))
 			take(console, stream, data[i]);
-	if (n == 0) {
-		console->poll[2 * index].fd = -1; /* closed by all who could write */
-		attach_end(stream->attach);
-	}
 	return n > 0 || (n < 0 && errno == EINTR);
+}
+
+/*
+ * All that is there, then the end of the line. Not until it is empty: somebody who left the process
+ * group of its instance may still write.
+ */
+static void end_output(struct console *console, unsigned index)
+{
+	struct stream *stream = &console->stream[index];
+
+	for (unsigned n = 0; n < PIPE_READS; n++)
+		if (!drain(console, index))
+			break;
+	if (stream->length)
+		write_line(console, stream);
+	attach_end(stream->attach);
+}
+
+/* What the other thread has told of this stream: acquire pairs with its exchanges. */
+static void hear(struct console *console, unsigned index)
+{
+	struct stream *stream = &console->stream[index];
+	struct attach *next;
+
+	if (atomic_exchange_explicit(&stream->ended, false, memory_order_acquire))
+		end_output(console, index);
+	next = atomic_exchange_explicit(&stream->next, NULL, memory_order_acquire);
+	if (!next)
+		return;
+	attach_destroy(stream->attach);
+	stream->attach = next;
+	stream->control = CONTROL_NONE;
+	console->poll[2 * index + 1].fd = attach_fd(next);
 }
 
 static void *console_main(void *argument)
 {
 	struct console *console = argument;
 	unsigned count = console->count;
+	eventfd_t changes;
 
-	while (!console->poll[2 * count].revents) {
+	while (!atomic_load_explicit(&console->finishing, memory_order_acquire)) {
 		if (poll(console->poll, 2 * count + 1, -1) < 0)
 			continue;
 		for (unsigned i = 0; i < count; i++) {
@@ -127,24 +160,21 @@ static void *console_main(void *argument)
 			if (console->poll[2 * i + 1].revents)
 				attach_serve(console->stream[i].attach);
 		}
+		if (!console->poll[2 * count].revents)
+			continue;
+		eventfd_read(console->wake, &changes);
+		for (unsigned i = 0; i < count; i++)
+			hear(console, i);
 	}
 	for (unsigned i = 0; i < count; i++) {
-		struct stream *stream = &console->stream[i];
-
-		/* Not until it is empty: somebody who left the group of its instance may still
-		 * write. */
-		for (unsigned n = 0; n < PIPE_READS && console->poll[2 * i].fd >= 0; n++)
-			if (!drain(console, i))
-				break;
-		if (stream->length)
-			write_line(console, stream);
-		attach_end(stream->attach);
+		hear(console, i);
+		end_output(console, i);
 	}
 	set_state(console, CONSOLE_DONE);
 	return NULL;
 }
 
-/* The name of instance `index`, as wide as that of all, and in a colour of its own. */
+/* The name of instance `index`, as wide as those that start at once, and in a colour of its own. */
 static void make_prefix(struct stream *stream, const char *name, int width, unsigned index)
 {
 	static const unsigned colours[] = {36, 33, 32, 35, 34, 31};
@@ -172,7 +202,8 @@ static int open_stream(struct stream *stream)
 static void close_all(struct console *console)
 {
 	for (unsigned i = 0; i < console->count; i++) {
-		console_started(console, i);
+		if (console->stream[i].input >= 0)
+			close(console->stream[i].input);
 		if (console->stream[i].output >= 0)
 			close(console->stream[i].output);
 	}
@@ -199,7 +230,8 @@ int console_create(const struct child *instances, unsigned count, struct console
 	if (!console->poll)
 		ret = -ENOMEM;
 	for (unsigned i = 0; i < count; i++)
-		if ((int)strlen(instances[i].instance->name) > width)
+		if (instances[i].instance->autostart &&
+		    (int)strlen(instances[i].instance->name) > width)
 			width = (int)strlen(instances[i].instance->name);
 	for (unsigned i = 0; !ret && i < count; i++) {
 		struct stream *stream = &console->stream[i];
@@ -230,11 +262,22 @@ int console_input(const struct console *console, unsigned index)
 	return console->stream[index].input;
 }
 
-void console_started(struct console *console, unsigned index)
+/* Both: release pairs with hear(). */
+void console_ended(struct console *console, unsigned index)
 {
-	if (console->stream[index].input >= 0)
-		close(console->stream[index].input);
-	console->stream[index].input = -1;
+	atomic_store_explicit(&console->stream[index].ended, true, memory_order_release);
+	eventfd_write(console->wake, 1);
+}
+
+bool console_attach(struct console *console, unsigned index, struct attach *attach)
+{
+	struct attach *none = NULL;
+
+	if (!atomic_compare_exchange_strong_explicit(&console->stream[index].next, &none, attach,
+						     memory_order_release, memory_order_relaxed))
+		return false;
+	eventfd_write(console->wake, 1);
+	return true;
 }
 
 int console_fd(const struct console *console)
@@ -252,6 +295,8 @@ enum console_state console_state(struct console *console)
 
 void console_finish(struct console *console)
 {
+	/* Release: pairs with the thread's load. */
+	atomic_store_explicit(&console->finishing, true, memory_order_release);
 	eventfd_write(console->wake, 1);
 }
 

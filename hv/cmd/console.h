@@ -7,6 +7,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
+struct attach;
 struct child;
 struct console;
 
@@ -22,8 +25,17 @@ int console_create(const struct child *instances, unsigned count, struct console
 /* The end that instance `index` writes to. */
 int console_input(const struct console *console, unsigned index);
 
-/* Closes this process's copy of that end. */
-void console_started(struct console *console, unsigned index);
+/*
+ * The instance has ended: once all that it wrote is passed on, its line ends, and who is at its
+ * console is hung up on. Then it may be started again.
+ */
+void console_ended(struct console *console, unsigned index);
+
+/*
+ * Another attach for an instance that is started again. Takes it over, and has destroyed the last
+ * one when it is in use. False: the last one is not in use yet, as stdout takes nothing.
+ */
+bool console_attach(struct console *console, unsigned index, struct attach *attach);
 
 /* Readable when the state has changed; asking for it makes it unreadable. */
 int console_fd(const struct console *console);

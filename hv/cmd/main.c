@@ -14,16 +14,21 @@
 #include "ivshmem/broker.h"
 #include "ivshmem/log.h"
 
-static const struct command *const commands[] = {&command_check, &command_up,
-						 &command_run,   &command_console,
-						 &command_path,  &command_qemu_args};
+static const struct command *const commands[] = {
+	&command_check, &command_up,   &command_run,     &command_status, &command_stop,
+	&command_start, &command_down, &command_console, &command_path,   &command_qemu_args,
+};
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 /* Of all commands. Those with a capital letter have no short form. */
 static const struct option all_options[] = {
-	{"escape", required_argument, NULL, 'e'}, {"help", no_argument, NULL, 'h'},
-	{"no-kvm", no_argument, NULL, 'K'},       {"quiet", no_argument, NULL, 'q'},
-	{"verbose", no_argument, NULL, 'v'},      {"runtime-dir", required_argument, NULL, 'D'},
+	{"escape", required_argument, NULL, 'e'},
+	{"help", no_argument, NULL, 'h'},
+	{"no-kvm", no_argument, NULL, 'K'},
+	{"quiet", no_argument, NULL, 'q'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"json", no_argument, NULL, 'J'},
+	{"runtime-dir", required_argument, NULL, 'D'},
 };
 #define OPTIONS (sizeof(all_options) / sizeof(all_options[0]))
 
@@ -33,6 +38,7 @@ static const char help[] =
 	"  check FILE           say what FILE would build, or what is wrong\n"
 	"  up FILE              start all of FILE; ends when its instances end\n"
 	"  run FILE INSTANCE    start one instance beside a running `up`\n"
+	"  status [FILE|GROUP]  show what runs; stop INSTANCE, start INSTANCE, down: end it\n"
 	"  console INSTANCE     be the terminal of a Linux guest of a running `up`\n"
 	"  qemu-args INSTANCE   print what makes a QEMU this instance of a running `up`\n"
 	"  path GROUP           print a file that is the group's memory\n\n"
@@ -84,6 +90,8 @@ static bool take_option(int option, struct command_line *line)
 		line->escape = toupper(optarg[0]) & 0x1f;
 		return optarg[0] && !optarg[1] && toupper(optarg[0]) >= '@' &&
 		       toupper(optarg[0]) <= '_';
+	case 'J':
+		return line->json = true;
 	case 'K':
 		return line->no_kvm = true;
 	case 'q':
@@ -126,7 +134,8 @@ static int run_command(const struct command *command, int argc, char **argv)
 			return usage_error(command);
 		}
 	}
-	if (argc - optind != command->operands_count) {
+	if (argc - optind < command->operands_count ||
+	    argc - optind > command->operands_count + command->operands_optional) {
 		fprintf(stderr, "%s: %s needed\n", name, command->operands);
 		return usage_error(command);
 	}

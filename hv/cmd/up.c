@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* up.c: `isthmus up FILE`: the broker and all instances, from the first to the last. */
+#include "up.h"
 #include "attach.h"
-#include "child.h"
 #include "command.h"
 #include "console.h"
 
@@ -17,26 +17,8 @@
 #include "ivshmem/broker.h"
 #include "ivshmem/log.h"
 
-#define GRACE_SECONDS 2 /* from SIGTERM to SIGKILL */
-
 /* What is polled: these, then a pidfd for each instance. */
 enum { POLL_BROKER, POLL_SIGNALS, POLL_CONSOLE, POLL_CHILDREN };
-
-struct up {
-	const struct ivshm_config *config;
-	struct launch_options options;
-	struct ivshm_broker *broker;
-	struct console *console;
-	sigset_t signal_mask; /* of before, for the instances */
-	struct pollfd *poll;
-	struct child *child; /* the instances that this starts, in the file's order */
-	unsigned children;
-	unsigned alive;
-	bool waits;     /* for instances that others start: only a signal ends it */
-	bool stopping;  /* the instances have been told to end */
-	bool abandoned; /* and so has the writing of their last lines */
-	int status;
-};
 
 static void signal_all(const struct up *up, int signal)
 {
@@ -44,15 +26,20 @@ static void signal_all(const struct up *up, int signal)
 		child_signal(&up->child[i], signal);
 }
 
-/* Ends everything; the first reason gives the exit status. */
-static void stop(struct up *up, int status)
+void up_stop(struct up *up, int status)
 {
 	if (up->stopping)
 		return;
 	up->stopping = true;
 	up->status = status;
 	signal_all(up, SIGTERM);
-	alarm(GRACE_SECONDS);
+	alarm(UP_GRACE_SECONDS);
+}
+
+void up_stop_now(struct up *up)
+{
+	signal_all(up, SIGKILL);
+	up->abandoned = !up->alive;
 }
 
 static void on_signal(struct up *up)
@@ -60,12 +47,12 @@ static void on_signal(struct up *up)
 	struct signalfd_siginfo info;
 
 	while (read(up->poll[POLL_SIGNALS].fd, &info, sizeof(info)) == sizeof(info)) {
-		if (!up->stopping) {
-			stop(up, 128 + (int)info.ssi_signo);
-			continue;
-		}
-		signal_all(up, SIGKILL);
-		up->abandoned = !up->alive && info.ssi_signo != SIGALRM;
+		if (!up->stopping)
+			up_stop(up, 128 + (int)info.ssi_signo);
+		else if (info.ssi_signo == SIGALRM)
+			signal_all(up, SIGKILL);
+		else
+			up_stop_now(up);
 	}
 }
 
@@ -76,7 +63,7 @@ static void on_broker(struct up *up)
 	if (ret) {
 		ivshm_log(IVSHM_LOG_ERROR, "broker: %s", strerror(-ret));
 		up->poll[POLL_BROKER].fd = -1;
-		stop(up, EXIT_FAILURE);
+		up_stop(up, EXIT_FAILURE);
 	}
 }
 
@@ -84,28 +71,41 @@ static void on_console(struct up *up)
 {
 	if (console_state(up->console) == CONSOLE_BROKEN && !up->stopping) {
 		ivshm_log(IVSHM_LOG_ERROR, "standard output takes no more: ending");
-		stop(up, EXIT_FAILURE);
+		up_stop(up, EXIT_FAILURE);
 	}
 }
 
-static void on_child(struct up *up, struct child *child)
+static void on_child(struct up *up, unsigned index)
 {
+	struct child *child = &up->child[index];
 	bool started;
 	int end = child_reap(child, &started);
 	char how[64];
 
 	attach_close(child->attach);
+	console_ended(up->console, index);
 	up->alive--;
+	child->ended = true;
+	child->status = end;
+	child->since_ns = ivshm_clock_ns();
+	child->kill_ns = 0;
+	ivshm_control_ended(up->broker, index);
 	if (up->stopping)
 		return;
+	if (child->told) {
+		child->waits = true;
+		ivshm_log(IVSHM_LOG_INFO, "%s: stopped", child->instance->name);
+		return;
+	}
 	if (WIFSIGNALED(end))
 		snprintf(how, sizeof(how), "killed by signal %d", WTERMSIG(end));
 	else
 		snprintf(how, sizeof(how), "ended with status %d", WEXITSTATUS(end));
+	child->waits |= !started;
 	ivshm_log(end ? IVSHM_LOG_ERROR : IVSHM_LOG_DEBUG, "%s: %s%s", child->instance->name,
 		  started ? "" : "could not start: ", how);
-	if (!started)
-		stop(up, EXIT_FAILURE);
+	if (!started && !child->asked)
+		up_stop(up, EXIT_FAILURE);
 	else if (end)
 		up->status = EXIT_FAILURE;
 }
@@ -113,9 +113,11 @@ static void on_child(struct up *up, struct child *child)
 /* Waits until something happens, and handles it. */
 static void serve(struct up *up)
 {
+	int timeout = up_kill_late(up);
+
 	for (unsigned i = 0; i < up->children; i++)
 		up->poll[POLL_CHILDREN + i].fd = up->child[i].pidfd;
-	if (poll(up->poll, POLL_CHILDREN + up->children, -1) < 0)
+	if (poll(up->poll, POLL_CHILDREN + up->children, timeout) < 0)
 		return;
 	if (up->poll[POLL_SIGNALS].revents)
 		on_signal(up);
@@ -125,36 +127,52 @@ static void serve(struct up *up)
 		on_console(up);
 	for (unsigned i = 0; i < up->children; i++)
 		if (up->poll[POLL_CHILDREN + i].revents)
-			on_child(up, &up->child[i]);
+			on_child(up, i);
+}
+
+int up_start(struct up *up, unsigned index)
+{
+	struct child *child = &up->child[index];
+	int ret = child_start(child, &up->options, &up->signal_mask, attach_input(child->attach),
+			      console_input(up->console, index));
+
+	if (ret)
+		return ret;
+	up->alive++;
+	child->since_ns = ivshm_clock_ns();
+	child->told = child->ended = false;
+	child->waits = !child->instance->autostart;
+	ivshm_log(IVSHM_LOG_DEBUG, "%s: process %d", child->instance->name, (int)child->pid);
+	return 0;
 }
 
 /* The first that cannot be started ends them all. */
 static void start_all(struct up *up)
 {
-	for (unsigned i = 0; i < up->children; i++) {
-		struct child *child = &up->child[i];
+	for (unsigned i = 0; i < up->children && !up->stopping; i++)
+		if (up->child[i].instance->autostart && up_start(up, i))
+			up_stop(up, EXIT_FAILURE);
+}
 
-		if (child_start(child, &up->options, &up->signal_mask, attach_input(child->attach),
-				console_input(up->console, i))) {
-			stop(up, EXIT_FAILURE);
-			return;
-		}
-		up->alive++;
-		console_started(up->console, i);
-		ivshm_log(IVSHM_LOG_DEBUG, "%s: process %d", child->instance->name,
-			  (int)child->pid);
-	}
+/* For instances that others start, or that somebody stopped: only a signal ends it, or `down`. */
+static bool waits(const struct up *up)
+{
+	for (unsigned i = 0; i < up->children && !up->stopping; i++)
+		if (up->child[i].waits)
+			return true;
+	return false;
 }
 
 static void live(struct up *up)
 {
 	start_all(up);
-	if (up->waits && !up->stopping)
+	if (waits(up))
 		for (unsigned i = 0; i < up->config->groups_count; i++)
 			ivshm_log(IVSHM_LOG_WARN, "group %s is open in %s; Ctrl-C ends it",
 				  up->config->groups[i].name, up->options.dir);
-	while (up->alive || (up->waits && !up->stopping))
+	while (up->alive || waits(up))
 		serve(up);
+	up->over = true;
 	for (unsigned i = 0; i < up->children; i++) /* some may never have started */
 		attach_close(up->child[i].attach);
 	console_finish(up->console);
@@ -180,7 +198,7 @@ static int open_signals(struct up *up)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The consoles, of the instances to be started. 0; or -errno, which is told. */
+/* The consoles, of all instances. 0; or -errno, which is told. */
 static int open_consoles(struct up *up)
 {
 	unsigned total = up->config->instances_count;
@@ -193,17 +211,15 @@ static int open_consoles(struct up *up)
 		ret = -ENOMEM;
 	for (unsigned i = 0; !ret && i < total; i++) {
 		const struct ivshm_instance_config *instance = &up->config->instances[i];
-		struct child *child = &up->child[up->children];
+		struct child *child = &up->child[i];
 
-		if (!instance->autostart)
-			continue;
-		*child = (struct child){.instance = instance, .pidfd = -1};
-		if (instance->kind == IST_KIND_LINUX &&
+		*child = (struct child){
+			.instance = instance, .pidfd = -1, .waits = !instance->autostart};
+		if (instance->autostart && instance->kind == IST_KIND_LINUX &&
 		    (ret = attach_create(up->options.dir, instance->name, &child->attach)))
 			return ret;
 		up->children++;
 	}
-	up->waits = up->children < total;
 	if (!ret)
 		ret = console_create(up->child, up->children, &console);
 	if (ret)
@@ -245,6 +261,12 @@ static int up_main(struct up *up)
 	}
 	if (open_consoles(up))
 		goto close_consoles;
+	if (ivshm_broker_serve_control(up->broker, up->options.dir, &up_control_ops, up, error,
+				       sizeof(error))) {
+		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
+		console_finish(up->console);
+		goto close_consoles;
+	}
 	for (unsigned i = 0; i < POLL_CHILDREN + up->children; i++)
 		up->poll[i].events = POLLIN;
 	up->poll[POLL_BROKER].fd = ivshm_broker_fd(up->broker);

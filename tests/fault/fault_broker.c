@@ -12,6 +12,8 @@
 #include <sys/timerfd.h>
 
 #include "ivshmem/broker_internal.h"
+#include "ivshmem/control.h"
+#include "ivshmem/door.h"
 #include "ivshmem/log.h"
 #include "tests/legacy_client.h"
 
@@ -74,6 +76,11 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
 	return fails("sendmsg", ENOBUFS) ? -1 : REAL(sendmsg)(fd, message, flags);
+}
+
+ssize_t send(int fd, const void *data, size_t size, int flags)
+{
+	return fails("send", ENOBUFS) ? -1 : REAL(send)(fd, data, size, flags);
 }
 
 void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
@@ -261,6 +268,55 @@ static int join_legacy(void)
 	return fd;
 }
 
+/* ---- Who asks what runs ---- */
+
+static struct ivshm_process no_process(void *context, unsigned instance)
+{
+	(void)context;
+	(void)instance;
+	return (struct ivshm_process){0};
+}
+
+static int refuse_request(void *context, unsigned instance)
+{
+	(void)context;
+	(void)instance;
+	return -EPERM;
+}
+
+static void ignore_request(void *context)
+{
+	(void)context;
+}
+
+static const struct ivshm_control_ops control_ops = {no_process, refuse_request, refuse_request,
+						     ignore_request};
+
+/* Whether the whole answer came; if not, it was hung up on. */
+static bool try_status(void)
+{
+	struct ivshm_control message = {.row = {.type = IVSHM_CONTROL_STATUS}};
+	int fd = ivshm_door_enter(&ivshm_control_door, f.dir, "1"), r;
+	struct pollfd p[2] = {{.fd = ivshm_broker_fd(f.broker), .events = POLLIN},
+			      {.events = POLLIN}};
+
+	if (fd == -ENOENT) /* bind() said that the first number is taken */
+		fd = ivshm_door_enter(&ivshm_control_door, f.dir, "2");
+	p[1].fd = fd;
+
+	must(fd >= 0 && ivshm_control_send(fd, &message) == 0);
+	do {
+		must(poll(p, 2, FIXTURE_PATIENCE_MS) > 0);
+		if (p[0].revents)
+			dispatch();
+		r = p[1].revents ? ivshm_control_receive(fd, &message, MSG_DONTWAIT) : 0;
+	} while (r == 0 && !(p[1].revents && message.row.type == IVSHM_CONTROL_DONE));
+	must(r == 0 || r == -EPIPE);
+	close(fd);
+	settle();
+	return r == 0;
+}
+
 static int live(void)
 {
 	struct ivshm_packet packet;
@@ -270,6 +326,10 @@ static int live(void)
 	must(receive(left, &packet) == 0); /* even when it could not be sent at first */
 	must(packet.wire.type == IST_WIRE_PEER && packet.fds_count == FIXTURE_VECTORS);
 	ivshm_wire_close_fds(&packet);
+	if (!try_status()) {
+		must(fault.failed);
+		must(try_status());
+	}
 	leave(right);
 	must(receive(left, &packet) == 0);
 	must(packet.wire.type == IST_WIRE_GONE && packet.wire.state == IST_PEER_ABSENT);
@@ -288,10 +348,17 @@ static bool run(unsigned n)
 	fault.failed = NULL;
 	fixture_configure(&f);
 	f.instance[2].kind = IST_KIND_QEMU;
+	f.config.path = f.dir;
 	must(rmdir(f.dir) == 0); /* made by the broker */
 
 	fault.armed = true;
 	r = fixture_serve(&f);
+	if (r == 0) {
+		r = ivshm_broker_serve_control(f.broker, f.dir, &control_ops, NULL, f.error,
+					       sizeof(f.error));
+		if (r)
+			ivshm_broker_destroy(f.broker);
+	}
 	fault.armed = false;
 	if (r == 0) {
 		legacy = live();

@@ -79,6 +79,89 @@ START_TEST(order_of_events)
 }
 END_TEST
 
+/* What an observer could see at the moment the broker made doorbells for an ID: it is given away.
+ */
+static struct {
+	const struct raw *observer;
+	unsigned seen;
+	uint64_t word;
+	uint64_t rung;
+} given;
+
+int eventfd(unsigned count, int flags)
+{
+	if (given.observer && given.seen++ == 0) {
+		given.word = raw_word(given.observer, 0);
+		given.rung = rings(given.observer->own[IST_VECTOR_ROSTER]);
+	}
+	return (int)syscall(SYS_eventfd2, count, flags);
+}
+
+/* The next of an ID asks until it is let in: after the end was in the roster, and rung for. */
+START_TEST(an_end_comes_before_the_next)
+{
+	struct raw right = raw_live(&f, "right"), left = raw_live(&f, "left");
+	struct ivshm_packet p = raw_expect(&f, right.socket, IST_WIRE_PEER);
+	unsigned refused = 0;
+	int next;
+
+	ivshm_wire_close_fds(&p);
+	rings(right.own[0]);
+	given.observer = &right;
+	raw_send(left.socket, IST_WIRE_BYE, "");
+	raw_close(&left);
+	for (;;) {
+		next = raw_connect(&f);
+		raw_send(next, IST_WIRE_HELLO, "left");
+		must(raw_receive(&f, next, &p) == 0);
+		if (p.wire.type == IST_WIRE_WELCOME)
+			break;
+		ck_assert_uint_eq(p.wire.code, EBUSY);
+		ck_assert_uint_lt(refused++, 10);
+		ck_assert_uint_eq(given.seen, 0);
+		close(next);
+	}
+	given.observer = NULL;
+	ivshm_wire_close_fds(&p);
+	ck_assert_uint_eq(p.wire.incarnation, 2);
+	ck_assert_uint_ge(given.seen, FIXTURE_VECTORS);
+	ck_assert_uint_eq(given.word, IST_PEER_WORD(IST_PEER_ABSENT, 1));
+	ck_assert_uint_ge(given.rung, 2); /* that it leaves, that it has left */
+	p = raw_expect(&f, right.socket, IST_WIRE_GONE);
+	ck_assert_uint_eq(p.wire.incarnation, 1);
+	close(next);
+	raw_leave(&f, &right);
+}
+END_TEST
+
+/* Who has not heard yet, or does not care, rings nobody. */
+START_TEST(late_doorbells)
+{
+	struct raw right = raw_live(&f, "right"), left = raw_live(&f, "left"), next;
+	struct ivshm_packet p = raw_expect(&f, right.socket, IST_WIRE_PEER);
+
+	raw_keep_peer(&right, &p);
+	for (unsigned v = 0; v < FIXTURE_VECTORS; v++)
+		ck_assert_int_eq(eventfd_write(right.peer[0][v], 1), 0);
+	ck_assert_uint_eq(rings(left.own[1]), 1);
+	raw_leave(&f, &left);
+	next = raw_live(&f, "left");
+	rings(next.own[0]);
+	for (unsigned v = 0; v < FIXTURE_VECTORS; v++) {
+		ck_assert_int_eq(eventfd_write(right.peer[0][v], 1), 0);
+		for (unsigned i = 0; i < FIXTURE_VECTORS; i++)
+			ck_assert_uint_eq(rings(next.own[i]), 0);
+	}
+	raw_expect(&f, right.socket, IST_WIRE_GONE);
+	p = raw_expect(&f, right.socket, IST_WIRE_PEER);
+	raw_keep_peer(&right, &p);
+	ck_assert_int_eq(eventfd_write(right.peer[0][2], 1), 0);
+	ck_assert_uint_eq(rings(next.own[2]), 1);
+	raw_leave(&f, &next);
+	raw_leave(&f, &right);
+}
+END_TEST
+
 /* ---- Joining --------------------------------------------------------------------------------- */
 
 START_TEST(what_a_peer_is_told)
@@ -496,6 +579,50 @@ START_TEST(stale_socket)
 }
 END_TEST
 
+#define RACERS 6u
+#define RACES 15u
+
+/* Several start at once where one was killed, again and again: one serves, the others are told. */
+START_TEST(a_race_of_brokers)
+{
+	fixture_configure(&f);
+	for (unsigned race = 0; race < RACES; race++) {
+		unsigned served = 0, refused = 0;
+		int go[2], said[2], result;
+		pid_t pid[RACERS];
+
+		must(pipe(go) == 0 && pipe(said) == 0);
+		for (unsigned i = 0; i < RACERS; i++) {
+			pid[i] = fork();
+			must(pid[i] >= 0);
+			if (pid[i] == 0) {
+				close(go[1]);
+				result = (int)read(go[0], &result, 1); /* until all are there */
+				result = fixture_serve(&f);
+				must(write(said[1], &result, sizeof(result)) == sizeof(result));
+				pause(); /* killed as it is: what it serves is left behind */
+			}
+		}
+		close(go[0]);
+		close(go[1]);
+		for (unsigned i = 0; i < RACERS; i++) {
+			must(read(said[0], &result, sizeof(result)) == sizeof(result));
+			served += result == 0;
+			refused += result == -EADDRINUSE;
+		}
+		close(said[0]);
+		close(said[1]);
+		ck_assert_uint_eq(served, 1);
+		ck_assert_uint_eq(refused, RACERS - 1);
+		for (unsigned i = 0; i < RACERS; i++)
+			must(kill(pid[i], SIGKILL) == 0 && waitpid(pid[i], NULL, 0) == pid[i]);
+		ck_assert_int_eq(access(f.path, F_OK), 0);
+	}
+	ck_assert_int_eq(fixture_serve(&f), 0);
+	fixture_stop(&f);
+}
+END_TEST
+
 START_TEST(something_in_the_way)
 {
 	char expected[256];
@@ -544,6 +671,36 @@ START_TEST(makes_and_removes_the_directory)
 	ck_assert_uint_eq(st.st_mode & 0777, 0755);
 	ivshm_broker_destroy(f.broker);
 	ck_assert_int_eq(access(f.dir, F_OK), -1);
+}
+END_TEST
+
+/*
+ * Another process has copies of the broker's descriptors for a while: it was forked and has not
+ * executed its program yet. What the broker closes is closed for the broker all the same.
+ */
+START_TEST(forked_beside)
+{
+	struct raw left = raw_live(&f, "left"), right;
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pause();
+	}
+	raw_send(left.socket, IST_WIRE_BYE, "");
+	fixture_settle(&f);
+	/* The child has a copy of this end too, so the broker hears no hang-up before that. */
+	shutdown(left.socket, SHUT_RDWR);
+	fixture_settle(&f);
+	right = raw_live(&f, "right");
+	ck_assert_uint_eq(raw_word(&right, 0), IST_PEER_WORD(IST_PEER_ABSENT, 1));
+	raw_close(&left);
+	left = raw_live(&f, "left");
+	ck_assert_uint_eq(left.incarnation, 2);
+	raw_leave(&f, &right);
+	must(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+	raw_leave(&f, &left);
 }
 END_TEST
 
@@ -618,6 +775,8 @@ int main(void)
 
 	tcase_add_checked_fixture(plain, start, stop);
 	tcase_add_test(plain, order_of_events);
+	tcase_add_test(plain, an_end_comes_before_the_next);
+	tcase_add_test(plain, late_doorbells);
 	tcase_add_test(plain, what_a_peer_is_told);
 	tcase_add_test(plain, leaves_with_news_unread);
 	tcase_add_test(plain, doorbells_reach);
@@ -625,6 +784,7 @@ int main(void)
 	tcase_add_test(plain, one_at_a_time);
 	tcase_add_test(plain, who_is_not_in_the_group);
 	tcase_add_test(plain, two_brokers);
+	tcase_add_test(plain, forked_beside);
 	suite_add_tcase(suite, plain);
 	tcase_add_test(own, a_process_dies);
 	tcase_add_test(own, a_process_hangs_up);
@@ -633,6 +793,7 @@ int main(void)
 	tcase_add_test(own, who_may_join);
 	tcase_add_test(own, runtime_dir);
 	tcase_add_test(own, stale_socket);
+	tcase_add_test(own, a_race_of_brokers);
 	tcase_add_test(own, something_in_the_way);
 	tcase_add_test(own, half_a_configuration);
 	tcase_add_test(own, makes_and_removes_the_directory);
