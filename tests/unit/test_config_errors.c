@@ -303,7 +303,9 @@ static const struct {
 	 "coherence: page, rights: [{instance: p, access: none}]}]}]\ninstances: [{name: p, kind: "
 	 "qemu, command: [x], groups: [g]}]\n",
 	 {"1:61: error: region 'r': coherence 'page' takes a pager: instance 'p' is a qemu, give "
-	  "it the right none"}},
+	  "it the right none",
+	  "2:58: error: instance 'p' is QEMU's, which maps all of group 'g' for writing: its right "
+	  "none on region 's' can only be asked for; say 'legacy: trusted'"}},
 
 	/* All of a file in one run, in its order */
 	{"groups:\n- name: g\n  flavour: sweet\n  size: 3M\n  regions: [{name: r, size: 1, rights: "
