@@ -183,7 +183,8 @@ static void run(struct target target, unsigned rounds)
 	ck_assert_int_eq(ist_cell_open(victim, "c", &options, &cell), 0);
 	ist_cell_close(cell);
 	ck_assert_int_eq(pthread_create(&thread, NULL, scribble, &target), 0);
-	/* As often, and until it has been of use: who scribbles may get no processor for a while. */
+	/* As often, and until it has been of use: who scribbles may get no processor for a while.
+	 */
 	for (i = 0; i < rounds || (i < 100 * rounds && !(opened && broken)); i++) {
 		n = ist_cell_open(victim, "c", &options, &cell);
 		ck_assert_msg(documented(n) || n == -ENOSPC || n == -EEXIST || n == -EMSGSIZE ||
