@@ -55,7 +55,7 @@ int ivshm_config_load_text(const char *text, size_t length, const char *path, FI
 		goto out;
 	result = load.errors.count ? -EINVAL : 0;
 	if (errors)
-		config_notes_print(&load.errors, path, "error", errors);
+		config_notes_print(&load.errors, path, errors);
 	if (result == 0)
 		*out = &load.object->config;
 out:
@@ -123,17 +123,7 @@ void ivshm_config_free(struct ivshm_config *config)
 	free(config->instances);
 	free(config->path);
 	config_raw_free(object->raw);
-	config_notes_fini(&object->unsupported);
 	free(object);
-}
-
-int ivshm_config_supported(const struct ivshm_config *config, const char *severity, FILE *out)
-{
-	const struct config_object *object = object_of(config);
-
-	if (out)
-		config_notes_print(&object->unsupported, config->path, severity, out);
-	return object->unsupported.count ? -EOPNOTSUPP : 0;
 }
 
 const struct ivshm_instance_config *ivshm_config_instance(const struct ivshm_config *config,

@@ -91,13 +91,6 @@ int ivshm_config_load_text(const char *text, size_t length, const char *path, FI
 
 void ivshm_config_free(struct ivshm_config *config);
 
-/*
- * Whether all that the configuration asks for is there yet. Every use of something that is not goes
- * to `out` as one line "FILE:LINE:COLUMN: SEVERITY: TEXT is not yet supported". Takes what a loader
- * above returned. Returns 0, or -EOPNOTSUPP when anything was reported.
- */
-int ivshm_config_supported(const struct ivshm_config *config, const char *severity, FILE *out);
-
 /* Instance and group by name, or NULL. */
 const struct ivshm_instance_config *ivshm_config_instance(const struct ivshm_config *config,
 							  const char *name);

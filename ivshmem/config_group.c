@@ -223,14 +223,6 @@ static bool check_size(struct config_load *load, const struct config_node *node,
 	return false;
 }
 
-static void note_unsupported(struct config_load *load, const struct config_node *node,
-			     const struct ivshm_group_config *out)
-{
-	if (out->users_count)
-		config_unsupported(load, config_key(node, "users"), "group '%s': 'users'",
-				   out->name);
-}
-
 static int check_group(struct config_load *load, const struct config_node *node,
 		       const struct config_raw_group *raw, unsigned members,
 		       struct ivshm_group_config *out)
@@ -256,7 +248,6 @@ static int check_group(struct config_load *load, const struct config_node *node,
 	/* With a wrong size all that is said about the whole would be wrong too. */
 	if (good && out->max_peers <= IST_PEERS_MAX)
 		check_layout(load, node, out);
-	note_unsupported(load, node, out);
 	return 0;
 }
 

@@ -81,7 +81,6 @@ struct config_notes {
 struct config_object {
 	struct ivshm_config config; /* first: freed through a pointer to it */
 	struct config_raw *raw;
-	struct config_notes unsupported;
 };
 
 /* A file on its way from text to struct config_object. */
@@ -101,17 +100,12 @@ extern const char *const config_access_names[3]; /* by IST_RIGHT_* */
 extern const struct cyaml_schema_value config_schema;
 
 /* config_notes.c */
-void config_notes_print(const struct config_notes *notes, const char *path, const char *severity,
-			FILE *out);
+void config_notes_print(const struct config_notes *notes, const char *path, FILE *out);
 void config_notes_fini(struct config_notes *notes);
 __attribute__((format(printf, 4, 5))) void config_error_at(struct config_load *load, size_t line,
 							   size_t column, const char *format, ...);
 __attribute__((format(printf, 3, 4))) void
 config_error(struct config_load *load, const struct config_node *node, const char *format, ...);
-/* The text names the thing; " is not yet supported" is added to it. */
-__attribute__((format(printf, 3, 4))) void config_unsupported(struct config_load *load,
-							      const struct config_node *node,
-							      const char *format, ...);
 
 /* config_document.c: load->root from load->text; whatever is wrong is in load->errors. */
 void config_document_read(struct config_load *load);

@@ -78,28 +78,11 @@ void config_error(struct config_load *load, const struct config_node *node, cons
 	va_end(args);
 }
 
-void config_unsupported(struct config_load *load, const struct config_node *node,
-			const char *format, ...)
-{
-	char *what = NULL, *text;
-	va_list args;
-
-	va_start(args, format);
-	if (vasprintf(&what, format, args) < 0)
-		what = NULL;
-	va_end(args);
-	if (!what || asprintf(&text, "%s is not yet supported", what) < 0 ||
-	    notes_add(&load->object->unsupported, node->line, node->column, text))
-		load->no_memory = true;
-	free(what);
-}
-
-void config_notes_print(const struct config_notes *notes, const char *path, const char *severity,
-			FILE *out)
+void config_notes_print(const struct config_notes *notes, const char *path, FILE *out)
 {
 	for (size_t i = 0; i < notes->count; i++)
-		fprintf(out, "%s:%zu:%zu: %s: %s\n", path, notes->note[i].line,
-			notes->note[i].column, severity, notes->note[i].text);
+		fprintf(out, "%s:%zu:%zu: error: %s\n", path, notes->note[i].line,
+			notes->note[i].column, notes->note[i].text);
 }
 
 void config_notes_fini(struct config_notes *notes)

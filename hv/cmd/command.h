@@ -32,8 +32,5 @@ struct command {
 extern const struct command command_check, command_console, command_down, command_path,
 	command_qemu_args, command_run, command_start, command_status, command_stop, command_up;
 
-/* The configuration, if all it asks for is there. The errors are told; NULL on any. */
-struct ivshm_config *load_usable(const char *path);
-
 /* To stdout, also where that is non-blocking. False when it takes no more: errno says why. */
 bool write_all(const char *data, size_t size);

@@ -51,18 +51,6 @@ static int usage_error(const struct command *command)
 	return EXIT_USAGE;
 }
 
-struct ivshm_config *load_usable(const char *path)
-{
-	struct ivshm_config *config;
-
-	if (ivshm_config_load(path, stderr, &config))
-		return NULL;
-	if (!ivshm_config_supported(config, "error", stderr))
-		return config;
-	ivshm_config_free(config);
-	return NULL;
-}
-
 bool write_all(const char *data, size_t size)
 {
 	while (size) {

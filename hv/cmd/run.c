@@ -44,10 +44,10 @@ static void become(const struct ivshm_instance_config *instance,
 static int run(const struct command_line *line)
 {
 	struct launch_options options = {.dir = line->dir, .verbose = line->verbose};
-	struct ivshm_config *config = load_usable(line->operand[0]);
+	struct ivshm_config *config;
 	const struct ivshm_instance_config *instance;
 
-	if (!config)
+	if (ivshm_config_load(line->operand[0], stderr, &config))
 		return EXIT_FAILURE;
 	options.config = config;
 	options.no_kvm = launch_why_no_kvm(config, line->no_kvm);

@@ -291,10 +291,10 @@ close_signals:
 static int up(const struct command_line *line)
 {
 	struct up up = {.options = {.dir = line->dir, .verbose = line->verbose}};
-	struct ivshm_config *config = load_usable(line->operand[0]);
+	struct ivshm_config *config;
 	int status;
 
-	if (!config)
+	if (ivshm_config_load(line->operand[0], stderr, &config))
 		return EXIT_FAILURE;
 	up.config = config;
 	up.options.config = config;

@@ -232,7 +232,6 @@ START_TEST(defaults)
 	ck_assert_uint_eq(config->instances[2].vcpus, 1);
 	ck_assert_uint_eq(config->instances[2].personality, 1);
 	ck_assert_ptr_null(config->instances[2].initrd);
-	ck_assert_int_eq(ivshm_config_supported(config, "error", NULL), 0);
 	ivshm_config_free(config);
 
 	config = load("instances: [{name: a, kind: process, command: [x]}]");
@@ -261,32 +260,6 @@ START_TEST(yes_and_no)
 		ck_assert_int_eq(config->instances[0].autostart, words[i].value);
 		ivshm_config_free(config);
 	}
-}
-END_TEST
-
-START_TEST(not_yet_supported)
-{
-	static const char *const expected[] = {
-		":10:5: error: group 'ping': 'users' is not yet supported\n",
-	};
-	struct ivshm_config *config = load(full);
-	char *text = NULL, *at;
-	size_t size;
-	FILE *file = open_memstream(&text, &size);
-
-	ck_assert_ptr_nonnull(file);
-	ck_assert_int_eq(ivshm_config_supported(config, "error", file), -EOPNOTSUPP);
-	fclose(file);
-	at = text;
-	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
-		ck_assert_msg(!strncmp(at, path, strlen(path)), "%s", at);
-		at += strlen(path);
-		ck_assert_msg(!strncmp(at, expected[i], strlen(expected[i])), "%s", at);
-		at += strlen(expected[i]);
-	}
-	ck_assert_str_eq(at, "");
-	free(text);
-	ivshm_config_free(config);
 }
 END_TEST
 
@@ -365,7 +338,6 @@ START_TEST(printed_legacy)
 	ck_assert_int_eq(ivshm_config_print(config, file), 0);
 	fclose(file);
 	ck_assert_msg(strstr(text, expected), "%s", text);
-	ck_assert_int_eq(ivshm_config_supported(config, "error", NULL), 0);
 	ck_assert(ivshm_config_asked(config, config->groups, 0, 1));
 	ck_assert(!ivshm_config_asked(config, config->groups, 0, 0));
 	ck_assert(!ivshm_config_asked(config, config->groups, 2, 1));
@@ -386,7 +358,6 @@ START_TEST(legacy_without_trust)
 		     "- {name: q, kind: qemu, command: [x], personality: v1, groups: [g, h]}\n");
 
 	ck_assert_uint_eq(config->instances[1].personality, 1);
-	ck_assert_int_eq(ivshm_config_supported(config, "error", NULL), 0);
 	ivshm_config_free(config);
 }
 END_TEST
@@ -476,7 +447,6 @@ int main(void)
 	tcase_add_test(tests, rights);
 	tcase_add_test(tests, defaults);
 	tcase_add_test(tests, yes_and_no);
-	tcase_add_test(tests, not_yet_supported);
 	tcase_add_test(tests, printed);
 	tcase_add_test(tests, printed_legacy);
 	tcase_add_test(tests, legacy_without_trust);

@@ -283,15 +283,6 @@ check_shows() {
 	expect_status 0
 	expect_like out '0x0+5000 .*data'
 	expect_like out '^ *a .*process'
-	# What later versions will do is valid: a note here, an error where it is to be used.
-	sed -i 's/^    vectors: 4$/&\n    users: [nobody]/' "$work/shown.yml"
-	timeout 60 "$isthmus" check "$work/shown.yml" >"$work/out" 2>"$work/err"
-	status=$?
-	expect_status 0
-	expect_like err "note: .*'users' is not yet supported"
-	up "$work/shown.yml"
-	expect_status 1
-	expect_like err "error: .*'users' is not yet supported"
 }
 
 # ---- Instances ----------------------------------------------------------------------------------
@@ -345,6 +336,47 @@ run() {
 	kill -INT "$up"
 	finish
 	expect_status 130
+}
+
+is_live() { timeout 10 "$isthmus" status 2>/dev/null | grep -qE "^ +[0-9]+ +$1 +live "; }
+
+# Somebody else joins when the group says so, and does not otherwise.
+other_users() {
+	local user other
+	cp "$apps/running" "$work/running"
+	chmod 755 "$work" "$work/running"
+	for user in '' '    users: [nobody]' '    users: [nosuchuser]'; do
+		config users <<-'END'
+			  - {name: a, kind: process, groups: [ping], command: [sleep, "1000"]}
+			  - {name: b, kind: process, groups: [ping], command: [x], autostart: false}
+		END
+		sed -i "s/^    vectors: 4\$/&\n$user/" "$work/users.yml"
+		start "$work/users.yml"
+		if [[ $user = *nosuchuser* ]]; then
+			finish
+			expect_status 1
+			expect_like err "group 'ping': no user 'nosuchuser'"
+			continue
+		fi
+		eventually test -S "$work/run/ping.sock"
+		setpriv --reuid=65534 --regid=65534 --clear-groups env ISTHMUS_INSTANCE=b "$work/running" spin \
+			>"$work/out2" 2>&1 &
+		other=$!
+		if [ -n "$user" ]; then
+			eventually is_live b
+			kill "$other"
+		fi
+		wait "$other"
+		status=$?
+		if [ -n "$user" ]; then
+			expect_status 143
+		else # it cannot open the socket
+			[ $status != 0 ] && [ $status != 143 ] || complain "nobody: status $status, without being named"
+		fi
+		kill -INT "$up"
+		finish
+		expect_status 130
+	done
 }
 
 apps_as_processes() {
@@ -493,6 +525,11 @@ t "errors in the configuration have positions" config_errors
 t "a second up of the same group" second_up
 t "wrong command lines" usage
 t "check" check_shows
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	t "users who may join" other_users
+else
+	skip "users who may join" "not root"
+fi
 t "environment, CPUs and descriptors of a process" environment
 t "a runtime directory of one's own" runtime_dir
 t "run" run
