@@ -71,6 +71,16 @@ inline release_or_give_up()
 	fi
 }
 
+/* A holder whose bit is gone by now, as it evicted itself or was reaped, hears no question. */
+inline ask()
+{
+	if
+	:: busy != 0 && CAN_ASK(by, who) -> do_ASK(by, who); ok = 1
+	:: busy != 0 && CLAIMED(by) && !(asking & BIT(who)) && !HAS_BIT(who) -> ok = 1
+	:: else
+	fi
+}
+
 inline revoke()
 {
 	if
@@ -91,13 +101,14 @@ inline take_step()
 {
 	ok = 0; bumps = 0; by = (busy != 0 -> busy - 1 : 0);
 	if
-	:: CAN_ENTER(who) && what != DIE -> do_ENTER(who)
+	/* Remains of one that joins are reaped before it enters. */
+	:: CAN_ENTER(who) && what != DIE && what != REAP -> do_ENTER(who)
 	:: else
 	fi;
 	if
 	:: what == CLAIM_S -> WANT(WANTS_S); TRY(CLAIM_S)
 	:: what == CLAIM_X -> WANT(WANTS_X); TRY(CLAIM_X)
-	:: what == ASK -> BY_BUSY(ASK)
+	:: what == ASK -> ask()
 	:: what == SET_S -> TRY(SET_S)
 	:: what == SET_X -> TRY(SET_X)
 	:: what == INSTALL -> TRY(INSTALL)
