@@ -72,7 +72,7 @@ inline release_or_give_up()
 }
 
 /* A holder whose bit is gone by now, as it evicted itself or was reaped, hears no question. */
-inline ask()
+inline question()
 {
 	if
 	:: busy != 0 && CAN_ASK(by, who) -> do_ASK(by, who); ok = 1
@@ -108,7 +108,7 @@ inline take_step()
 	if
 	:: what == CLAIM_S -> WANT(WANTS_S); TRY(CLAIM_S)
 	:: what == CLAIM_X -> WANT(WANTS_X); TRY(CLAIM_X)
-	:: what == ASK -> ask()
+	:: what == ASK -> question()
 	:: what == SET_S -> TRY(SET_S)
 	:: what == SET_X -> TRY(SET_X)
 	:: what == INSTALL -> TRY(INSTALL)
