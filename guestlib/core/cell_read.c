@@ -221,9 +221,13 @@ static inline int read_quick(struct ist_cell *cell, void *to, uint64_t *number)
 {
 	const struct ist_cell_memory *memory = cell->memory;
 	uint8_t *bytes = to; /* aligned or not */
-	/* Acquire: pairs with the release of the last store in ist_cell_move(). */
-	uint64_t version = ist_load_acquire(&memory->version);
+	uint64_t version;
 
+	/* A consumer with a box of its own leaves this line to the producer. */
+	if (!cell->quick)
+		return -EAGAIN;
+	/* Acquire: pairs with the release of the last store in ist_cell_move(). */
+	version = ist_load_acquire(&memory->version);
 	if (ist_unlikely(IST_CELL_WHERE(version) != IST_CELL_HEAD))
 		return -EAGAIN;
 	switch (cell->quick) {
