@@ -326,13 +326,10 @@ demo-linux: setup
 setup:
 	$(Q).ci/setup
 
-#: make asan|ubsan|tsan  the unit and process tests, built with that sanitizer
+#: make asan|tsan       the unit and process tests, built with ASan and UBSan, or with TSan
 asan:
-	$(Q)$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SAN=address tests-build
-	$(Q)BUILD=$(BUILD)/asan KINDS="unit core fault" SANITIZER=asan tests/run.sh
-ubsan:
-	$(Q)$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/ubsan SAN=undefined tests-build
-	$(Q)BUILD=$(BUILD)/ubsan KINDS="unit core fault" SANITIZER=ubsan tests/run.sh
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SAN=address,undefined tests-build
+	$(Q)BUILD=$(BUILD)/asan KINDS="unit core fault" SANITIZER=asan+ubsan tests/run.sh
 tsan:
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/tsan SAN=thread tests-build
 	$(Q)BUILD=$(BUILD)/tsan KINDS="unit core" SANITIZER=tsan tests/run.sh

@@ -6,7 +6,7 @@
 #   BUILD=build        where the programs are
 #   KINDS="unit vm"    only these kinds (default: all)
 #   ONLY=config        only tests whose name, kind/test, contains this (a glob)
-#   SANITIZER=asan     what $BUILD was built with: part of the names
+#   SANITIZER=tsan     what $BUILD was built with: part of the names
 #
 # A test is a program (of tests/unit, tests/core, tests/fault), a script (of tests/vm, tests/model and some
 # here) or a fuzz target over its corpus. It says what it found in TAP, in the file Check is told or on stdout;
@@ -227,7 +227,7 @@ kind_static() {
 # The same programs again, built with each sanitizer in a folder of its own.
 kind_sanitizers() {
 	local san p f s
-	for san in asan ubsan tsan; do
+	for san in asan tsan; do
 		[ -z "$ONLY" ] || [ "$ONLY" = $san ] || continue
 		env -u ONLY -u KINDS -u MAKEFLAGS -u MAKELEVEL "$MAKE" --no-print-directory BUILD="$BUILD" $san \
 			>"$work/$san" 2>&1

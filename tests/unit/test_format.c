@@ -10,7 +10,7 @@
 
 #include "guestlib/platform/bare/format.c"
 
-#ifdef __SANITIZE_THREAD__ /* one thread: nothing to find, and slow */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) /* slow */
 #define MANY 20000
 #else
 #define MANY 200000

@@ -566,8 +566,9 @@ END_TEST
 
 /* ---- Page-coherent regions ---- */
 
-/* TSan takes no threads in a child of a process that has some; test_pager.c is for it. */
-#ifdef __SANITIZE_THREAD__
+/* TSan and ASan take no threads in a child of a process that has some (ASan: the new thread waits
+ * for a lock of its runtime, now and then); test_pager.c is for them. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define THREADS_AFTER_FORK 0
 #else
 #define THREADS_AFTER_FORK 1
