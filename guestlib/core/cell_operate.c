@@ -11,31 +11,34 @@ int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_function *f
 	return 0;
 }
 
-int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
-			  int64_t *value, uint64_t timeout_ns)
+/* Counted while the cell is held, if it is to be: what is done between two operations leaves the
+   cell to who waits for it. */
+static inline int operate_here(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+			       int64_t *value, uint64_t timeout_ns, int counted)
 {
 	void *content;
 	int error = ist_cell_begin_held(cell, 0, timeout_ns, &content);
 
+	if (counted)
+		ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
 	if (error)
 		return error;
 	*value = ist_cell_perform(cell, number, content, arguments);
 	return ist_cell_end_held(cell);
 }
 
-/* The same, counted while the cell is held: what is done between two operations leaves it to who
-   waits for it. */
-static int operate_here(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
-			int64_t *value, uint64_t timeout_ns)
+int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+			  int64_t *value, uint64_t timeout_ns)
 {
-	void *content;
-	int error = ist_cell_begin_held(cell, 0, timeout_ns, &content);
+	return operate_here(cell, number, arguments, value, timeout_ns, 0);
+}
 
-	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
-	if (error)
-		return error;
-	*value = ist_cell_perform(cell, number, content, arguments);
-	return ist_cell_end_held(cell);
+/* An adaptive cell may do as it did at its last look, whatever others do by now; but what this
+   handle has left for others comes first. */
+static inline int is_here(const struct ist_cell *cell)
+{
+	return !cell->policy->operate || (cell->kind == IST_CELL_ADAPTIVE && !cell->watch.shipped &&
+					  cell->requests.asked == cell->requests.done);
 }
 
 int ist_cell_operate(struct ist_cell *cell, uint32_t number,
@@ -49,12 +52,11 @@ int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 		return -EINVAL;
 	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
 		return ist_cell_refuse(cell);
-	/* An adaptive cell may do as it did at its last look, whatever others do by now. */
-	if (cell->policy->operate && (cell->kind != IST_CELL_ADAPTIVE || cell->watch.shipped)) {
+	if (is_here(cell)) {
+		error = operate_here(cell, number, arguments, &value, timeout_ns, 1);
+	} else {
 		ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
 		error = cell->policy->operate(cell, number, arguments, &value, timeout_ns);
-	} else {
-		error = operate_here(cell, number, arguments, &value, timeout_ns);
 	}
 	if (!error && result)
 		*result = value;

@@ -280,6 +280,24 @@ START_TEST(across_a_switch)
 END_TEST
 
 /* Any counts, times and policies: the cell goes on, and is one of those it can be. */
+/* What was left for others comes first, though this handle does not know yet that it is shipped. */
+START_TEST(in_order)
+{
+	uint64_t ticket;
+	int64_t result;
+
+	open_both(8);
+	a->watch.left = 1000; /* no look at the clock in between */
+	ck_assert_uint_eq(a->watch.shipped, 0);
+	a->memory->policy = IST_CELL_DELEGATED;
+	ck_assert_int_eq(ist_cell_submit(a, IST_OPERATION_ADD, one, 0, &ticket), 0);
+	ck_assert_int_eq(ist_cell_operate(a, IST_OPERATION_ADD, one, &result, 0), 0);
+	ck_assert_int_eq(result, 1);
+	ck_assert_int_eq(ist_cell_collect(a, ticket, &result, 0), 0);
+	ck_assert_int_eq(result, 0);
+}
+END_TEST
+
 START_TEST(hostile_counts)
 {
 	uint64_t state = 88172645463325252u;
@@ -320,6 +338,7 @@ int main(void)
 	tcase_add_test(test, held_at_first);
 	tcase_add_test(test, little_content);
 	tcase_add_test(test, across_a_switch);
+	tcase_add_test(test, in_order);
 	tcase_add_test(test, hostile_counts);
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, test);
