@@ -12,9 +12,6 @@
 #define LOOKS_A_TRY 4u /* looks at the own line for one at the line that all share */
 #define USUAL_MAX 30u  /* looks until somebody has served: twice as many are patience enough */
 
-/* Two logs, and what changed, as abi.md has it. */
-#define LOGS (2 * (sizeof(struct ist_cell_log) + IST_CELL_LOG_MAX * sizeof(struct ist_cell_entry)))
-
 static uint64_t common_size(uint64_t size)
 {
 	(void)size;

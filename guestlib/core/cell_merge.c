@@ -186,6 +186,9 @@ static void expect_turn(const struct ist_cell *cell)
 	uint64_t line;
 
 	ist_prefetch_write(cell->memory);
+	/* Of a replica these would be others' lines, which this peer must not own. */
+	if (cell->pool.flush)
+		return;
 	/* One will be copied from: but written to, next time. */
 	for (line = 0; line < cell->slot_stride && line < LINES_EXPECTED * IST_LINE;
 	     line += IST_LINE) {
