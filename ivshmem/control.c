@@ -123,6 +123,8 @@ static int take_status(int fd, struct ivshm_control_up *up, char *error, size_t 
 		case IVSHM_CONTROL_DONE:
 			return up->path ? 0 : -EPROTO;
 		case IVSHM_CONTROL_ERROR:
+			if (message.row.code <= 0)
+				return -EPROTO;
 			return ivshm_fail(error, error_size, -message.row.code, "%s", message.text);
 		default:
 			r = add_row(up, &message.row);
@@ -139,6 +141,7 @@ static int list_one(const char *dir, unsigned number, struct ivshm_control_ups *
 	const struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
 	struct ivshm_control_up up = {.number = number}, *grown;
 	int fd = ask(dir, number, IVSHM_CONTROL_STATUS, "");
+	char why[256] = ""; /* what it says itself; `error` may hold another's refusal */
 	int r;
 
 	if (fd == -ECONNREFUSED || fd == -ENOENT || fd == -EPIPE)
@@ -147,8 +150,7 @@ static int list_one(const char *dir, unsigned number, struct ivshm_control_ups *
 		return ivshm_fail(error, error_size, fd, "%s/%u%s: %s", dir, number,
 				  ivshm_control_door.socket, strerror(-fd));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	*error = '\0';
-	r = take_status(fd, &up, error, error_size);
+	r = take_status(fd, &up, why, sizeof(why));
 	close(fd);
 	if (r == 0) {
 		grown = reallocarray(ups->up, ups->count + 1, sizeof(*grown));
@@ -162,14 +164,14 @@ static int list_one(const char *dir, unsigned number, struct ivshm_control_ups *
 	forget_up(&up);
 	if (r == -EPIPE)
 		return -ENOENT;
-	if (r == -EAGAIN && !*error) {
+	if (r == -EAGAIN && !*why) {
 		ivshm_log(IVSHM_LOG_WARN, "%s/%u%s does not answer: its `isthmus up` is stopped",
 			  dir, number, ivshm_control_door.socket);
 		return -ENOENT;
 	}
-	if (r == -EPROTO && !*error)
+	if (r == -EPROTO && !*why)
 		return fail_version(error, error_size, dir, number);
-	return *error ? r : ivshm_fail(error, error_size, r, "%s", strerror(-r));
+	return ivshm_fail(error, error_size, r, "%s", *why ? why : strerror(-r));
 }
 
 int ivshm_control_list(const char *dir, struct ivshm_control_ups *out, char *error,

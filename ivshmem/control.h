@@ -106,7 +106,7 @@ struct ivshm_control_ups {
 
 /*
  * Asks every `up` that serves in `dir` and lets this user in. One that was killed, or ends
- * meanwhile, is none, nor is one that does not answer in 2 s, with a warning. 0, and *out to be
+ * meanwhile, is none, nor is one that does not answer in 5 s, with a warning. 0, and *out to be
  * freed by ivshm_control_forget(); or -errno with a line in `error`: -EACCES when there are others'
  * alone.
  */

@@ -544,6 +544,45 @@ START_TEST(numbers)
 }
 END_TEST
 
+/* What is no answer to STATUS: whoever it is that answers. */
+START_TEST(no_answers)
+{
+	struct ivshm_control answer = {.row = {.type = IVSHM_CONTROL_ERROR}}, request;
+	static const int32_t codes[] = {0, -EPERM, INT32_MIN};
+	char dir[] = "/tmp/ist-control.XXXXXX", error[256];
+	struct ivshm_control_ups ups;
+	struct ivshm_door door;
+	int socket, status;
+	pid_t pid;
+
+	if (_i == 3)
+		answer.row.type = IVSHM_CONTROL_DONE; /* of nothing */
+	else
+		answer.row.code = codes[_i];
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(
+		ivshm_door_open(&door, &ivshm_control_door, dir, "1", 0600, error, sizeof(error)),
+		0);
+	pid = fork();
+	if (pid == 0) {
+		struct pollfd asks = {.fd = door.listener, .events = POLLIN};
+
+		must(poll(&asks, 1, FIXTURE_PATIENCE_MS) == 1);
+		socket = accept(door.listener, NULL, NULL);
+		must(socket >= 0 && ivshm_control_receive(socket, &request, 0) == 0);
+		must(ivshm_control_send(socket, &answer) == 0);
+		_exit(0);
+	}
+	ck_assert_int_eq(ivshm_control_list(dir, &ups, error, sizeof(error)), -EPROTO);
+	ck_assert_ptr_nonnull(strstr(error, "is of another version"));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	close(door.listener);
+	ivshm_door_close(&door);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("control");
@@ -564,6 +603,7 @@ int main(void)
 	suite_add_tcase(suite, plain);
 	tcase_add_test(own, stalled);
 	tcase_add_test(own, says_and_reads_nothing);
+	tcase_add_loop_test(own, no_answers, 0, 4);
 	suite_add_tcase(suite, own);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
