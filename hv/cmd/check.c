@@ -9,14 +9,11 @@
 static int check(const struct command_line *line)
 {
 	struct ivshm_config *config;
-	int status = EXIT_SUCCESS;
+	int status;
 
 	if (ivshm_config_load(line->operand[0], stderr, &config))
 		return EXIT_FAILURE;
-	if (ivshm_config_print(config, stdout) || fflush(stdout)) {
-		ivshm_log(IVSHM_LOG_ERROR, "standard output: %m");
-		status = EXIT_FAILURE;
-	}
+	status = finish_output(ivshm_config_print(config, stdout) == 0);
 	ivshm_config_free(config);
 	return status;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "ivshmem/config.h"
+#include "ivshmem/control.h"
 
 #define EXIT_USAGE 2
 
@@ -31,6 +32,12 @@ struct command {
 
 extern const struct command command_check, command_console, command_down, command_path,
 	command_qemu_args, command_run, command_start, command_status, command_stop, command_up;
+
+/* All `up`s there are, to be forgotten. False: told. */
+bool list_ups(const struct command_line *line, struct ivshm_control_ups *ups);
+
+/* What was printed goes out, if it could be. An exit status; told. */
+int finish_output(bool printed);
 
 /* To stdout, also where that is non-blocking. False when it takes no more: errno says why. */
 bool write_all(const char *data, size_t size);

@@ -51,6 +51,24 @@ static int usage_error(const struct command *command)
 	return EXIT_USAGE;
 }
 
+bool list_ups(const struct command_line *line, struct ivshm_control_ups *ups)
+{
+	char error[1024];
+
+	if (!ivshm_control_list(line->dir, ups, error, sizeof(error)))
+		return true;
+	ivshm_log(IVSHM_LOG_ERROR, "%s", error);
+	return false;
+}
+
+int finish_output(bool printed)
+{
+	if (printed && !fflush(stdout))
+		return EXIT_SUCCESS;
+	ivshm_log(IVSHM_LOG_ERROR, "standard output: %m");
+	return EXIT_FAILURE;
+}
+
 bool write_all(const char *data, size_t size)
 {
 	while (size) {

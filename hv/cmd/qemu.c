@@ -5,11 +5,9 @@
  */
 #include "qemu.h"
 #include "command.h"
-#include "served.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,100 +35,90 @@ void qemu_add_device(FILE *words, char between, const char *dir, const char *ins
 		vectors);
 }
 
-/* The group's vectors, as its roster says. 0; or -errno, which is told. */
-static int read_vectors(const char *dir, const char *group, unsigned *out)
-{
-	struct ist_roster roster;
-	char path[PATH_MAX];
-	int ret = served_memory(dir, group, path, sizeof(path)), fd;
-	ssize_t length;
-
-	if (ret)
-		return ret;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		ret = -errno;
-		ivshm_log(IVSHM_LOG_ERROR, "group %s: %s: %s", group, path, strerror(-ret));
-		return ret;
-	}
-	length = pread(fd, &roster, sizeof(roster), IST_ROSTER_OFFSET);
-	close(fd);
-	/* Other QEMU peers may write there. */
-	if (length != (ssize_t)sizeof(roster) || roster.magic != IST_ROSTER_MAGIC ||
-	    roster.vectors < 1 || roster.vectors > IST_VECTORS_MAX) {
-		ivshm_log(IVSHM_LOG_ERROR, "group %s: its roster makes no sense", group);
-		return -EPROTO;
-	}
-	*out = roster.vectors;
-	return 0;
-}
-
-/* The group, if this is the name of the instance's socket in one. It is cut out of `name`. */
-static const char *group_of(char *name, const char *instance)
-{
-	size_t length = strlen(instance), suffix = strlen(ivshm_legacy_door.socket);
-	size_t all = strlen(name);
-
-	if (all <= length + 1 + suffix || strncmp(name, instance, length) != 0 ||
-	    name[length] != '@' || strcmp(name + all - suffix, ivshm_legacy_door.socket) != 0)
-		return NULL;
-	name[all - suffix] = '\0';
-	return name + length + 1;
-}
-
-static int print_device(const char *dir, const char *instance, const char *group)
-{
-	unsigned vectors = 0;
-	int ret = read_vectors(dir, group, &vectors);
-
-	if (ret)
-		return ret;
-	qemu_add_device(stdout, ' ', dir, instance, group, vectors);
-	putchar('\n');
-	return 0;
-}
-
 static int qemu_args(const struct command_line *line)
 {
 	const char *instance = line->operand[0];
-	struct dirent **entry;
-	unsigned groups = 0;
-	int count = scandir(line->dir, &entry, NULL, alphasort), ret = 0;
+	const struct ivshm_control_up *up;
+	struct ivshm_control_ups ups;
+	int status = EXIT_FAILURE;
 
-	for (int i = 0; i < count; i++) {
-		const char *group = group_of(entry[i]->d_name, instance);
+	if (!list_ups(line, &ups))
+		return EXIT_FAILURE;
+	up = ivshm_control_resolve(&ups, line->dir, NULL, instance, stderr);
+	if (up && ivshm_control_find(up, IVSHM_CONTROL_INSTANCE, instance)->kind != IST_KIND_QEMU) {
+		ivshm_log(IVSHM_LOG_ERROR, "instance '%s' is not of kind qemu", instance);
+		up = NULL;
+	}
+	for (unsigned i = 0; up && i < up->rows; i++) {
+		const struct ivshm_control_row *row = &up->row[i];
 
-		groups += group != NULL;
-		if (group && !ret)
-			ret = print_device(line->dir, instance, group);
-		free(entry[i]);
+		if (row->type != IVSHM_CONTROL_GROUP ||
+		    !ivshm_control_member(up, row->name, instance))
+			continue;
+		qemu_add_device(stdout, ' ', line->dir, instance, row->name, row->vectors);
+		putchar('\n');
 	}
-	if (count >= 0)
-		free(entry);
-	if (groups == 0)
-		ivshm_log(IVSHM_LOG_ERROR,
-			  "no instance '%s' of kind qemu is served in %s; does `isthmus up` run?",
-			  instance, line->dir);
-	if (ret || groups == 0)
-		return EXIT_FAILURE;
-	if (fflush(stdout)) {
-		ivshm_log(IVSHM_LOG_ERROR, "standard output: %m");
-		return EXIT_FAILURE;
+	if (up)
+		status = finish_output(true);
+	ivshm_control_forget(&ups);
+	return status;
+}
+
+/* The descriptor that this process has of the group's memfd, by the name that it was given. */
+static int find_memory(pid_t broker, const char *group, char *path, size_t size)
+{
+	char wanted[NAME_MAX], folder[32], link[PATH_MAX];
+	const struct dirent *entry;
+	int found = -ENOENT;
+	DIR *dir;
+
+	snprintf(wanted, sizeof(wanted), "/memfd:isthmus:%s (deleted)", group);
+	snprintf(folder, sizeof(folder), "/proc/%d/fd", (int)broker);
+	dir = opendir(folder);
+	if (!dir)
+		return -errno;
+	while (found && (entry = readdir(dir))) {
+		ssize_t length = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
+
+		if (length < 0)
+			continue;
+		link[length] = '\0';
+		if (!strcmp(link, wanted))
+			found = (size_t)snprintf(path, size, "%s/%s", folder, entry->d_name) < size
+					? 0
+					: -ENAMETOOLONG;
 	}
-	return EXIT_SUCCESS;
+	closedir(dir);
+	return found;
 }
 
 static int path(const struct command_line *line)
 {
+	const char *group = line->operand[0];
+	const struct ivshm_control_up *up = NULL;
+	struct ivshm_control_ups ups;
 	char file[PATH_MAX];
+	int ret;
 
-	if (served_memory(line->dir, line->operand[0], file, sizeof(file)))
+	if (!list_ups(line, &ups))
 		return EXIT_FAILURE;
-	if (puts(file) < 0 || fflush(stdout)) {
-		ivshm_log(IVSHM_LOG_ERROR, "standard output: %m");
-		return EXIT_FAILURE;
+	for (unsigned u = 0; u < ups.count && !up; u++)
+		if (ivshm_control_match(&ups.up[u], group) == IVSHM_CONTROL_MATCH_GROUP)
+			up = &ups.up[u];
+	if (up) {
+		ret = find_memory(up->pid, group, file, sizeof(file));
+		if (ret)
+			ivshm_log(IVSHM_LOG_ERROR, "group %s: its memory in process %d: %s", group,
+				  (int)up->pid, strerror(-ret));
+		else
+			puts(file);
+	} else {
+		ret = -ENOENT;
+		ivshm_log(IVSHM_LOG_ERROR, "group %s is not open in %s; start `isthmus up` first",
+			  group, line->dir);
 	}
-	return EXIT_SUCCESS;
+	ivshm_control_forget(&ups);
+	return ret ? EXIT_FAILURE : finish_output(true);
 }
 
 const struct command command_qemu_args = {

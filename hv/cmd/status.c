@@ -6,19 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ivshmem/control.h"
 #include "ivshmem/log.h"
-
-/* All `up`s there are. False: told. */
-static bool list(const struct command_line *line, struct ivshm_control_ups *ups)
-{
-	char error[1024];
-
-	if (!ivshm_control_list(line->dir, ups, error, sizeof(error)))
-		return true;
-	ivshm_log(IVSHM_LOG_ERROR, "%s", error);
-	return false;
-}
 
 /* Asks the one that is meant. */
 static int request(const struct command_line *line, uint32_t type, const char *of,
@@ -29,7 +17,7 @@ static int request(const struct command_line *line, uint32_t type, const char *o
 	int ret = -ENOENT;
 	char error[1024];
 
-	if (!list(line, &ups))
+	if (!list_ups(line, &ups))
 		return EXIT_FAILURE;
 	up = ivshm_control_resolve(&ups, line->dir, of, instance, stderr);
 	if (up) {
@@ -71,7 +59,7 @@ static int status(const struct command_line *line)
 	struct ivshm_control_ups ups;
 	unsigned shown = 0;
 
-	if (!list(line, &ups))
+	if (!list_ups(line, &ups))
 		return EXIT_FAILURE;
 	if (line->json)
 		fputs("{\"ups\": [", stdout);
@@ -97,11 +85,7 @@ static int status(const struct command_line *line)
 	else if (!shown && !line->json)
 		printf("nothing is up in %s\n", line->dir);
 	ivshm_control_forget(&ups);
-	if (fflush(stdout)) {
-		ivshm_log(IVSHM_LOG_ERROR, "standard output: %m");
-		return EXIT_FAILURE;
-	}
-	return shown || !name ? EXIT_SUCCESS : EXIT_FAILURE;
+	return shown || !name ? finish_output(true) : EXIT_FAILURE;
 }
 
 #define RUNTIME_DIR "      --runtime-dir DIR  where the groups' sockets are\n"

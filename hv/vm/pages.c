@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* pages.c: what a group's pager needs of its VM. */
-
 #include "vm.h"
 
 static void on_stalled(void *context, uint32_t id, uint32_t incarnation, uint64_t offset)

@@ -52,7 +52,7 @@ qemu_asks() {
 	for arguments in 'qemu-args p' 'qemu-args nobody' 'path pong' 'path'; do
 		# shellcheck disable=SC2086
 		timeout 60 "$isthmus" $arguments >"$work/out" 2>&1 && complain "$arguments: status 0"
-		expect_like out '^isthmus( path)?: (no instance .* of kind qemu|group pong is not open|one GROUP is needed)'
+		expect_like out '^isthmus( path)?: (instance .p. is not of kind qemu|no instance .nobody. in .*; there are q, p|group pong is not open|one GROUP is needed)'
 	done
 	kill -TERM "$up"
 	finish
