@@ -176,6 +176,32 @@ static inline void raw_send(int fd, uint32_t type, const char *name)
 	must(ivshm_wire_send(fd, &packet) == 0);
 }
 
+#define RAW_FDS_MAX 200u
+
+/* Whatever bytes, with so many copies of stderr's descriptor. As sendmsg(2). */
+static inline ssize_t raw_send_bytes(int fd, const void *bytes, size_t size, unsigned descriptors,
+				     int flags)
+{
+	union {
+		struct cmsghdr header; /* for its alignment */
+		char bytes[CMSG_SPACE(RAW_FDS_MAX * sizeof(int))];
+	} control = {0};
+	struct iovec data = {(void *)(uintptr_t)bytes, size};
+	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+
+	must(descriptors <= RAW_FDS_MAX);
+	if (descriptors) {
+		message.msg_control = &control;
+		message.msg_controllen = CMSG_SPACE(descriptors * sizeof(int));
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(descriptors * sizeof(int));
+		for (unsigned i = 0; i < descriptors; i++)
+			((int *)(void *)CMSG_DATA(&control.header))[i] = STDERR_FILENO;
+	}
+	return sendmsg(fd, &message, flags | MSG_NOSIGNAL);
+}
+
 static inline int raw_receive(struct fixture *f, int fd, struct ivshm_packet *packet)
 {
 	fixture_await(f, fd);
@@ -288,6 +314,19 @@ static inline uint64_t raw_word(const struct raw *raw, uint32_t id)
 	const struct ist_peer *table = (const void *)(raw->map + IST_PEER_TABLE_OFFSET);
 
 	return __atomic_load_n(&table[id].word, __ATOMIC_ACQUIRE);
+}
+
+/* Drives the broker until the roster shows this. */
+static inline void raw_await_word(struct fixture *f, const struct raw *raw, uint32_t id,
+				  uint64_t word)
+{
+	while (raw_word(raw, id) != word) {
+		struct pollfd p = {.fd = ivshm_broker_fd(f->broker), .events = POLLIN};
+
+		must(poll(&p, 1, FIXTURE_PATIENCE_MS) == 1);
+		must(ivshm_broker_dispatch(f->broker) == 0);
+	}
+	fixture_settle(f);
 }
 
 static inline uint64_t raw_changes(const struct raw *raw)

@@ -96,24 +96,28 @@ static inline void served_kill(struct served *served)
 	must(rmdir(served->fixture.dir) == 0);
 }
 
-/*
- * Runs `body` as instance `name`, in the group, in a process of its own. It ends well when `body`
- * returns; the group is closed then.
- */
-static inline pid_t peer_start(const char *name, void (*body)(struct ist_group *))
+/* This process is instance `name` until `body` returns, and then it ends well. */
+static inline void peer_be(const char *name, void (*body)(struct ist_group *))
 {
 	struct ist_group *group;
-	pid_t pid = fork();
 
-	must(pid >= 0);
-	if (pid)
-		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	must(setenv("ISTHMUS_INSTANCE", name, 1) == 0);
 	must(ist_group_open("ping", &group) == 0);
 	body(group);
 	ist_group_close(group);
 	_exit(0);
+}
+
+/* A process of its own is it. */
+static inline pid_t peer_start(const char *name, void (*body)(struct ist_group *))
+{
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (pid == 0)
+		peer_be(name, body);
+	return pid;
 }
 
 static inline void peer_join(pid_t pid)
@@ -128,6 +132,35 @@ static inline void peer_kill(pid_t pid)
 {
 	must(kill(pid, SIGKILL) == 0);
 	must(waitpid(pid, NULL, 0) == pid);
+}
+
+/* The region "shared" as a row of flags. */
+static inline uint32_t *flags(struct ist_group *of)
+{
+	struct ist_region_info info;
+
+	must(ist_region_find(of, "shared", &info) == 0 && info.address);
+	return info.address;
+}
+
+static inline void set(uint32_t *flag, uint32_t value)
+{
+	__atomic_store_n(flag, value, __ATOMIC_SEQ_CST);
+}
+
+static inline uint32_t get(const uint32_t *flag)
+{
+	return __atomic_load_n(flag, __ATOMIC_SEQ_CST);
+}
+
+static inline void await(const uint32_t *flag, uint32_t value)
+{
+	uint64_t deadline = ist_time_ns() + PATIENCE_NS;
+
+	while (get(flag) != value) {
+		must(ist_time_ns() < deadline);
+		ist_sleep_ns(100000);
+	}
 }
 
 /* How many descriptors this process has. */

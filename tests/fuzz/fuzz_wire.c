@@ -160,9 +160,6 @@ static void send_changed(unsigned n, struct input *in)
 	uint8_t how = take(in);
 	unsigned descriptors = how & 4 ? take(in) % 20u : 0;
 	size_t size = how & 8 ? take(in) + 20u : sizeof(sent.wire);
-	char control[CMSG_SPACE(20 * sizeof(int))] = {0};
-	struct iovec data = {&sent, size};
-	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
 
 	strcpy(sent.wire.name, name[how & 3]);
 	for (unsigned changes = how >> 4; changes > 0; changes--) {
@@ -170,18 +167,7 @@ static void send_changed(unsigned n, struct input *in)
 
 		sent.bytes[at] = take(in);
 	}
-	if (descriptors) {
-		struct cmsghdr *header = (struct cmsghdr *)(void *)control;
-
-		message.msg_control = control;
-		message.msg_controllen = CMSG_SPACE(descriptors * sizeof(int));
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(descriptors * sizeof(int));
-		for (unsigned i = 0; i < descriptors; i++)
-			((int *)(void *)CMSG_DATA(header))[i] = STDERR_FILENO;
-	}
-	sendmsg(connection[n].socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	raw_send_bytes(connection[n].socket, &sent, size, descriptors, MSG_DONTWAIT);
 }
 
 static void read_one(unsigned n)

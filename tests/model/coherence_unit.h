@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "coherence/step.h"
+#include "tests/model/trace_line.h"
 
 #define PEERS 3u
 
@@ -75,23 +76,11 @@ static int begin(unsigned by)
 	return -1;
 }
 
-static void write_word(struct ist_directory word)
-{
-	printf(" %u %u %u %u", IST_DIR_STATE(word.control), IST_DIR_BUSY(word.control),
-	       IST_DIR_OWNER(word.control), (unsigned)word.sharers);
-}
-
 /* ... and ends, with its line. */
 static void end_changed(unsigned type, unsigned peer, struct ist_directory before,
 			struct ist_directory after)
 {
-	uint64_t epoch = IST_DIR_EPOCH(after.control);
-
-	printf("%u %u", type, peer);
-	write_word(before);
-	write_word(after);
-	printf(" %llu\n", (unsigned long long)((epoch - unit.last_epoch) & IST_DIR_EPOCH_MASK));
-	unit.last_epoch = epoch;
+	unit.last_epoch = trace_line(type, peer, before, after, unit.last_epoch);
 	unit.steps++;
 	pthread_mutex_unlock(&unit.lock);
 }

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/model/trace_line.h"
 #include "tests/model/trace_lives.h"
 
 static struct ist_directory word;
@@ -31,22 +32,10 @@ static unsigned not_said;
 
 /* ---- Writing ---- */
 
-static void write_word(struct ist_directory w)
-{
-	printf(" %u %u %u %u", IST_DIR_STATE(w.control), IST_DIR_BUSY(w.control),
-	       IST_DIR_OWNER(w.control), (unsigned)w.sharers);
-}
-
 static void line(unsigned step, unsigned peer, struct ist_directory before,
 		 struct ist_directory after)
 {
-	uint64_t now = IST_DIR_EPOCH(after.control);
-
-	printf("%u %u", step, peer);
-	write_word(before);
-	write_word(after);
-	printf(" %llu\n", (unsigned long long)((now - epoch) & IST_DIR_EPOCH_MASK));
-	epoch = now;
+	epoch = trace_line(step, peer, before, after, epoch);
 }
 
 /* Of one whose process is gone, and known to be before this place in the log. */

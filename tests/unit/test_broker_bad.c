@@ -40,25 +40,11 @@ static void check_good(struct raw *good)
 static void send_bytes(int fd, size_t size, unsigned descriptors)
 {
 	static char bytes[1024];
-	char control[CMSG_SPACE(200 * sizeof(int))] = {0};
-	struct iovec data = {bytes, size};
-	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
 
 	((struct ist_wire *)(void *)bytes)->type = IST_WIRE_HELLO;
 	((struct ist_wire *)(void *)bytes)->abi = IVSHM_WIRE_ABI;
 	strcpy(((struct ist_wire *)(void *)bytes)->name, "left");
-	if (descriptors) {
-		struct cmsghdr *header = (struct cmsghdr *)(void *)control;
-
-		message.msg_control = control;
-		message.msg_controllen = CMSG_SPACE(descriptors * sizeof(int));
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(descriptors * sizeof(int));
-		for (unsigned i = 0; i < descriptors; i++)
-			((int *)(void *)CMSG_DATA(header))[i] = STDERR_FILENO;
-	}
-	ck_assert_int_eq(sendmsg(fd, &message, MSG_NOSIGNAL), (ssize_t)size);
+	ck_assert_int_eq(raw_send_bytes(fd, bytes, size, descriptors, 0), (ssize_t)size);
 }
 
 START_TEST(not_a_packet)

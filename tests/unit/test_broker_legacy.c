@@ -57,17 +57,6 @@ static const uint8_t *map_memory(int memory)
 	return map;
 }
 
-static void await_word(const struct raw *raw, uint32_t id, uint64_t word)
-{
-	struct pollfd p = {.fd = ivshm_broker_fd(f.broker), .events = POLLIN};
-
-	while (raw_word(raw, id) != word) {
-		ck_assert_int_eq(poll(&p, 1, FIXTURE_PATIENCE_MS), 1);
-		ck_assert_int_eq(ivshm_broker_dispatch(f.broker), 0);
-	}
-	fixture_settle(&f);
-}
-
 static void nothing_more(int socket)
 {
 	uint8_t bytes[8];
@@ -224,7 +213,7 @@ START_TEST(ends)
 
 	expect_come(&left, 2, 1);
 	legacy_kill(&f, &third);
-	await_word(&left, 2, IST_PEER_WORD(IST_PEER_DEAD, 1));
+	raw_await_word(&f, &left, 2, IST_PEER_WORD(IST_PEER_DEAD, 1));
 	expect_gone(&left, 2, 1);
 	ck_assert_int_eq(legacy_try(third.socket, bytes, &descriptor), -EPIPE);
 	close(third.socket);
@@ -239,7 +228,7 @@ START_TEST(ends)
 	legacy_expect_end(&f, fd); /* not its: the memory may still be mapped */
 	close(fd);
 	legacy_kill(&f, &third);
-	await_word(&left, 2, IST_PEER_WORD(IST_PEER_DEAD, 2));
+	raw_await_word(&f, &left, 2, IST_PEER_WORD(IST_PEER_DEAD, 2));
 	expect_gone(&left, 2, 2);
 	third = join("third", 128 + 2, 1);
 	expect_come(&left, 2, 3);
@@ -253,23 +242,9 @@ END_TEST
 
 static void say(int socket, size_t size, unsigned descriptors)
 {
-	static uint8_t bytes[65536];
-	char control[CMSG_SPACE(4 * sizeof(int))] = {0};
-	struct iovec data = {bytes, size};
-	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+	static const uint8_t bytes[65536];
 
-	if (descriptors) {
-		struct cmsghdr *header = (struct cmsghdr *)(void *)control;
-
-		message.msg_control = control;
-		message.msg_controllen = CMSG_SPACE(descriptors * sizeof(int));
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(descriptors * sizeof(int));
-		for (unsigned i = 0; i < descriptors; i++)
-			((int *)(void *)CMSG_DATA(header))[i] = STDERR_FILENO;
-	}
-	ck_assert_int_eq(sendmsg(socket, &message, MSG_NOSIGNAL), (ssize_t)size);
+	ck_assert_int_eq(raw_send_bytes(socket, bytes, size, descriptors, 0), (ssize_t)size);
 }
 
 START_TEST(talks)

@@ -2,7 +2,6 @@
 /* test_group_host.c: libisthmus in processes, against the real broker. */
 #include <check.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 
@@ -22,35 +21,6 @@ static void stop(void)
 {
 	ist_group_close(group);
 	served_stop(&served);
-}
-
-/* The region "shared" as a row of flags. */
-static uint32_t *flags(struct ist_group *of)
-{
-	struct ist_region_info info;
-
-	must(ist_region_find(of, "shared", &info) == 0 && info.address);
-	return info.address;
-}
-
-static void set(uint32_t *flag, uint32_t value)
-{
-	__atomic_store_n(flag, value, __ATOMIC_SEQ_CST);
-}
-
-static uint32_t get(const uint32_t *flag)
-{
-	return __atomic_load_n(flag, __ATOMIC_SEQ_CST);
-}
-
-static void await(const uint32_t *flag, uint32_t value)
-{
-	uint64_t deadline = ist_time_ns() + PATIENCE_NS;
-
-	while (get(flag) != value) {
-		must(ist_time_ns() < deadline);
-		ist_sleep_ns(100000);
-	}
 }
 
 static void await_state(uint32_t id, uint32_t incarnation, enum ist_peer_state state)
@@ -564,102 +534,10 @@ START_TEST(time_and_console)
 }
 END_TEST
 
-/* ---- Page-coherent regions ---- */
-
-/* TSan and ASan take no threads in a child of a process that has some (ASan: the new thread waits
- * for a lock of its runtime, now and then); test_pager.c is for them. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define THREADS_AFTER_FORK 0
-#else
-#define THREADS_AFTER_FORK 1
-#endif
-
-static void start_paged(void)
-{
-	served_start_as(&served, served_paged);
-	must(ist_group_open("ping", &group) == 0);
-}
-
-#define MANY 20000u
-
-static void take_page_one(struct ist_group *other)
-{
-	uint32_t *shared = flags(other);
-
-	must(get(&shared[1024]) == 77);
-	set(&shared[1024], 78);
-}
-
-static void add_many(struct ist_group *other)
-{
-	for (unsigned i = 0; i < MANY; i++)
-		__atomic_add_fetch(flags(other), 1, __ATOMIC_SEQ_CST);
-}
-
-static sigjmp_buf lost;
-
-static void on_bus_error(int signal)
-{
-	siglongjmp(lost, signal);
-}
-
-/* What a load there ends in: 0, or the signal. */
-static int touch(const uint32_t *word)
-{
-	int signal = sigsetjmp(lost, 1);
-
-	if (signal == 0)
-		(void)get(word);
-	return signal;
-}
-
-/* Words that no pager writes: nobody waits for ever, and what was held is given up whole. */
-START_TEST(pager_breaks)
-{
-	const struct ist_host *host = group->platform;
-	const struct sigaction action = {.sa_handler = on_bus_error};
-	size_t size = IST_PAGE_DIRECTORY_SIZE(16, 4);
-	uint32_t *shared = flags(group);
-	struct ist_page_directory *directory;
-	struct ist_page *entry;
-	pid_t right;
-
-	directory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, host->memory,
-			 (off_t)host->directory[0]);
-	must(directory != MAP_FAILED);
-	entry = (void *)(directory + 1);
-	must(sigaction(SIGBUS, &action, NULL) == 0);
-	set(&shared[1024], 77); /* page 1 is held modified */
-	entry[0].directory.control = IST_DIR_CONTROL(IST_DIR_MODIFIED, 0, 9, 3);
-	ck_assert_int_eq(touch(&shared[0]), SIGBUS);
-	ck_assert_int_eq(touch(&shared[1024]), SIGBUS);
-	entry[0].directory.control = 0;
-	right = peer_start("right", take_page_one);
-	peer_join(right);
-	munmap(directory, size);
-	await_state(0, 1, IST_STATE_LIVE); /* all else works on */
-}
-END_TEST
-
-/* A page that changes hands all the time, by threads of two processes, with all else going on. */
-START_TEST(pages_change_hands)
-{
-	uint32_t *shared = flags(group);
-	pid_t right = peer_start("right", add_many);
-
-	for (unsigned i = 0; i < MANY; i++)
-		__atomic_add_fetch(&shared[0], 1, __ATOMIC_SEQ_CST);
-	await(&shared[0], 2 * MANY);
-	peer_join(right);
-	ck_assert_uint_eq(get(&shared[0]), 2 * MANY);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("group_host");
-	TCase *with = tcase_create("joined"), *without = tcase_create("alone"),
-	      *pages = tcase_create("page-coherent");
+	TCase *with = tcase_create("joined"), *without = tcase_create("alone");
 	SRunner *runner;
 	int failed;
 
@@ -673,18 +551,12 @@ int main(void)
 	tcase_add_test(with, many_waiters);
 	tcase_add_test(with, ring_while_peers_change);
 	tcase_add_test(with, clogged_doorbells);
-	tcase_add_checked_fixture(pages, start_paged, stop);
-	if (THREADS_AFTER_FORK) {
-		tcase_add_test(pages, pager_breaks);
-		tcase_add_test(pages, pages_change_hands);
-	}
 	tcase_add_test(without, who_and_where);
 	tcase_add_test(without, join_leave_join);
 	tcase_add_test(without, broker_dies);
 	tcase_add_test(without, time_and_console);
 	suite_add_tcase(suite, with);
 	suite_add_tcase(suite, without);
-	suite_add_tcase(suite, pages);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
