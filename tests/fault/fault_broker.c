@@ -164,8 +164,8 @@ static void settle(void)
 		dispatch();
 }
 
-/* Drives the broker until there is a packet, or the connection's end. */
-static int receive(int fd, struct ivshm_packet *packet)
+/* Drives the broker until there is something to read, or the connection's end. */
+static void await(int fd)
 {
 	struct pollfd p[2] = {{.fd = ivshm_broker_fd(f.broker), .events = POLLIN},
 			      {.fd = fd, .events = POLLIN}};
@@ -175,6 +175,11 @@ static int receive(int fd, struct ivshm_packet *packet)
 		if (p[0].revents)
 			dispatch();
 	} while (!p[1].revents);
+}
+
+static int receive(int fd, struct ivshm_packet *packet)
+{
+	await(fd);
 	return ivshm_wire_receive(fd, packet);
 }
 
@@ -233,14 +238,7 @@ static int try_join_legacy(void)
 	int descriptor, r = 0;
 
 	for (unsigned i = 0; r == 0 && i < sizeof(greeting) / sizeof(greeting[0]); i++) {
-		struct pollfd p[2] = {{.fd = ivshm_broker_fd(f.broker), .events = POLLIN},
-				      {.fd = fd, .events = POLLIN}};
-
-		do {
-			must(poll(p, 2, FIXTURE_PATIENCE_MS) > 0);
-			if (p[0].revents)
-				dispatch();
-		} while (!p[1].revents);
+		await(fd);
 		r = legacy_try(fd, bytes, &descriptor);
 		if (r == 0 && descriptor >= 0)
 			close(descriptor);

@@ -263,6 +263,19 @@ START_TEST(yes_and_no)
 }
 END_TEST
 
+/* What `isthmus check` prints; to be freed. */
+static char *print(const struct ivshm_config *config)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(ivshm_config_print(config, file), 0);
+	fclose(file);
+	return text;
+}
+
 START_TEST(printed)
 {
 	static const char expected[] = "group ping: 16M in pages of 4K, 3 of at most 8 peers, 6 "
@@ -289,13 +302,8 @@ START_TEST(printed)
 				       "\n";
 	struct ivshm_config *config = load(full);
 	char tux[256];
-	char *text = NULL;
-	size_t size;
-	FILE *file = open_memstream(&text, &size);
+	char *text = print(config);
 
-	ck_assert_ptr_nonnull(file);
-	ck_assert_int_eq(ivshm_config_print(config, file), 0);
-	fclose(file);
 	ck_assert_msg(!strncmp(text, expected, strlen(expected)), "%s", text);
 	ck_assert_ptr_nonnull(strstr(text, "\nINSTANCE  KIND     MEMORY  VCPUS  CPUS"));
 	ck_assert_ptr_nonnull(strstr(text, "\np         process       -      -  -     ping       - "
@@ -330,13 +338,8 @@ START_TEST(printed_legacy)
 		"- {name: p, kind: process, command: [x], groups: [g]}\n"
 		"- {name: q, kind: qemu, command: [x], groups: [g]}\n"
 		"- {name: tux, kind: linux, image: x.app, groups: [g]}\n");
-	char *text = NULL;
-	size_t size;
-	FILE *file = open_memstream(&text, &size);
+	char *text = print(config);
 
-	ck_assert_ptr_nonnull(file);
-	ck_assert_int_eq(ivshm_config_print(config, file), 0);
-	fclose(file);
 	ck_assert_msg(strstr(text, expected), "%s", text);
 	ck_assert(ivshm_config_asked(config, config->groups, 0, 1));
 	ck_assert(!ivshm_config_asked(config, config->groups, 0, 0));

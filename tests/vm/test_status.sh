@@ -174,15 +174,21 @@ stops_and_starts() {
 }
 began() { [ "$(grep -cx 'a    | began' "$work/out")" = "$1" ]; }
 
+# one.yml and two.yml, in one directory; their pids are $first and $second.
+start_both() {
+	start "$work/one.yml"
+	first=$up
+	eventually test -S "$work/run/1.control"
+	"$isthmus" up "$work/two.yml" >"$work/out2" 2>"$work/err2" </dev/null &
+	second=$!
+	eventually test -S "$work/run/2.control"
+}
+
 several() { # two `up`s in one directory
 	pair one ping a b
 	pair two pong b c
-	start "$work/one.yml"
-	local first=$up
-	eventually test -S "$work/run/1.control"
-	"$isthmus" up "$work/two.yml" >"$work/out2" 2>"$work/err2" </dev/null &
-	local second=$!
-	eventually test -S "$work/run/2.control"
+	local first second
+	start_both
 	eventually shows '[.ups[].groups[].peers[] | select(.state == "live")] | length == 4'
 	shows "[.ups[].pid] == [$first, $second]" || complain "not both are there"
 	ask status pong
@@ -271,12 +277,8 @@ over() { # all have ended, and the last lines wait for who reads them: nothing i
 up_stopped() { # it says nothing, and does not keep others from being shown
 	pair one ping a b
 	pair two pong c d
-	start "$work/one.yml"
-	local first=$up
-	eventually test -S "$work/run/1.control"
-	"$isthmus" up "$work/two.yml" >"$work/out2" 2>"$work/err2" </dev/null &
-	local second=$!
-	eventually test -S "$work/run/2.control"
+	local first second
+	start_both
 	kill -STOP "$first"
 	ask status
 	expect_status 0
