@@ -46,7 +46,9 @@ I := $(BUILD)/include
 INC_ivshmem = -I$(I)/abi $(call pkg_cflags,libcyaml)
 INC_coherence = -I$(I)/abi
 INC_guestlib = -iquote guestlib/core -Iguestlib/include -I$(I)/abi -I$(I)/coherence
-INC_hv = -I$(I)/ivshmem -I$(I)/coherence -I$(I)/abi -I$(BUILD)/generated -DISTHMUS_VERSION='"$(VERSION)"'
+INC_cmd = -I$(I)/ivshmem -I$(I)/abi $(DEF_version)
+INC_hv = -I$(I)/ivshmem -I$(I)/coherence -I$(I)/abi -I$(BUILD)/generated $(DEF_version)
+DEF_version := -DISTHMUS_VERSION='"$(VERSION)"'
 INC_bench = -Iguestlib/include -I$(I)/abi
 INC_tests = -I. -iquote guestlib/core -Iguestlib/include -I$(I)/abi $(call pkg_cflags,check)
 
@@ -66,9 +68,9 @@ SRC_ivshmem := $(filter-out ivshmem/run_state%.c,$(wildcard ivshmem/*.c))
 BPF_CC ?= clang
 BPF ?= $(and $(shell command -v $(BPF_CC)),$(shell pkg-config --exists libbpf && echo libbpf))
 SRC_ivshmem += $(if $(BPF),ivshmem/run_state.c,ivshmem/run_state_absent.c)
-# hv/vm/ is the hypervisor core (isthmus-vm), hv/cmd/ the isthmus command.
-SRC_vm := $(wildcard hv/vm/*.c)
-SRC_cmd := $(wildcard hv/cmd/*.c)
+# hv/ is the hypervisor core (isthmus-vm), ivshmem/cmd/ the isthmus command.
+SRC_vm := $(wildcard hv/*.c)
+SRC_cmd := $(wildcard ivshmem/cmd/*.c)
 SRC_core := $(wildcard guestlib/core/*.c)
 # The coherence protocol: part of the library and of the hypervisor core. What enforces it for pages
 # needs a Linux host: it is part of the library for processes, and of the hypervisor core.
@@ -157,10 +159,11 @@ $(BUILD)/bare/$(1)/%.o: $(1)/%.S $(I)/.made
 	$$(Q)mkdir -p $$(@D) && $$(CC) $$(BARE) $$(INC_$(2)) -c $$< -o $$@
 endef
 $(foreach f,ivshmem coherence guestlib hv bench tests,$(eval $(call compile,$(f),$(f))))
+$(eval $(call compile,ivshmem/cmd,cmd))
 
 # The ACPI byte code of Linux VMs, as a list of numbers.
-$(BUILD)/host/hv/vm/acpi.o: $(BUILD)/generated/dsdt.inc
-$(BUILD)/generated/dsdt.inc: hv/vm/dsdt.asl
+$(BUILD)/host/hv/acpi.o: $(BUILD)/generated/dsdt.inc
+$(BUILD)/generated/dsdt.inc: hv/dsdt.asl
 	$(call say,IASL,$<)
 	$(Q)mkdir -p $(@D) && iasl -p $(@D)/dsdt $< >$(@D)/dsdt.log || { cat $(@D)/dsdt.log >&2; exit 1; }
 	$(Q)od -An -v -tu1 -w16 $(@D)/dsdt.aml | sed 's/[0-9][0-9]*/&,/g' >$@
@@ -201,7 +204,7 @@ $(BUILD)/libisthmus.so: $(OBJ_host) guestlib/libisthmus.map
 $(BUILD)/isthmus.pc: guestlib/isthmus.pc.in
 	$(Q)mkdir -p $(@D) && sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $< > $@
 
-$(BUILD)/isthmus-vm: $(BUILD)/host/hv/vm/main.o $(BUILD)/libvm.a
+$(BUILD)/isthmus-vm: $(BUILD)/host/hv/main.o $(BUILD)/libvm.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SANFLAGS) -o $@ $^ $(LIBS_vm)
 $(BUILD)/isthmus: $(OBJ_cmd) $(BUILD)/libivshmem.a

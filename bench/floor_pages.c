@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "hv/vm/vm.h"
+#include "hv/vm.h"
 #include "ivshmem/log.h"
 
 #define PAGE 4096u

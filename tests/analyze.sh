@@ -4,7 +4,7 @@
 # analyze.sh: clang-tidy, cppcheck and gcc's analyzer over the host's code. Status 1 when one of them has something
 # to say, or is missing.
 #
-#   BUILD=build ONLY=hv/cmd   only files whose path contains this
+#   BUILD=build ONLY=hv/pci   only files whose path contains this
 set -u
 cd "$(dirname "$0")/.." || exit 1
 

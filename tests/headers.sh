@@ -79,7 +79,8 @@ inside() { # flags... -- headers...
 	done
 }
 inside "-I$I/abi" -- ivshmem/*.h
-inside "-I$I/ivshmem" "-I$I/coherence" "-I$I/abi" -- hv/*/*.h
+inside "-I$I/ivshmem" "-I$I/abi" -- ivshmem/cmd/*.h
+inside "-I$I/ivshmem" "-I$I/coherence" "-I$I/abi" -- hv/*.h
 inside "-I$I/abi" -- coherence/*.h coherence/pager/*.h
 inside -iquote guestlib/core -Iguestlib/include "-I$I/abi" "-I$I/coherence" -- \
 	guestlib/core/*.h guestlib/platform/*/*.h

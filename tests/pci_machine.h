@@ -14,7 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
-#include "hv/vm/vm.h"
+#include "hv/vm.h"
 #include "tests/broker_fixture.h"
 
 #define MODEL_FD 1000000 /* no descriptor of this process */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vm_guest.h: tiny guests for the tests of hv/vm: machine code wrapped in an ELF image.
+ * vm_guest.h: tiny guests for the tests of hv: machine code wrapped in an ELF image.
  *
  * A guest runs where a real one starts: ring 0, no descriptor tables, RDI = boot block. Its code is
  * at GUEST_CODE (readable, executable), 64 KiB of zeros at GUEST_DATA (readable, writable).

@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
-#include "hv/vm/vm.h"
+#include "hv/vm.h"
 #include "tests/broker_fixture.h"
 #include "tests/vm_guest.h"
 

@@ -10,7 +10,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 
-#include "hv/vm/vm.h"
+#include "hv/vm.h"
 #include "tests/broker_fixture.h"
 #include "tests/kernel_guest.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/vm/image.h"
+#include "hv/image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

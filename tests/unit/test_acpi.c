@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hv/vm/platform.h"
+#include "hv/platform.h"
 
 #define AT 0xe0000u
 #define SIZE 0x20000u

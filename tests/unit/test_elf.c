@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "hv/vm/image.h"
+#include "hv/image.h"
 #include "tests/vm_guest.h"
 
 #define LOW 0x200000u

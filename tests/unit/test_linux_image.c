@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/vm/image.h"
+#include "hv/image.h"
 
 #define RAM (128ull << 20)
 #define SETUP 1024u

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hv/vm/options.h"
+#include "hv/options.h"
 #include "ivshmem/log.h"
 
 #define WORDS_MAX 40

@@ -6,7 +6,7 @@
  */
 #include <check.h>
 
-#include "hv/vm/vm.h"
+#include "hv/vm.h"
 #include "tests/broker_fixture.h"
 #include "tests/kernel_guest.h"
 

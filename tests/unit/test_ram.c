@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include "hv/vm/memory.h"
+#include "hv/memory.h"
 
 #define MODEL_FD 1000000
 #define GIB (1ull << 30)

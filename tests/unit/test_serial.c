@@ -3,7 +3,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "hv/vm/serial.h"
+#include "hv/serial.h"
 
 enum { DATA, IER, IIR, LCR, MCR, LSR, MSR, SCRATCH };
 #define FCR IIR

@@ -5,8 +5,8 @@
  */
 #include <linux/kvm.h>
 
-#include "hv/vm/image.h"
-#include "hv/vm/platform.h"
+#include "hv/image.h"
+#include "hv/platform.h"
 #include "tests/kernel_guest.h"
 #include "tests/vm_run.h"
 
