@@ -258,9 +258,10 @@ $(TESTS_unit) $(TESTS_fault) $(BUILD)/tests/model/page_run: $(BUILD)/tests/%: $(
 	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) $(WRAP_$(notdir $*):%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) -Wl,--start-group $(BUILD)/libvm.a \
 		$(BUILD)/libivshmem.a $(BUILD)/libisthmus.a -Wl,--end-group $(LIBS_check) \
 		$(LIBS_isthmus) $(LIBS_guest)
+LIBS_test_near := -lnuma
 $(TESTS_core): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_core) $(OBJ_memplat)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ $(LIBS_check) -pthread
+	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ $(LIBS_check) $(LIBS_$(notdir $*)) -pthread
 
 $(filter-out %/page_run,$(TESTS_model)): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_coherence)
 	$(call say,LD,$@)

@@ -15,6 +15,7 @@ import statistics
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import adapt
 import coherence
 import coherence_show
 import outside
@@ -115,6 +116,7 @@ BENCHES = {
     "pingpong": pingpong,
     "coherence": lambda quick: coherence.run(coherence.pairs(), quick, say),
     "pages": lambda quick: pages.run(quick, say),
+    "adapt": lambda quick: adapt.run(quick, say),
     "coherence-crowds": lambda quick: coherence.run(coherence.crowds(say), quick, say, coherence.CROWD_LOADS),
 }
 USUAL = ("pingpong", "coherence", "pages")  # the others take long: by name only

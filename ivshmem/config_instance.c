@@ -36,7 +36,6 @@ static const struct {
 	{"memory", APP | LINUX},
 	{"page_size", APP | LINUX},
 	{"vcpus", APP | LINUX},
-	{"numa", APP | LINUX},
 	{"personality", LINUX | QEMU},
 };
 

@@ -28,4 +28,11 @@ struct ivshm_numa {
  */
 int ivshm_numa_bind(void *map, uint64_t size, const struct ivshm_numa *numa);
 
+/*
+ * The same for all memory that this thread touches first from now on, also when it has become
+ * another program; mappings that have a policy of their own, as a group's, keep it. Safe between
+ * fork and exec. 0 or -errno.
+ */
+int ivshm_numa_become(const struct ivshm_numa *numa);
+
 #endif

@@ -103,6 +103,12 @@ struct ist_cell_copy {
 	ist_cell_merge_function *merge;
 };
 
+/* IST_CELL_NEAR: a handle's own copy of a version. */
+struct ist_cell_near {
+	uint64_t *copy;  /* NULL: it has none */
+	uint64_t number; /* of the version; IST_CELL_NOTHING */
+};
+
 /* Replicas: where the content is, and how it gets there and here. */
 struct ist_cell_pool {
 	const struct ist_flush *flush; /* NULL: it is no replica */
@@ -158,6 +164,7 @@ struct ist_cell {
 	uint32_t flying; /* operations submitted and not collected */
 	struct ist_cell_requests requests;
 	struct ist_cell_copy own_copy;
+	struct ist_cell_near near;
 	struct ist_cell_watch watch;
 };
 
@@ -326,6 +333,15 @@ int ist_cell_look(struct ist_cell *cell, void *to, uint64_t *number);
 
 /* The core's ist_cell_read(). */
 int ist_cell_read_core(struct ist_cell *cell, void *to, uint64_t *number, uint64_t timeout_ns);
+
+/* cell_near.c */
+
+/* Once, when the handle is made, and when it goes. 0; -ENOMEM. */
+int ist_cell_near_init(struct ist_cell *cell);
+void ist_cell_near_fini(struct ist_cell *cell);
+
+/* The near copy becomes the latest version, if it is not that already. As ist_cell_read_core(). */
+int ist_cell_renew(struct ist_cell *cell, uint64_t timeout_ns);
 
 /* cell_write.c: sections that hold the cell, whatever the policy. As the calls of these names. */
 int ist_cell_begin_held(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out);

@@ -245,7 +245,7 @@ static int ask(const struct ist_cell_options *options, uint64_t parameters[4])
 	parameters[SEATS] = options->seats ? options->seats : IST_CELL_SEATS_MAX;
 	if (options->policy == IST_WRITE_SHARED)
 		parameters[MERGE] = options->merge;
-	if (options->flags & ~IST_CELL_POLL || !merge_valid(options->merge, 0))
+	if (options->flags & ~(IST_CELL_POLL | IST_CELL_NEAR) || !merge_valid(options->merge, 0))
 		return -EINVAL;
 	if (!options->size)
 		return 0;
@@ -294,6 +294,9 @@ static int fit(struct ist_cell *cell, const struct ist_arena_object *object, uin
 		if (error)
 			return error;
 	}
+	error = ist_cell_near_init(cell);
+	if (error)
+		return error;
 	return cell->policy->init ? cell->policy->init(cell) : 0;
 }
 
@@ -302,6 +305,7 @@ static void discard(struct ist_cell *cell)
 {
 	if (cell->policy && cell->policy->fini)
 		cell->policy->fini(cell);
+	ist_cell_near_fini(cell);
 	ist_platform_free(cell);
 }
 

@@ -203,13 +203,30 @@ static inline void note(struct ist_cell *cell)
 		ist_prefetch_write(cell->memory);
 }
 
+static int read_near(struct ist_cell *cell, void *to, uint64_t *number, uint64_t timeout_ns)
+{
+	int error = ist_cell_renew(cell, timeout_ns);
+
+	if (!error) {
+		*number = cell->near.number;
+		ist_copy(to, cell->near.copy, cell->size);
+	}
+	return error;
+}
+
 /* What is not a few whole words in the head, or was not there at the first look. */
 static __attribute__((noinline)) int read_any(struct ist_cell *cell, void *to, uint64_t *version,
 					      uint64_t timeout_ns)
 {
 	uint64_t number = 0;
-	int error = cell->policy->read ? cell->policy->read(cell, to, &number, timeout_ns)
-				       : ist_cell_read_core(cell, to, &number, timeout_ns);
+	int error;
+
+	if (cell->near.copy)
+		error = read_near(cell, to, &number, timeout_ns);
+	else if (cell->policy->read)
+		error = cell->policy->read(cell, to, &number, timeout_ns);
+	else
+		error = ist_cell_read_core(cell, to, &number, timeout_ns);
 
 	if (!error && version)
 		*version = number;
@@ -304,6 +321,14 @@ int ist_cell_read_begin(struct ist_cell *cell, uint64_t timeout_ns, const void *
 		return 0;
 	}
 	ist_cell_use(cell, IST_CELL_COUNT_READS);
+	if (cell->near.copy) {
+		error = ist_cell_renew(cell, timeout_ns);
+		if (error)
+			return error;
+		*out = cell->near.copy;
+		cell->section = IST_SECTION_COPY;
+		return 0;
+	}
 	if (cell->refused >= IST_CELL_LOOKS)
 		return begin_held(cell, timeout_ns, out);
 	cell->version = ist_load_acquire(&cell->memory->version);

@@ -201,6 +201,8 @@ int launch_prepare(const struct ivshm_instance_config *instance,
 
 	*out = (struct launch){.vm = app || instance->kind == IST_KIND_LINUX};
 	out->pinned = !out->vm && instance->cpus_count;
+	if (!out->vm)
+		out->numa = instance->numa;
 	for (unsigned i = 0; i < instance->cpus_count; i++)
 		CPU_SET_S(instance->cpus[i], sizeof(out->cpus), out->cpus);
 	if (out->vm && options->no_kvm)
@@ -233,6 +235,10 @@ void launch_fini(struct launch *launch)
 
 int launch_exec(const struct launch *launch)
 {
+	int ret = ivshm_numa_become(&launch->numa);
+
+	if (ret)
+		return ret;
 	if (launch->pinned && sched_setaffinity(0, sizeof(launch->cpus), launch->cpus))
 		return -errno;
 	execvp(launch->argv[0], launch->argv);

@@ -16,9 +16,10 @@ struct launch_options {
 
 struct launch {
 	char **argv;
-	bool vm;           /* it is one */
-	bool pinned;       /* to `cpus` (VMs pin their own threads) */
-	cpu_set_t cpus[8]; /* Linux knows at most 8192 */
+	bool vm;                /* it is one */
+	bool pinned;            /* to `cpus` (VMs pin their own threads) */
+	cpu_set_t cpus[8];      /* Linux knows at most 8192 */
+	struct ivshm_numa numa; /* of all its memory (VMs see to that of their guest) */
 };
 
 /*

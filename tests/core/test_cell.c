@@ -460,7 +460,7 @@ START_TEST(refused_openings)
 	ck_assert_int_eq(ist_cell_open(alice, "c", &wrong, &a), -ENOSPC);
 	wrong = options, wrong.seats = 65;
 	ck_assert_int_eq(ist_cell_open(alice, "c", &wrong, &a), -EINVAL);
-	wrong = options, wrong.flags = 2;
+	wrong = options, wrong.flags = 4;
 	ck_assert_int_eq(ist_cell_open(alice, "c", &wrong, &a), -EINVAL);
 	wrong = options, wrong.policy = (enum ist_policy)6;
 	ck_assert_int_eq(ist_cell_open(alice, "c", &wrong, &a), -EINVAL);

@@ -60,7 +60,7 @@ static const struct {
 	{IST_DELEGATED, 8, 0, NULL},          {IST_DELEGATED, 1000, 0, NULL},
 	{IST_ADAPTIVE, 8, 0, NULL},           {IST_ADAPTIVE, 1000, IST_CELL_POLL, NULL},
 	{IST_READ_MOSTLY, 40, 0, "pool"},     {IST_MIGRATORY, 1000, 0, "pool"},
-	{IST_DELEGATED, 104, 0, "pool"},
+	{IST_DELEGATED, 104, 0, "pool"},      {IST_READ_MOSTLY, 1000, IST_CELL_NEAR, NULL},
 };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 

@@ -206,10 +206,9 @@ static const struct {
 	{G "instances:\n- {name: a, kind: linux, image: " IMAGE ", command: [x], args: []}\n",
 	 {"3:49: error: 'command' is not for kind 'linux'",
 	  "3:63: error: 'args' is not for kind 'linux'"}},
-	{G
-	 "instances:\n- {name: a, kind: qemu, command: [x], memory: 4M, numa: {policy: default}}\n",
+	{G "instances:\n- {name: a, kind: qemu, command: [x], memory: 4M, page_size: 4K}\n",
 	 {"3:39: error: 'memory' is not for kind 'qemu'",
-	  "3:51: error: 'numa' is not for kind 'qemu'"}},
+	  "3:51: error: 'page_size' is not for kind 'qemu'"}},
 	{G "instances:\n- {name: a, kind: process}\n- {name: b, kind: process, autostart: false}\n"
 	   "- {name: c, kind: qemu}\n- {name: d, kind: process, command: ['']}\n",
 	 {"3:3: error: instance 'a' has no 'command': give one, or 'autostart: false'",

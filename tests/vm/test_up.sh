@@ -289,14 +289,15 @@ check_shows() {
 
 environment() {
 	config env <<-'END'
-		  - {name: a, kind: process, groups: [ping], cpus: [0], command: [sh, -c,
+		  - {name: a, kind: process, groups: [ping], cpus: [0], numa: {policy: bind, nodes: [0]}, command: [sh, -c,
 		     'echo "$ISTHMUS_INSTANCE $ISTHMUS_GROUPS $ISTHMUS_RUNTIME_DIR $HOME"; grep Cpus_allowed_list /proc/self/status;
-		       ls -l /proc/self/fd']}
+		       grep -m1 heap /proc/self/numa_maps; ls -l /proc/self/fd']}
 	END
 	HOME=$work/home ISTHMUS_INSTANCE=wrong up "$work/env.yml"
 	expect_status 0
 	expect out "a | a ping $work/run $work/home"
 	expect_like out 'Cpus_allowed_list:	0$'
+	expect_like out ' bind:0 heap '
 	for fd in $(sed -nE 's/.* -> ((.memfd|socket|anon_inode|pipe):.*)/\1/p' "$work/out" | sort | uniq -c |
 		awk '!/pipe/ || $1 != 2 { print $2 }'); do
 		find "/proc/$$/fd" -printf '%l\n' | grep -qxF "$fd" || complain "got $fd"

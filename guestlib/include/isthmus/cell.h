@@ -72,6 +72,11 @@ enum ist_merge {
 };
 
 #define IST_CELL_POLL 1u /* never sleep: spin when waiting */
+/* Keep a copy of the version that was read last in this instance's own memory, and read there as
+   long as no other is published: for records that are read far more often than written, by who is
+   on another NUMA node than the group's memory. Takes the size, for this handle. Up to 40 bytes,
+   and with IST_PRODUCER_CONSUMER, it changes nothing. */
+#define IST_CELL_NEAR 2u
 
 /* All zero means the defaults, but for the size. */
 struct ist_cell_options {
@@ -80,7 +85,7 @@ struct ist_cell_options {
 	size_t size;        /* bytes, 1 .. 16 MiB; 0: whatever the cell has, which must be there */
 	enum ist_policy policy; /* of a cell that is made; one that is there keeps its own */
 	uint32_t merge;         /* enum ist_merge; of a cell that is made, IST_WRITE_SHARED */
-	uint32_t flags;         /* IST_CELL_POLL */
+	uint32_t flags;         /* IST_CELL_POLL | IST_CELL_NEAR */
 	uint32_t seats; /* how many may have it open at a time, 1 .. 64; 0: 64. Of a cell that is
 			   made */
 	const char *content_region; /* incoherent region that the content of a cell that is made is
@@ -127,7 +132,8 @@ IST_API int ist_cell_read(struct ist_cell *cell, void *to, uint64_t *version, ui
  * ist_cell_read_begin - begin to read the latest version in place
  * @out: its content, until ist_cell_read_end(). To be read only
  *
- * Up to 40 bytes are a private copy. A longer content is where others may overwrite it meanwhile:
+ * Up to 40 bytes are a private copy, and so is what a handle with IST_CELL_NEAR reads: nothing
+ * refuses that. A longer content is where others may overwrite it meanwhile:
  * read it, do nothing yet with what it says that cannot be undone, and ask ist_cell_read_end().
  * After eight refusals in a row the next section holds the cell, and its end does not refuse. One
  * section a handle at a time. Returns as ist_cell_read(); -EBUSY a section is open.

@@ -3,6 +3,7 @@
 import os
 import re
 import struct
+import subprocess
 
 from machines import CMDLINE, Failed, check
 from scenarios import suite
@@ -20,6 +21,7 @@ instances:
      groups: [large, paged], {numa} autostart: false}}
   - {{name: two, kind: linux, image: {vmlinux}, initrd: {initrd}, cmdline: "{cmdline}", memory: 192M,
      groups: [large, paged], personality: v2, autostart: false}}
+  - {{name: three, kind: process, command: [grep, heap, /proc/self/numa_maps], {numa} groups: [large], autostart: false}}
 """
 
 
@@ -116,4 +118,7 @@ def configured(bed):
         return "this machine has one node: binding is not tested"
     where = pages_by_node(one.pid, 32 << 10)
     check(set(where) == {1}, f"guest memory by node: {where} KiB")
+    heap = subprocess.run([bed.job["isthmus"], "run", "--runtime-dir", runtime, path, "three"],
+                          stdout=subprocess.PIPE, text=True, timeout=60, check=False).stdout
+    check(" bind:1 " in heap and re.findall(r" N(\d+)=", heap) == ["1"], f"a process' memory: {heap}")
     return f"guest memory by node: {where} KiB"
