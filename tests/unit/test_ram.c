@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "hv/memory.h"
 
@@ -120,6 +121,50 @@ START_TEST(refused_slots)
 }
 END_TEST
 
+/* Does the kernel's own account of the mapping at this address, of this size, have the flag? */
+static bool has_flag(const void *address, size_t size, const char *flag)
+{
+	char line[256], wanted[64];
+	bool inside = false, found = false;
+	FILE *file = fopen("/proc/self/smaps", "r");
+
+	snprintf(wanted, sizeof(wanted), "%lx-%lx ", (unsigned long)address,
+		 (unsigned long)address + size);
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (strncmp(line, wanted, strlen(wanted)) == 0)
+			inside = true;
+		else if (inside && strncmp(line, "VmFlags:", 8) == 0) {
+			found = strstr(line, flag) != NULL;
+			break;
+		}
+	}
+	fclose(file);
+	ck_assert(inside); /* that mapping, and nothing before or behind it */
+	return found;
+}
+
+/* Of a kernel's RAM the host may make huge pages; an app's is as the host has it. */
+START_TEST(huge_where_it_pays)
+{
+	const size_t huge = 2 << 20;
+	bool can = access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0;
+
+	for (unsigned i = 0; i < 3; i++) {
+		options.memory = (65ull << 20) + i * 4096;
+		options.kernel = "vmlinuz";
+		ck_assert_int_eq(add(), 0);
+		ck_assert_uint_eq((uintptr_t)memory.ram % huge, 0);
+		ck_assert(has_flag(memory.ram, options.memory, " hg") == can);
+		memory.ram[0] = memory.ram[options.memory - 1] = 1;
+		vmm_memory_free_ram(&memory);
+	}
+	options.kernel = NULL;
+	ck_assert_int_eq(add(), 0);
+	ck_assert(!has_flag(memory.ram, options.memory, " hg"));
+}
+END_TEST
+
 static unsigned long free_huge_pages(void)
 {
 	FILE *file = fopen(HUGE_FREE, "r");
@@ -175,6 +220,7 @@ int main(void)
 	tcase_add_test(tcase, with_a_hole);
 	tcase_add_test(tcase, exactly_to_the_hole);
 	tcase_add_test(tcase, refused_slots);
+	tcase_add_test(tcase, huge_where_it_pays);
 	tcase_add_test(tcase, huge_pages);
 	tcase_add_test(tcase, no_such_node);
 	suite_add_tcase(suite, tcase);
