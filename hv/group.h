@@ -30,11 +30,16 @@ enum vmm_way {
 	VMM_WAY_WAIT,   /* its eventfd keeps it */
 	VMM_WAY_KERNEL, /* KVM makes it an interrupt */
 	VMM_WAY_WATCH,  /* the main thread does: vmm_vectors_serve() */
+	VMM_WAY_PACED,  /* the main thread does, at its own pace: limit.c */
 };
 
 struct vmm_vector { /* one of this peer's own */
 	uint32_t gsi;
 	enum vmm_way way;
+	bool paced;         /* what would be KVM's is limit.c's, */
+	uint64_t window_ns; /* for so long, */
+	uint64_t since_ns;  /* from then on, */
+	uint64_t rings;     /* in which so many came */
 };
 
 struct vmm_group {
@@ -68,6 +73,7 @@ struct vmm_group {
 	uint64_t denied[2];
 	uint64_t denied_in[IST_REGIONS_MAX + 1][2];
 	uint64_t doorbells_user;
+	uint64_t storms;
 	uint64_t complaints;
 };
 
@@ -157,3 +163,12 @@ uint64_t vmm_vectors_pending(struct vmm_group *group);
 
 /* The main thread, when group->watch is readable: delivers. */
 void vmm_vectors_serve(struct vmm_group *group);
+
+/*
+ * KVM is to have a vector's eventfd no longer, or again, where the device lets it through. 0; or
+ * -errno, it is as before: told.
+ */
+int vmm_vector_pace(struct vmm_group *group, uint32_t vector, bool paced);
+
+/* Delivers what has come on a paced vector, as one interrupt. How many rings that were. */
+uint64_t vmm_vector_deliver(struct vmm_group *group, uint32_t vector);

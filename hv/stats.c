@@ -120,7 +120,7 @@ static void complain(const struct vmm_options *options)
 FILE *vmm_stats_begin(const struct vmm_vm *vm)
 {
 	uint64_t exits = 0, io = 0, mmio = 0, interrupted = 0, unknown = 0;
-	uint64_t writes = 0, reads = 0, doorbells = 0;
+	uint64_t writes = 0, reads = 0, doorbells = 0, storms = 0;
 	FILE *out = fopen(vm->options->stats, "we");
 
 	if (out == NULL) {
@@ -140,6 +140,7 @@ FILE *vmm_stats_begin(const struct vmm_vm *vm)
 		reads += vm->group[i]->denied[0];
 		writes += vm->group[i]->denied[1];
 		doorbells += vm->group[i]->doorbells_user;
+		storms += vm->group[i]->storms;
 	}
 	fputc('{', out);
 	put(out, "exits", exits);
@@ -153,6 +154,7 @@ FILE *vmm_stats_begin(const struct vmm_vm *vm)
 	put(out, "dropped_reads", reads);
 	put(out, "unknown_accesses", unknown);
 	put(out, "doorbells_user", doorbells);
+	put(out, "storms", storms);
 	put_pages(vm, out);
 	put(out, "start_to_run_ns", vm->first_run_ns - vm->started_ns);
 	return out;

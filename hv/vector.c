@@ -3,7 +3,8 @@
  * vector.c: this VM's eventfds become interrupts. While the device lets a vector through, its
  * eventfd is an irqfd; while it does not, nobody listens and the eventfd keeps what comes. KVM
  * looks at an eventfd when it takes it, so that nothing is lost in between. One-shot interrupts
- * change the device with each delivery: those go through the main thread.
+ * change the device with each delivery: those go through the main thread, as do those that come too
+ * often (limit.c).
  */
 #include <poll.h>
 #include <sys/epoll.h>
@@ -26,11 +27,22 @@ static enum vmm_way way_now(const struct vmm_group *group, uint32_t vector, uint
 	if (group->vm->options->kernel == NULL) {
 		*address = APP_MSI_ADDRESS;
 		*data = IST_BOOT_INTERRUPT(group->index, vector);
-		return VMM_WAY_KERNEL;
+		return group->vector[vector].paced ? VMM_WAY_PACED : VMM_WAY_KERNEL;
 	}
 	if (!ivshm_device_vector(&group->device, vector, address, data))
 		return VMM_WAY_WAIT;
-	return ivshm_device_one_shot(&group->device) ? VMM_WAY_WATCH : VMM_WAY_KERNEL;
+	if (ivshm_device_one_shot(&group->device))
+		return VMM_WAY_WATCH;
+	return group->vector[vector].paced ? VMM_WAY_PACED : VMM_WAY_KERNEL;
+}
+
+/* The rings so far, 0: none. Others hold the eventfd too: it may be empty again, or blocking. */
+static uint64_t take(int eventfd)
+{
+	uint64_t rings;
+	struct iovec vector = {&rings, sizeof(rings)};
+
+	return preadv2(eventfd, &vector, 1, -1, RWF_NOWAIT) == (ssize_t)sizeof(rings) ? rings : 0;
 }
 
 /* From one way to another, through waiting. */
@@ -98,15 +110,6 @@ uint64_t vmm_vectors_pending(struct vmm_group *group)
 	return pending;
 }
 
-/* Takes the rings so far. Others hold the eventfd too: it may be empty again, and even blocking. */
-static bool take(int eventfd)
-{
-	uint64_t rings;
-	struct iovec vector = {&rings, sizeof(rings)};
-
-	return preadv2(eventfd, &vector, 1, -1, RWF_NOWAIT) == (ssize_t)sizeof(rings);
-}
-
 void vmm_vectors_serve(struct vmm_group *group)
 {
 	struct epoll_event event[IST_VECTORS_MAX];
@@ -119,9 +122,39 @@ void vmm_vectors_serve(struct vmm_group *group)
 		/* The guest may have closed it since, and the delivery before this one does. */
 		if (group->vector[vector].way != VMM_WAY_WATCH ||
 		    way_now(group, vector, &address, &data) != VMM_WAY_WATCH ||
-		    !take(own_fd(group, vector)))
+		    take(own_fd(group, vector)) == 0)
 			continue;
 		vmm_irq_send(&group->vm->irqs, address, data);
 		vmm_function_effect(group, ivshm_device_delivered(&group->device));
 	}
+}
+
+int vmm_vector_pace(struct vmm_group *group, uint32_t vector, bool paced)
+{
+	struct vmm_error error;
+	int result;
+
+	group->vector[vector].paced = paced;
+	result = vmm_vectors_update(group, &error);
+	if (result == 0)
+		return 0;
+	vmm_group_complain(group, error.text);
+	/* What KVM does not take is delivered here; what it does not let go of it goes on with. */
+	group->vector[vector].paced = group->vector[vector].way != VMM_WAY_KERNEL;
+	vmm_vectors_update(group, &error);
+	return result;
+}
+
+uint64_t vmm_vector_deliver(struct vmm_group *group, uint32_t vector)
+{
+	uint64_t address, rings;
+	uint32_t data;
+
+	if (group->vector[vector].way != VMM_WAY_PACED ||
+	    way_now(group, vector, &address, &data) != VMM_WAY_PACED)
+		return 0;
+	rings = take(own_fd(group, vector));
+	if (rings != 0)
+		vmm_irq_send(&group->vm->irqs, address, data);
+	return rings;
 }

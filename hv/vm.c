@@ -135,6 +135,7 @@ static void release(struct vmm_vm *vm)
 	vmm_memory_free_ram(&vm->memory);
 	for (unsigned i = 0; i < vm->groups; i++)
 		vmm_group_destroy(vm->group[i]);
+	vmm_limit_fini(vm);
 	close_fd(vm->events);
 	close_fd(vm->signals);
 	close_fd(vm->ended);
@@ -150,7 +151,7 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 	vm->options = options;
 	vm->started_ns = vmm_stats_now();
 	vm->status = VMM_STATUS_RUNNING;
-	vm->kvm = vm->fd = vm->ended = vm->signals = vm->events = -1;
+	vm->kvm = vm->fd = vm->ended = vm->signals = vm->events = vm->limit.timer = -1;
 	vm->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	vmm_platform_init(&vm->platform);
 	result = open_events(vm, error);
@@ -170,6 +171,8 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 	if (result == 0)
 		result = options->kernel != NULL ? vmm_linux_load(vm, error)
 						 : vmm_app_load(vm, error);
+	if (result == 0)
+		result = vmm_limit_start(vm, error);
 	if (result == 0)
 		result = start(vm, error);
 	if (result != 0)
@@ -208,6 +211,8 @@ static void on_event(struct vmm_vm *vm, uint32_t event)
 		vmm_platform_input(vm);
 	else if (event == VMM_EVENT_OUTPUT)
 		vmm_platform_output(vm);
+	else if (event == VMM_EVENT_LIMIT)
+		vmm_limit_serve(vm);
 	else if (event >= VMM_EVENT_VECTORS)
 		vmm_vectors_serve(vm->group[event - VMM_EVENT_VECTORS]);
 }

@@ -24,7 +24,15 @@ enum vmm_event {
 	VMM_EVENT_SIGNAL,
 	VMM_EVENT_INPUT,
 	VMM_EVENT_OUTPUT,
+	VMM_EVENT_LIMIT,
 	VMM_EVENT_VECTORS /* and on: one-shot interrupts of that group */
+};
+
+struct vmm_limit {
+	int timer;           /* timerfd; -1: no group has a limit */
+	unsigned next;       /* vector to be sampled, over all groups' */
+	uint64_t sampled_ns; /* when one was last, */
+	uint64_t used_ns;    /* and the CPU time of the vCPU threads then */
 };
 
 struct vmm_vm {
@@ -43,6 +51,7 @@ struct vmm_vm {
 	struct ivshm_bell bell;       /* rings peers where KVM does not */
 	uint32_t pci_address;         /* of a Linux VM: the register at VMM_PORT_PCI */
 	struct vmm_platform platform; /* of a Linux VM */
+	struct vmm_limit limit;
 	unsigned groups;
 	struct vmm_group *group[IST_GROUPS_MAX];
 	unsigned vcpus;
@@ -63,6 +72,15 @@ int vmm_vm_run(struct vmm_vm *vm);
 
 /* Leaves the groups, frees everything, writes the statistics when that was asked for. */
 void vmm_vm_fini(struct vmm_vm *vm);
+
+/* ---- limit.c: doorbells that come too often ---- */
+
+/* vmm_vm_run() looks after vectors, where a group has a limit. */
+int vmm_limit_start(struct vmm_vm *vm, struct vmm_error *error);
+void vmm_limit_fini(struct vmm_vm *vm);
+
+/* By the main thread, when VMM_EVENT_LIMIT has come. Under the VM's lock. */
+void vmm_limit_serve(struct vmm_vm *vm);
 
 /* ---- stats.c ---- */
 

@@ -39,7 +39,7 @@
 /* ---- Version and limits ---------------------------------------------------------------------- */
 
 #define IST_ABI_MAJOR 1u /* another major number: refuse */
-#define IST_ABI_MINOR 1u /* a higher minor number: go on, fields may have been added */
+#define IST_ABI_MINOR 2u /* a higher minor number: go on, fields may have been added */
 
 #define IST_LINE 64u       /* bytes of a cache line */
 #define IST_LINE_PAIR 128u /* bytes between two writers */
@@ -821,7 +821,7 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
 #define IST_WIRE_HELLO 1u /* abi, kind, name: instance */
 #define IST_WIRE_WELCOME                                                                           \
 	2u                 /* abi, id, incarnation, vectors, count: max_peers, size: of all,       \
-			      page_size, offset/length: of output sections, name: group; 1 fd: memory */
+			      page_size, offset/length: of output sections, doorbells, name: group; 1 fd: memory */
 #define IST_WIRE_REGION 3u /* id: index, right, coherence, offset, size, length, name */
 #define IST_WIRE_PEER 4u   /* id, incarnation, vectors, kind, name; an eventfd a vector (and one) */
 #define IST_WIRE_READY 5u
@@ -849,7 +849,7 @@ struct ist_wire {
 	uint32_t state;
 	uint32_t code;
 	uint32_t count;
-	uint32_t reserved0;
+	uint32_t doorbells; /* ABI 1.2: a second, let through by each vector of a peer; 0: any */
 	uint64_t offset;
 	uint64_t size;
 	uint64_t length;
@@ -866,7 +866,7 @@ IST_ABI_OFFSET(struct ist_wire, coherence, 28);
 IST_ABI_OFFSET(struct ist_wire, state, 32);
 IST_ABI_OFFSET(struct ist_wire, code, 36);
 IST_ABI_OFFSET(struct ist_wire, count, 40);
-IST_ABI_OFFSET(struct ist_wire, reserved0, 44);
+IST_ABI_OFFSET(struct ist_wire, doorbells, 44);
 IST_ABI_OFFSET(struct ist_wire, offset, 48);
 IST_ABI_OFFSET(struct ist_wire, size, 56);
 IST_ABI_OFFSET(struct ist_wire, length, 64);

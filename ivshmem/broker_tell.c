@@ -26,6 +26,7 @@ static void make_welcome(const struct ivshm_link *link, struct ivshm_packet *pac
 	wire->page_size = group->config->page_size;
 	wire->offset = group->memory.layout.output_offset;
 	wire->length = group->config->output_size;
+	wire->doorbells = group->config->doorbells;
 	ivshm_wire_set_string(wire->name, sizeof(wire->name), group->config->name);
 	packet->fds[packet->fds_count++] = group->memory.fd;
 }

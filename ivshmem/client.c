@@ -78,6 +78,7 @@ static const char *take_welcome(struct ivshm_client *client, struct ivshm_packet
 	client->incarnation = wire->incarnation;
 	client->vectors = wire->vectors;
 	client->max_peers = wire->count;
+	client->doorbells = wire->doorbells;
 	client->size = wire->size;
 	client->page_size = page;
 	client->output_offset = wire->length ? wire->offset : 0;

@@ -35,6 +35,7 @@ struct ivshm_group_config {
 	struct ivshm_numa numa;
 	uint32_t vectors;
 	uint32_t max_peers;
+	uint32_t doorbells; /* a second, let through by each vector of a peer; 0: any number */
 	struct ivshm_region_config *regions;
 	unsigned regions_count;
 	char **users; /* who may join beside root and the broker's own user */

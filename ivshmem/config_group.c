@@ -9,6 +9,9 @@
 
 #define VECTORS_DEFAULT 4u
 #define PEERS_MIN 2u
+#define DOORBELLS_DEFAULT 100000u /* a second, as all of these */
+#define DOORBELLS_MIN 1000u
+#define DOORBELLS_MAX 1000000u
 #define TENURE_DEFAULT 50000u /* ns, as all of these */
 #define RECALL_DEFAULT 1000000000u
 #define RECALL_MIN 10000000u
@@ -241,6 +244,10 @@ static int check_group(struct config_load *load, const struct config_node *node,
 	if (out->vectors < 1 || out->vectors > IST_VECTORS_MAX)
 		config_error(load, config_value(node, "vectors"),
 			     "'vectors': %u; 1 to %u are possible", out->vectors, IST_VECTORS_MAX);
+	if (out->doorbells && (out->doorbells < DOORBELLS_MIN || out->doorbells > DOORBELLS_MAX))
+		config_error(load, config_value(node, "doorbells"),
+			     "'doorbells': %u; %u to %u a second are possible, or 0: no limit",
+			     out->doorbells, DOORBELLS_MIN, DOORBELLS_MAX);
 	config_check_numa(load, node, &out->numa);
 	check_members(load, node, out, raw->max_peers, members);
 	good &= check_regions(load, node, raw, out);
@@ -307,6 +314,8 @@ int config_groups(struct config_load *load)
 		*out = raw->groups[i].config;
 		out->run_state = !raw->groups[i].run_state || *raw->groups[i].run_state;
 		out->vectors = raw->groups[i].vectors ? *raw->groups[i].vectors : VECTORS_DEFAULT;
+		out->doorbells =
+			raw->groups[i].doorbells ? *raw->groups[i].doorbells : DOORBELLS_DEFAULT;
 		if (!out->page_size)
 			out->page_size = IST_PAGE;
 		for (unsigned j = 0; j < i; j++) {

@@ -35,6 +35,7 @@ struct config_raw_group {
 	char *output_size;
 	uint32_t *vectors;
 	uint32_t *max_peers;
+	uint32_t *doorbells;
 	bool *run_state;
 	struct config_raw_region *regions;
 	unsigned regions_count;

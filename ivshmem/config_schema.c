@@ -109,6 +109,7 @@ static const struct cyaml_schema_field group_fields[] = {
 	CYAML_FIELD_MAPPING("numa", MAY, struct config_raw_group, config.numa, numa_fields),
 	NUMBER("vectors", struct config_raw_group, vectors),
 	NUMBER("max_peers", struct config_raw_group, max_peers),
+	NUMBER("doorbells", struct config_raw_group, doorbells),
 	TEXT("output_size", MAY, struct config_raw_group, output_size),
 	LIST("users", MAY, struct config_raw_group, config.users, &name_entry, 0, 1024),
 	WORD("legacy", MAY, struct config_raw_group, config.legacy_trusted, legacies),

@@ -54,6 +54,7 @@ static const char full[] = "groups:\n"
 			   "    page_size: 4K\n"
 			   "    numa: {policy: bind, nodes: [0]}\n"
 			   "    vectors: 6\n"
+			   "    doorbells: 2000\n"
 			   "    max_peers: 8\n"
 			   "    output_size: 64K\n"
 			   "    legacy: trusted\n"
@@ -133,6 +134,7 @@ START_TEST(every_key)
 	ck_assert_uint_eq(group->numa.nodes_count, 1);
 	ck_assert_uint_eq(group->numa.nodes[0], 0);
 	ck_assert_uint_eq(group->vectors, 6);
+	ck_assert_uint_eq(group->doorbells, 2000);
 	ck_assert_uint_eq(group->max_peers, 8);
 	ck_assert_uint_eq(group->users_count, 2);
 	ck_assert_str_eq(group->users[1], "bob");
@@ -215,6 +217,7 @@ START_TEST(defaults)
 	ck_assert_uint_eq(group->page_size, 4096);
 	ck_assert_uint_eq(group->output_size, 0);
 	ck_assert_uint_eq(group->vectors, 4);
+	ck_assert_uint_eq(group->doorbells, 100000);
 	ck_assert_uint_eq(group->max_peers, 2);
 	ck_assert_uint_eq(group->members_count, 1);
 	ck_assert_int_eq(group->numa.policy, IVSHM_NUMA_DEFAULT);

@@ -345,6 +345,62 @@ START_TEST(none_lost)
 }
 END_TEST
 
+/* Taken from KVM and given back: rings meanwhile are counted, come as one, and none is lost. */
+START_TEST(paced)
+{
+	struct vmm_group *group = m.vm.group[0];
+
+	enable();
+	ck_assert_int_eq(vmm_vector_pace(group, 1, true), 0);
+	ck_assert_uint_eq(vmm_vector_deliver(group, 1), 0);
+	for (unsigned i = 0; i < 5; i++)
+		ring(1);
+	ring(2);
+	ck_assert_uint_eq(kvm.injected, 1);
+	expect_last(ADDRESS(2), MESSAGE(2));
+	ck_assert_uint_eq(vmm_vector_deliver(group, 1), 5);
+	ck_assert_uint_eq(kvm.injected, 2);
+	expect_last(ADDRESS(1), MESSAGE(1));
+
+	/* What the guest masks waits, as ever. */
+	mask(1, 1);
+	ring(1);
+	ck_assert_uint_eq(vmm_vector_deliver(group, 1), 0);
+	ck_assert_uint_eq(kvm.injected, 2);
+	ck_assert_uint_eq(pending(), 1 << 1);
+	mask(1, 0);
+	ck_assert_uint_eq(vmm_vector_deliver(group, 1), 1);
+	ck_assert_uint_eq(kvm.injected, 3);
+
+	ring(1);
+	ck_assert_int_eq(vmm_vector_pace(group, 1, false), 0);
+	ck_assert_uint_eq(kvm.injected, 4);
+	ring(1);
+	ck_assert_uint_eq(kvm.injected, 5);
+	expect_last(ADDRESS(1), MESSAGE(1));
+}
+END_TEST
+
+/* KVM does not take it back: it stays with who has it, and is delivered. */
+START_TEST(paced_for_good)
+{
+	struct vmm_group *group = m.vm.group[0];
+
+	enable();
+	ck_assert_int_eq(vmm_vector_pace(group, 1, true), 0);
+	ring(1);
+	kvm.countdown = 1;
+	ck_assert_int_lt(vmm_vector_pace(group, 1, false), 0);
+	ck_assert(group->vector[1].paced);
+	ck_assert_uint_eq(kvm.injected, 0);
+	ck_assert_uint_eq(vmm_vector_deliver(group, 1), 1);
+	ck_assert_uint_eq(kvm.injected, 1);
+	ck_assert_int_eq(vmm_vector_pace(group, 1, false), 0);
+	ring(1);
+	ck_assert_uint_eq(kvm.injected, 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("interrupts");
@@ -360,6 +416,8 @@ int main(void)
 	tcase_add_test(v1, other_message);
 	tcase_add_test(v1, own_doorbell);
 	tcase_add_test(v1, none_lost);
+	tcase_add_test(v1, paced);
+	tcase_add_test(v1, paced_for_good);
 	suite_add_tcase(suite, v1);
 	tcase_add_checked_fixture(v2, setup_v2, teardown);
 	tcase_add_test(v2, v2_control);

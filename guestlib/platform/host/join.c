@@ -16,6 +16,7 @@
 #define ANSWER_S 10          /* a broker that says nothing for so long is none */
 #define BYE_NS 1000000000ull /* and this is its time to take a good-bye */
 #define NS_PER_MS 1000000ull
+#define NS_PER_S 1000000000ull
 
 static int connect_to(const char *path)
 {
@@ -217,6 +218,7 @@ int ist_host_join(struct ist_host *host, const char *path, struct ist_group *gro
 		goto close_memory;
 
 	host->memory = packet.fd[0];
+	host->bells.apart = packet.wire.doorbells ? NS_PER_S / packet.wire.doorbells : 0;
 	err = ist_host_peers_init(&host->peers, host->sock, host->memory, group);
 	if (err)
 		goto close_memory;

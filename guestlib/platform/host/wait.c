@@ -5,6 +5,9 @@
  * One waiter polls the eventfds and the broker's socket for all; the others sleep on a condition
  * variable. Whoever polls counts what it found and wakes them, and any of them polls next. Nothing
  * is lost between two of them: an eventfd stays readable until somebody has read and counted it.
+ *
+ * For the same reason a vector that is rung more often than the group allows can be left out: each
+ * may run AHEAD_NS ahead of its pace, then it is looked at when it is no longer, or every PAUSE_NS.
  */
 #include "host.h"
 #include "words.h"
@@ -17,6 +20,9 @@
 #include <unistd.h>
 
 #define NS_PER_S 1000000000ull
+#define AHEAD_NS 10000000ull /* the rings of so long may come at once */
+#define PAUSE_NS 1000000ull
+#define RINGS_MAX (1u << 20) /* a hostile peer chooses the number */
 
 int ist_host_bells_init(struct ist_host_bells *bells, const struct ist_host_peer *self)
 {
@@ -45,14 +51,35 @@ static struct timespec to_timespec(uint64_t ns)
 
 /*
  * Empties an eventfd without blocking, whatever flags a peer that shares it has set. A reading
- * counts once: a hostile peer chooses the value.
+ * counts once: a hostile peer chooses the value. 0: it was empty.
  */
-static bool take(int fd)
+static uint64_t take(int fd)
 {
 	uint64_t value;
 	struct iovec data = {.iov_base = &value, .iov_len = sizeof(value)};
 
-	return preadv2(fd, &data, 1, -1, RWF_NOWAIT) == sizeof(value);
+	return preadv2(fd, &data, 1, -1, RWF_NOWAIT) == sizeof(value) ? value : 0;
+}
+
+/* Until when the vector is left out. */
+static uint64_t held_until(const struct ist_host_bells *bells, uint32_t vector)
+{
+	uint64_t due = ist_load(&bells->due[vector]);
+
+	return due > AHEAD_NS ? due - AHEAD_NS : 0;
+}
+
+/* Two threads that do this at a time may count one's rings only: it is a limit of many. */
+static void count_against(struct ist_host_bells *bells, uint32_t vector, uint64_t rings)
+{
+	uint64_t due = ist_load(&bells->due[vector]), now, most;
+
+	if (!bells->apart)
+		return;
+	now = ist_time_ns();
+	most = now + AHEAD_NS + PAUSE_NS;
+	due = (due > now ? due : now) + (rings < RINGS_MAX ? rings : RINGS_MAX) * bells->apart;
+	__atomic_store_n(&bells->due[vector], due < most ? due : most, __ATOMIC_RELAXED);
 }
 
 /* Polls once, until the deadline, and counts what it finds. Returns whether that was a doorbell. */
@@ -63,15 +90,19 @@ static bool poll_all(struct ist_host *host, uint64_t deadline)
 	uint32_t i, kick = bells->vectors, sock = bells->vectors + 1;
 	struct timespec timeout;
 	bool counted = false;
-	uint64_t now;
+	uint64_t now = deadline == IST_FOREVER && !bells->apart ? 0 : ist_time_ns();
 
-	for (i = 0; i < bells->vectors; i++)
-		fds[i] = (struct pollfd){.fd = bells->fd[i], .events = POLLIN};
+	for (i = 0; i < bells->vectors; i++) {
+		uint64_t held = bells->apart ? held_until(bells, i) : 0;
+
+		fds[i] = (struct pollfd){.fd = held > now ? -1 : bells->fd[i], .events = POLLIN};
+		if (held > now && held < deadline)
+			deadline = held;
+	}
 	fds[kick] = (struct pollfd){.fd = bells->kick, .events = POLLIN};
 	/* A broker that is gone would be readable for ever. */
 	fds[sock] = (struct pollfd){.fd = ist_load32(&host->peers.gone) ? -1 : host->sock,
 				    .events = POLLIN};
-	now = deadline == IST_FOREVER ? 0 : ist_time_ns();
 	timeout = to_timespec(deadline > now ? deadline - now : 0);
 	if (ppoll(fds, sock + 1, deadline == IST_FOREVER ? NULL : &timeout, NULL) <= 0)
 		return false;
@@ -81,11 +112,14 @@ static bool poll_all(struct ist_host *host, uint64_t deadline)
 	if (ist_load32(&host->peers.gone))
 		ist_host_run_blank(host);
 	for (i = 0; i < bells->vectors; i++) {
-		if (!fds[i].revents || !take(bells->fd[i]))
+		uint64_t rings = fds[i].revents ? take(bells->fd[i]) : 0;
+
+		if (!rings)
 			continue;
 		/* Release: who acquires the new total finds the vector's count. */
 		__atomic_fetch_add(&bells->count[i], 1, __ATOMIC_RELEASE);
 		__atomic_fetch_add(&bells->total, 1, __ATOMIC_RELEASE);
+		count_against(bells, i, rings);
 		counted = true;
 	}
 	return counted;
