@@ -35,6 +35,12 @@ struct vmm_limit {
 	uint64_t used_ns;    /* and the CPU time of the vCPU threads then */
 };
 
+struct vmm_pause {
+	bool on; /* atomic; changes under the lock */
+	pthread_mutex_t lock;
+	pthread_cond_t left, over; /* a vCPU has come out; the pause has */
+};
+
 struct vmm_vm {
 	const struct vmm_options *options;
 	uint64_t started_ns; /* CLOCK_MONOTONIC at vmm_vm_init() */
@@ -54,6 +60,7 @@ struct vmm_vm {
 	struct vmm_limit limit;
 	unsigned groups;
 	struct vmm_group *group[IST_GROUPS_MAX];
+	struct vmm_pause pause;
 	unsigned vcpus;
 	struct vmm_vcpu vcpu[VMM_VCPUS_MAX];
 };
@@ -81,6 +88,16 @@ void vmm_limit_fini(struct vmm_vm *vm);
 
 /* By the main thread, when VMM_EVENT_LIMIT has come. Under the VM's lock. */
 void vmm_limit_serve(struct vmm_vm *vm);
+
+/* ---- pause.c ---- */
+
+void vmm_pause_init(struct vmm_pause *pause);
+/*
+ * No vCPU is in the guest from begin to end. By one thread at a time, no vCPU's. False: one has not
+ * come out in time; the pause is to be ended all the same.
+ */
+bool vmm_pause_begin(struct vmm_vm *vm);
+void vmm_pause_end(struct vmm_vm *vm);
 
 /* ---- stats.c ---- */
 
