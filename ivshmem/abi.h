@@ -818,6 +818,9 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
  *   broker -> peer   RIGHT, and REGION, while it is joined: answered by RIGHT_DONE
  *   broker -> peer   ERROR at any time; the broker closes after it
  *   peer -> broker   ERROR after HELLO: the text is for the broker's log
+ * and to a broker that was restarted, by who was there:
+ *   peer -> broker   REATTACH, BELLS of itself, BELLS..., READY, then THREAD...
+ *   broker -> peer   RUN_STATE, READY; then PEER and GONE as above
  */
 #define IST_WIRE_HELLO 1u /* abi, kind, name: instance */
 #define IST_WIRE_WELCOME                                                                           \
@@ -833,6 +836,10 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
 #define IST_WIRE_THREAD 10u   /* ABI 1.1; id: thread ID of a vCPU, count: of how many */
 #define IST_WIRE_RECALL                                                                            \
 	11u /* ABI 1.1; id, incarnation, offset: that peer does not give up this page */
+#define IST_WIRE_REATTACH                                                                          \
+	12u /* ABI 1.2; instead of HELLO: abi, kind, id, incarnation, count: of the regions that
+	       it knows, name; 1 fd: memory */
+#define IST_WIRE_BELLS 13u /* ABI 1.2; id, incarnation, vectors; eventfds as in PEER */
 #define IST_WIRE_RIGHT 16u      /* ABI 1.2; id: index, right, count: number of the message */
 #define IST_WIRE_RIGHT_DONE 17u /* ABI 1.2; the same, code: 0, or an errno: it has not changed */
 

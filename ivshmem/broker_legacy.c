@@ -104,7 +104,8 @@ static bool is_news(const struct ivshm_link *link, uint32_t id)
 	if (id == link->id)
 		return false;
 	if (told->incarnation == 0)
-		return link->group->seat[id].state == IST_PEER_LIVE;
+		return link->group->seat[id].state == IST_PEER_LIVE &&
+		       ivshm_seat_rings(&link->group->seat[id], link->group->config->vectors);
 	return !told->gone && told->vectors < link->group->config->vectors;
 }
 
@@ -254,7 +255,8 @@ int ivshm_group_open_legacy(struct ivshm_group *group, const char *dir, char *er
 	unsigned count = 0;
 
 	for (uint32_t id = 0; id < config->members_count; id++)
-		count += instances[config->member[id]].kind == IST_KIND_QEMU;
+		count += config->member[id] != IVSHM_NO_MEMBER &&
+			 instances[config->member[id]].kind == IST_KIND_QEMU;
 	if (count == 0)
 		return 0;
 	group->legacy = calloc(count, sizeof(group->legacy[0]));
@@ -265,7 +267,8 @@ int ivshm_group_open_legacy(struct ivshm_group *group, const char *dir, char *er
 		struct ivshm_legacy *legacy = &group->legacy[group->legacy_count];
 		int r;
 
-		if (instances[config->member[id]].kind != IST_KIND_QEMU)
+		if (config->member[id] == IVSHM_NO_MEMBER ||
+		    instances[config->member[id]].kind != IST_KIND_QEMU)
 			continue;
 		*legacy = (struct ivshm_legacy){.group = group, .id = id};
 		r = open_door(legacy, dir, error, error_size);

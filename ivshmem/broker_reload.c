@@ -160,7 +160,10 @@ static void check_right(struct ivshm_reload *reload, const struct ivshm_change *
 
 	if (!link || link->legacy)
 		return;
-	if (ivshm_link_is_vm(link) && link->minor < 2)
+	if (ivshm_link_is_vm(link) && link->away)
+		refuse(reload, change, "'%s' (pid %d) has not come back to this broker",
+		       change->instance, (int)link->pid);
+	else if (ivshm_link_is_vm(link) && link->minor < 2)
 		refuse(reload, change, "'%s' (pid %d) speaks ABI 1.%u, this takes 1.2",
 		       change->instance, (int)link->pid, link->minor);
 	else if (change->paged && !ivshm_link_is_vm(link))
@@ -188,6 +191,13 @@ static int compare(struct ivshm_reload *reload)
 {
 	int r;
 
+	for (unsigned i = 0; i < reload->broker->groups_count; i++) {
+		if (reload->broker->group[i].memory.map)
+			continue;
+		ivshm_reload_say(reload, IVSHM_SAY_ERROR, "group '%s' waits for its memory",
+				 reload->broker->group[i].config->name);
+		return -EAGAIN;
+	}
 	ivshm_compare_continue(reload->broker->config, reload->next);
 	r = ivshm_compare(reload->broker->config, reload->next, &reload->changes);
 	for (unsigned i = 0; r == 0 && i < reload->changes.count; i++)
@@ -365,13 +375,11 @@ static void stop(struct ivshm_reload *reload)
 static void commit_group(struct ivshm_group *group, uid_t **users)
 {
 	const struct ivshm_group_config *next = group->next;
+	bool grown = next->regions_count > group->config->regions_count;
 	struct ivshm_layout layout;
 
-	if (next->regions_count > group->config->regions_count &&
-	    ivshm_layout_compute(next, &layout) == 0) {
+	if (grown && ivshm_layout_compute(next, &layout) == 0)
 		group->memory.layout = layout;
-		ivshm_roster_add_regions(&group->memory, next);
-	}
 	if (!next->users_count && group->config->users_count)
 		set_modes(group, 0600); /* who connects is refused in any case */
 	free(group->users);
@@ -380,6 +388,9 @@ static void commit_group(struct ivshm_group *group, uid_t **users)
 	*users = NULL;
 	group->config = next;
 	group->next = NULL;
+	ivshm_group_store_facts(group);
+	if (grown)
+		ivshm_roster_add_regions(&group->memory, next);
 }
 
 static void commit(struct ivshm_reload *reload)

@@ -57,6 +57,14 @@ void ivshm_group_rights_create(struct ivshm_group *group)
 		look_at(group, i, &group->readers[i], &group->writers[i]);
 }
 
+void ivshm_group_rights_restore(struct ivshm_group *group)
+{
+	ivshm_group_rights_create(group);
+	ivshm_roster_add_regions(&group->memory, group->config);
+	for (unsigned i = 0; i < group->config->regions_count; i++)
+		ivshm_roster_set_rights(&group->memory, i, group->readers[i], group->writers[i]);
+}
+
 bool ivshm_group_rights_write(struct ivshm_group *group)
 {
 	bool changed = false;
@@ -122,6 +130,21 @@ void ivshm_link_told_region(struct ivshm_link *link, const struct ist_wire *wire
 	link->rights.has[wire->id] = wire->right;
 	link->rights.number[wire->id] = 0;
 	link->rights.regions = wire->id + 1;
+}
+
+void ivshm_link_rights_back(struct ivshm_link *link, unsigned regions)
+{
+	const struct ivshm_group *group = link->group;
+
+	link->rights.regions = regions;
+	for (unsigned i = 0; i < regions; i++) {
+		/* It has that, and perhaps more, until it confirms what it is told: a broker is
+		   killed during a reload, too. */
+		link->rights.has[i] =
+			ivshm_config_right(group->broker->config, group->config, i, link->id);
+		link->rights.told[i] = UINT32_MAX;
+		link->rights.number[i] = 0;
+	}
 }
 
 static int tell_right(struct ivshm_link *link, unsigned index, uint32_t right)

@@ -87,8 +87,12 @@ static void make_peer(const struct ivshm_link *link, uint32_t id, struct ivshm_p
 
 static bool is_news(const struct ivshm_link *link, uint32_t id)
 {
+	const struct ivshm_group *group = link->group;
+
 	return id != link->id && link->told[id].incarnation == 0 &&
-	       link->group->seat[id].state == IST_PEER_LIVE;
+	       group->seat[id].state == IST_PEER_LIVE &&
+	       ivshm_seat_rings(&group->seat[id],
+				ivshm_link_pages(link) ? group->bells : group->config->vectors);
 }
 
 static int tell_peer(struct ivshm_link *link, uint32_t id)
@@ -119,16 +123,23 @@ static int tell_gone(struct ivshm_link *link, uint32_t id)
 	return r;
 }
 
-/* Peers come and go. What is gone is told before who came in its place. Returns 1: all is told. */
+/*
+ * What is taken from it first. Then peers come and go: what is gone is told before who came in its
+ * place. Returns 1: all is told.
+ */
 static int tell_update(struct ivshm_link *link)
 {
+	int r = ivshm_link_tell_rights(link);
+
+	if (r <= 0)
+		return r;
 	for (uint32_t id = 0; id < link->group->config->max_peers; id++) {
 		if (link->told[id].gone)
 			return tell_gone(link, id);
 		if (is_news(link, id))
 			return tell_peer(link, id);
 	}
-	return ivshm_link_tell_rights(link);
+	return 1;
 }
 
 /* The peers that are there when this one comes, each once. Returns 1: all are told. */
@@ -149,6 +160,10 @@ static int tell_next(struct ivshm_link *link)
 
 	if (link->legacy)
 		return ivshm_legacy_tell_next(link);
+	/* Who is back has all but the page, and has said whom it knows. */
+	if (link->returned && link->stage >= IVSHM_STAGE_REGIONS &&
+	    link->stage <= IVSHM_STAGE_PEERS)
+		return 1;
 	switch (link->stage) {
 	case IVSHM_STAGE_WELCOME:
 		make_welcome(link, &packet);
@@ -201,7 +216,7 @@ void ivshm_link_tell(struct ivshm_link *link)
 	int r = 0;
 
 	link->deferred = false;
-	while (link->stage > IVSHM_STAGE_HELLO && link->stage < IVSHM_STAGE_DEAF) {
+	while (link->stage > IVSHM_STAGE_BACK && link->stage < IVSHM_STAGE_DEAF) {
 		r = tell_next(link);
 		if (r < 0)
 			break;

@@ -17,4 +17,10 @@ const char *ivshm_client_take_region(struct ivshm_client *client,
 const char *ivshm_client_take_change(struct ivshm_client *client,
 				     const struct ivshm_packet *packet);
 
+/* One RUN_STATE: keeps its descriptor in *page. NULL, or what is wrong with it. */
+const char *ivshm_client_take_run_state(struct ivshm_packet *packet, int *page);
+
+/* What an ERROR gives as the reason: -errno. */
+int ivshm_client_error(const struct ist_wire *wire);
+
 #endif

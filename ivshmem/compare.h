@@ -44,6 +44,10 @@ struct ivshm_changes {
  */
 void ivshm_compare_continue(const struct ivshm_config *now, struct ivshm_config *next);
 
+/* The same of one group's members: name[i] is whose ID i is, NULL: nobody's. */
+void ivshm_keep_ids(const char *const name[IST_PEERS_MAX], const struct ivshm_config *config,
+		    struct ivshm_group_config *group);
+
 /*
  * All differences, in the order of `next`, after ivshm_compare_continue(). 0, and *out to be freed
  * by ivshm_changes_free(); or -ENOMEM.

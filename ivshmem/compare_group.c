@@ -30,6 +30,7 @@ static void compare_head(const struct pair *pair)
 	never(pair, "page_size", a->page_size, b->page_size);
 	never(pair, "output_size", a->output_size, b->output_size);
 	never(pair, "vectors", a->vectors, b->vectors);
+	never(pair, "doorbells", a->doorbells, b->doorbells);
 	never(pair, "max_peers", a->max_peers, b->max_peers);
 	if (!ivshm_same_numa(&a->numa, &b->numa))
 		ivshm_change_add(pair->compare, IVSHM_CHANGE_NEVER,
@@ -205,41 +206,36 @@ void ivshm_compare_groups(struct compare *compare)
 
 /* ---- IDs ---- */
 
-static bool is_member(const struct ivshm_config *config, const struct ivshm_group_config *group,
-		      const char *name, unsigned *id)
+static bool is_one_of(const char *const name[IST_PEERS_MAX], const char *instance, unsigned *id)
 {
-	for (*id = 0; *id < group->members_count; (*id)++) {
-		const struct ivshm_instance_config *member =
-			ivshm_config_member(config, group, *id);
-
-		if (member && !strcmp(member->name, name))
+	for (*id = 0; *id < IST_PEERS_MAX; (*id)++)
+		if (name[*id] && !strcmp(name[*id], instance))
 			return true;
-	}
 	return false;
 }
 
-static void keep_ids(const struct ivshm_config *now, const struct ivshm_group_config *a,
-		     const struct ivshm_config *next, struct ivshm_group_config *b)
+void ivshm_keep_ids(const char *const name[IST_PEERS_MAX], const struct ivshm_config *config,
+		    struct ivshm_group_config *group)
 {
-	unsigned place[IST_PEERS_MAX], count = b->members_count, id;
+	unsigned place[IST_PEERS_MAX], count = group->members_count, id;
 
 	for (unsigned i = 0; i < IST_PEERS_MAX; i++)
 		place[i] = IVSHM_NO_MEMBER;
-	b->members_count = 0;
+	group->members_count = 0;
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (unsigned i = 0; i < count; i++) {
-			bool stays = is_member(now, a, next->instances[b->member[i]].name, &id);
+			bool stays = is_one_of(name, config->instances[group->member[i]].name, &id);
 
 			if (stays != (pass == 0))
 				continue;
 			for (id = stays ? id : 0; place[id] != IVSHM_NO_MEMBER;)
 				id++;
-			place[id] = b->member[i];
-			if (id >= b->members_count)
-				b->members_count = id + 1;
+			place[id] = group->member[i];
+			if (id >= group->members_count)
+				group->members_count = id + 1;
 		}
 	}
-	memcpy(b->member, place, sizeof(place));
+	memcpy(group->member, place, sizeof(place));
 }
 
 void ivshm_compare_continue(const struct ivshm_config *now, struct ivshm_config *next)
@@ -247,11 +243,18 @@ void ivshm_compare_continue(const struct ivshm_config *now, struct ivshm_config 
 	for (unsigned i = 0; i < next->groups_count; i++) {
 		struct ivshm_group_config *b = &next->groups[i];
 		const struct ivshm_group_config *a = ivshm_config_group(now, b->name);
+		const char *name[IST_PEERS_MAX] = {0};
 
 		if (!a)
 			continue;
 		if (!b->max_peers_given && b->members_count <= a->max_peers)
 			b->max_peers = a->max_peers;
-		keep_ids(now, a, next, b);
+		for (unsigned id = 0; id < a->members_count; id++) {
+			const struct ivshm_instance_config *member =
+				ivshm_config_member(now, a, id);
+
+			name[id] = member ? member->name : NULL;
+		}
+		ivshm_keep_ids(name, next, b);
 	}
 }

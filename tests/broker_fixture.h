@@ -28,6 +28,7 @@
 #include "ivshmem/client.h"
 #include "ivshmem/wire.h"
 
+#define FIXTURE_REGIONS 2u
 #define FIXTURE_VECTORS 3u
 #define FIXTURE_PEERS 4u
 #define FIXTURE_PATIENCE_MS 20000
@@ -63,7 +64,7 @@ struct fixture {
 	struct ivshm_region_config region[2];
 	struct ivshm_region_right rights[2];
 	struct ivshm_instance_config instance[3];
-	struct ivshm_broker *broker;
+	struct ivshm_broker *broker; /* NULL: it is in a process of its own (restart_fixture.h) */
 };
 
 static inline void fixture_configure(struct fixture *f)
@@ -86,7 +87,7 @@ static inline void fixture_configure(struct fixture *f)
 	f->group.max_peers = FIXTURE_PEERS;
 	f->group.members_count = 3;
 	f->group.regions = f->region;
-	f->group.regions_count = 2;
+	f->group.regions_count = FIXTURE_REGIONS;
 	f->region[0].name = names[4];
 	f->region[0].size = 65536;
 	f->region[0].access = IST_RIGHT_WRITE;
@@ -125,8 +126,11 @@ static inline void fixture_stop(struct fixture *f)
 /* Lets the broker do all that it has to do now. */
 static inline void fixture_settle(struct fixture *f)
 {
-	struct pollfd p = {.fd = ivshm_broker_fd(f->broker), .events = POLLIN};
+	struct pollfd p = {.events = POLLIN};
 
+	if (!f->broker)
+		return;
+	p.fd = ivshm_broker_fd(f->broker);
 	while (poll(&p, 1, 0) == 1)
 		must(ivshm_broker_dispatch(f->broker) == 0);
 }
@@ -134,7 +138,7 @@ static inline void fixture_settle(struct fixture *f)
 /* Drives the broker until `fd` can be read. */
 static inline void fixture_await(struct fixture *f, int fd)
 {
-	struct pollfd p[2] = {{.fd = ivshm_broker_fd(f->broker), .events = POLLIN},
+	struct pollfd p[2] = {{.fd = f->broker ? ivshm_broker_fd(f->broker) : -1, .events = POLLIN},
 			      {.fd = fd, .events = POLLIN}};
 
 	do {
@@ -155,6 +159,7 @@ struct raw {
 	uint32_t incarnation;
 	int own[FIXTURE_VECTORS];                 /* its own doorbells */
 	int peer[FIXTURE_PEERS][FIXTURE_VECTORS]; /* the others', as told in PEER */
+	uint32_t told[FIXTURE_PEERS];             /* of which incarnations; itself too */
 };
 
 static inline int raw_connect(struct fixture *f)
@@ -244,6 +249,7 @@ static inline void raw_keep_peer(struct raw *raw, const struct ivshm_packet *pac
 			close(fds[i]);
 		fds[i] = packet->fds[i];
 	}
+	raw->told[packet->wire.id] = packet->wire.incarnation;
 }
 
 /* Joins and takes everything up to the broker's READY. */
@@ -320,6 +326,10 @@ static inline uint64_t raw_word(const struct raw *raw, uint32_t id)
 static inline void raw_await_word(struct fixture *f, const struct raw *raw, uint32_t id,
 				  uint64_t word)
 {
+	for (unsigned ms = 0; !f->broker && raw_word(raw, id) != word; ms++) {
+		must(ms < FIXTURE_PATIENCE_MS);
+		usleep(1000);
+	}
 	while (raw_word(raw, id) != word) {
 		struct pollfd p = {.fd = ivshm_broker_fd(f->broker), .events = POLLIN};
 
@@ -347,7 +357,7 @@ static inline uint64_t rings(int eventfd)
 /* ---- Peers in processes ---------------------------------------------------------------------- */
 /*
  * A process is forked before there is a broker, and told what to do over a socket pair:
- *   join NAME, ready, dispatch, leave, close, bye-exit, fork, ring ID VECTOR, count VECTOR
+ *   join NAME, ready, dispatch, return, leave, close, bye-exit, fork, ring ID VECTOR, count VECTOR
  * It answers each with the call's result and what it has heard since: "0 +1.1 -1.1/4" is: right
  * (incarnation 1) came, and died.
  */
@@ -393,9 +403,29 @@ static inline void process_gone(void *context, uint32_t id, uint32_t incarnation
 		 how);
 }
 
+static inline unsigned process_bells(void *context, uint32_t id, int out[IST_VECTORS_MAX + 1])
+{
+	const struct process_state *state = context;
+
+	memcpy(out, state->doorbell[id], FIXTURE_VECTORS * sizeof(int));
+	return FIXTURE_VECTORS;
+}
+
+/* Tries until it is back, or is told that it is not to be. */
+static inline int process_return(struct process_state *state)
+{
+	int r;
+
+	while ((r = ivshm_client_return(&state->client, state->error, sizeof(state->error))) ==
+	       -EAGAIN)
+		usleep(1000);
+	return r;
+}
+
 static inline int process_do(struct process_state *state, const char *path, char *command)
 {
-	static const struct ivshm_client_ops ops = {.peer = process_peer, .gone = process_gone};
+	static const struct ivshm_client_ops ops = {
+		.peer = process_peer, .gone = process_gone, .bells = process_bells};
 	char *verb = strtok(command, " ");
 	char *first = strtok(NULL, " ");
 	char *second = strtok(NULL, " ");
@@ -407,6 +437,8 @@ static inline int process_do(struct process_state *state, const char *path, char
 		return ivshm_client_ready(&state->client);
 	if (!strcmp(verb, "dispatch"))
 		return ivshm_client_dispatch(&state->client);
+	if (!strcmp(verb, "return"))
+		return process_return(state);
 	if (!strcmp(verb, "ring"))
 		return eventfd_write(state->doorbell[atoi(first)][atoi(second)], 1);
 	if (!strcmp(verb, "count"))

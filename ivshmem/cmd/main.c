@@ -23,6 +23,7 @@ static const struct command *const commands[] = {
 
 /* Of all commands. Those with a capital letter have no short form. */
 static const struct option all_options[] = {
+	{"attach", no_argument, NULL, 'A'},
 	{"escape", required_argument, NULL, 'e'},
 	{"help", no_argument, NULL, 'h'},
 	{"no-kvm", no_argument, NULL, 'K'},
@@ -94,6 +95,8 @@ bool write_all(const char *data, size_t size)
 static bool take_option(int option, struct command_line *line)
 {
 	switch (option) {
+	case 'A':
+		return line->attach = true;
 	case 'D':
 		return !setenv("ISTHMUS_RUNTIME_DIR", optarg, 1);
 	case 'e':

@@ -111,8 +111,8 @@ START_TEST(not_a_hello)
 	wire = hello;
 	wire.type = 0;
 	expect_refusal(&wire, EPROTO, "unknown message type 0");
-	wire.type = 12;
-	expect_refusal(&wire, EPROTO, "unknown message type 12");
+	wire.type = 22;
+	expect_refusal(&wire, EPROTO, "unknown message type 22");
 	wire.type = 0xffffffff;
 	expect_refusal(&wire, EPROTO, "unknown message type 4294967295");
 	wire.type = IST_WIRE_READY;

@@ -17,7 +17,8 @@ static struct {
 	unsigned descriptors;
 } t;
 
-static const struct ivshm_client_ops ops = {.peer = process_peer, .gone = process_gone};
+static const struct ivshm_client_ops ops = {
+	.peer = process_peer, .gone = process_gone, .bells = process_bells};
 
 static int make_memory(uint64_t size, int seals)
 {

@@ -127,6 +127,7 @@ static int take_region(struct ist_host *host, struct ist_group *group,
 		return -EPROTO;
 	memcpy(region.name, wire->name, IST_NAME_SIZE);
 	offer->regions++;
+	host->back.regions++;
 	err = ist_roster_add_region(offer, &region, group);
 	return err ? err : ist_host_pages_take(host, wire);
 }
@@ -223,6 +224,8 @@ int ist_host_join(struct ist_host *host, const char *path, struct ist_group *gro
 	if (err)
 		goto close_memory;
 	err = take_rest(host, group, offer);
+	if (!err)
+		err = ist_host_return_init(host, path, hello.name);
 	if (err)
 		goto close_peers;
 	return 0;
@@ -245,6 +248,7 @@ void ist_host_leave(struct ist_host *host)
 	ist_host_pages_stop(host);
 	ist_host_run_fini(host);
 	ist_host_peers_fini(&host->peers);
+	ist_host_return_fini(host);
 	close(host->memory);
 	say_bye(host->sock);
 	close(host->sock);
