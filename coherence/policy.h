@@ -122,9 +122,33 @@ struct coh_adapt {
 uint32_t coh_adapt_fits(const struct coh_counts *counts, uint32_t policy);
 
 /**
+ * coh_adapt_undecided - MIGRATORY holds, or DELEGATED does, and for `counts` no rule says which of
+ * them is faster: single operations of several, that contend for little content.
+ */
+int coh_adapt_undecided(const struct coh_counts *counts, uint32_t policy);
+
+/**
  * coh_adapt - a window of `counts` is over. Returns the policy that is to hold now: another than
  * before only when `windows` windows in a row have agreed on it.
  */
 uint32_t coh_adapt(struct coh_adapt *adapt, const struct coh_counts *counts);
+
+/* ---- Trial: which of two policies is faster here (policy_trial.c) ---- */
+
+/* All zeros: nothing was tried yet. A hostile value is a trial too early, too late, or judged
+ * wrong. */
+struct coh_trial {
+	uint32_t trying;   /* the policy that holds is on trial */
+	uint32_t wait;     /* windows until the next trial */
+	uint32_t patience; /* their number grows with this at each trial in vain */
+	uint64_t before;   /* what a use cost under the other one, before the trial */
+};
+
+/**
+ * coh_trial - a window under `policy` is over, in which a use cost `cost`, in any unit of time.
+ * Returns the policy that is to hold now: `other` for a window now and then, and from then on if it
+ * costs an eighth less.
+ */
+uint32_t coh_trial(struct coh_trial *trial, uint32_t policy, uint32_t other, uint64_t cost);
 
 #endif

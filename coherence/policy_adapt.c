@@ -45,6 +45,18 @@ uint32_t coh_adapt_fits(const struct coh_counts *c, uint32_t policy)
 	return IST_CELL_MIGRATORY;
 }
 
+int coh_adapt_undecided(const struct coh_counts *c, uint32_t policy)
+{
+	uint64_t all = c->reads + c->writes + c->operations;
+	int delegated = policy == IST_CELL_DELEGATED;
+
+	if (policy != IST_CELL_MIGRATORY && !delegated)
+		return 0;
+	return c->operations >= c->reads + c->writes && !one_at_most(c->writers) &&
+	       c->words <= WORDS_MOVED && !share(c->together, c->operations, TOGETHER_STAY) &&
+	       share(c->waits, all, delegated ? WAITS_STAY : WAITS_BEGIN);
+}
+
 uint32_t coh_adapt(struct coh_adapt *a, const struct coh_counts *c)
 {
 	uint64_t events = c->reads + c->writes + c->operations;

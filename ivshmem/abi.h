@@ -405,6 +405,18 @@ IST_ABI_SIZE(struct ist_directory, 16);
 /* Adaptive: the policy that late windows would rather have, and how many of them in a row. */
 #define IST_CELL_LEANING(policy, windows) ((uint64_t)(policy) | (uint64_t)(windows) << 8)
 
+/*
+ * Adaptive, ABI 1.2: the trial of another policy: whether one is on, a measure of the windows from
+ * one to the next, windows until the next one, what a use cost under the policy before it.
+ */
+#define IST_CELL_TRIAL(trying, patience, wait, before)                                             \
+	((uint64_t)(trying) | (uint64_t)(patience) << 1 | (uint64_t)(wait) << 8 |                  \
+	 (uint64_t)(before) << 16)
+#define IST_CELL_TRIAL_TRYING(trial) ((uint32_t)((trial)&1u))
+#define IST_CELL_TRIAL_PATIENCE(trial) ((uint32_t)((trial) >> 1 & 0x7fu))
+#define IST_CELL_TRIAL_WAIT(trial) ((uint32_t)((trial) >> 8 & 0xffu))
+#define IST_CELL_TRIAL_BEFORE(trial) ((trial) >> 16)
+
 /* Adaptive: what a seat counts. */
 #define IST_CELL_COUNT_READS 0u
 #define IST_CELL_COUNT_WRITES 1u     /* sections */
@@ -428,7 +440,8 @@ struct ist_cell_memory {
 	uint64_t judged;    /* atomic; adaptive: when the pattern was looked at, as `since` */
 	uint64_t switches;  /* atomic; adaptive: times that `policy` became another */
 	uint64_t leaning;   /* atomic; adaptive: IST_CELL_LEANING */
-	uint64_t reserved1[7];
+	uint64_t trial;     /* atomic; adaptive: IST_CELL_TRIAL */
+	uint64_t reserved1[6];
 };
 IST_ABI_OFFSET(struct ist_cell_memory, directory, 0);
 IST_ABI_OFFSET(struct ist_cell_memory, version, 16);
@@ -444,7 +457,8 @@ IST_ABI_OFFSET(struct ist_cell_memory, history, 172);
 IST_ABI_OFFSET(struct ist_cell_memory, judged, 176);
 IST_ABI_OFFSET(struct ist_cell_memory, switches, 184);
 IST_ABI_OFFSET(struct ist_cell_memory, leaning, 192);
-IST_ABI_OFFSET(struct ist_cell_memory, reserved1, 200);
+IST_ABI_OFFSET(struct ist_cell_memory, trial, 200);
+IST_ABI_OFFSET(struct ist_cell_memory, reserved1, 208);
 IST_ABI_SIZE(struct ist_cell_memory, 256);
 
 /*
@@ -453,10 +467,12 @@ IST_ABI_SIZE(struct ist_cell_memory, 256);
  * finds the section's holder dead fulfils.
  */
 struct ist_cell_seat {
-	uint64_t owner;     /* atomic; IST_OWNER, 0: free */
-	uint32_t counts[5]; /* atomic; adaptive: what it did, modulo 2^32, by IST_CELL_COUNT_* */
-	uint32_t judged[5]; /* atomic; what of that the last judgement has seen; by who is busy */
-	uint64_t reserved0[2];
+	uint64_t owner;       /* atomic; IST_OWNER, 0: free */
+	uint32_t counts[5];   /* atomic; adaptive: what it did, modulo 2^32, by IST_CELL_COUNT_* */
+	uint32_t judged[5];   /* atomic; what of that the last judgement has seen; by who is busy */
+	uint32_t busy;        /* atomic; adaptive: ns it took for that, modulo 2^32 */
+	uint32_t busy_judged; /* atomic; as `judged` */
+	uint64_t reserved0;
 	uint64_t redo;    /* atomic; what the head's `version` is to become */
 	uint64_t data[5]; /* atomic once `redo` says so; the content it is to have */
 	uint64_t reserved1[2];
@@ -464,7 +480,9 @@ struct ist_cell_seat {
 IST_ABI_OFFSET(struct ist_cell_seat, owner, 0);
 IST_ABI_OFFSET(struct ist_cell_seat, counts, 8);
 IST_ABI_OFFSET(struct ist_cell_seat, judged, 28);
-IST_ABI_OFFSET(struct ist_cell_seat, reserved0, 48);
+IST_ABI_OFFSET(struct ist_cell_seat, busy, 48);
+IST_ABI_OFFSET(struct ist_cell_seat, busy_judged, 52);
+IST_ABI_OFFSET(struct ist_cell_seat, reserved0, 56);
 IST_ABI_OFFSET(struct ist_cell_seat, redo, 64);
 IST_ABI_OFFSET(struct ist_cell_seat, data, 72);
 IST_ABI_OFFSET(struct ist_cell_seat, reserved1, 112);

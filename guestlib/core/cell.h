@@ -86,6 +86,7 @@ struct ist_cell_requests {
 /* Adaptive: what a handle has counted, and when it looks at the clock. */
 struct ist_cell_watch {
 	uint32_t counts[IST_CELL_COUNTS]; /* what the seat's are to be at the next look */
+	uint32_t busy;                    /* ns they took, idle times left out */
 	uint32_t left;                    /* uses until then */
 	uint32_t every;                   /* uses between two looks */
 	uint32_t due;                     /* to judge, as soon as it holds the cell */

@@ -16,6 +16,7 @@
 #define WINDOWS 2u          /* that must agree */
 #define EVENTS 64u          /* a window with less goes on */
 #define LOOK_NS 1000000u    /* between two looks at the clock, about */
+#define COST_USES 256u      /* what so many uses take, in ns, is the cost of a policy */
 #define LOOK_EVERY_MAX 256u /* uses: one that slows down soon sees that it does */
 
 /* What holds now. */
@@ -35,19 +36,27 @@ static uint32_t load32(const uint32_t *word)
 	return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
+/* What a judge has seen of a seat. */
+struct seen {
+	uint32_t counts[IST_CELL_COUNTS];
+	uint32_t busy;
+};
+
 /* What one seat has done since the last judgement, and what its counts are now; how often
    altogether. */
-static uint64_t sum_up(const struct ist_cell_seat *seat, uint64_t bit, uint32_t *seen,
-		       struct coh_counts *counts)
+static uint64_t sum_up(const struct ist_cell_seat *seat, uint64_t bit, struct seen *seen,
+		       struct coh_counts *counts, uint64_t *busy)
 {
-	uint32_t since[IST_CELL_COUNTS];
+	uint32_t since[IST_CELL_COUNTS] = {0};
 	uint64_t writes;
 	unsigned i;
 
 	for (i = 0; i < IST_CELL_COUNTS; i++) {
-		seen[i] = load32(&seat->counts[i]);
-		since[i] = seen[i] - load32(&seat->judged[i]);
+		seen->counts[i] = load32(&seat->counts[i]);
+		since[i] = seen->counts[i] - load32(&seat->judged[i]);
 	}
+	seen->busy = load32(&seat->busy);
+	*busy += seen->busy - load32(&seat->busy_judged);
 	writes = (uint64_t)since[IST_CELL_COUNT_WRITES] + since[IST_CELL_COUNT_OPERATIONS];
 	counts->reads += since[IST_CELL_COUNT_READS];
 	counts->writes += since[IST_CELL_COUNT_WRITES];
@@ -62,23 +71,45 @@ static uint64_t sum_up(const struct ist_cell_seat *seat, uint64_t bit, uint32_t 
 }
 
 /* The next one begins with what this one has seen. */
-static void begin_window(struct ist_cell *cell, const uint32_t (*seen)[IST_CELL_COUNTS],
-			 uint64_t now)
+static void begin_window(struct ist_cell *cell, const struct seen *seen, uint64_t now)
 {
 	uint32_t i, k;
 
-	for (i = 0; i < cell->seats; i++)
+	for (i = 0; i < cell->seats; i++) {
 		for (k = 0; k < IST_CELL_COUNTS; k++)
-			ist_store32(&cell->all[i].judged[k], seen[i][k]);
+			ist_store32(&cell->all[i].judged[k], seen[i].counts[k]);
+		ist_store32(&cell->all[i].busy_judged, seen[i].busy);
+	}
 	ist_store_release(&cell->memory->judged, now);
+}
+
+/* Where no rule decides: what is to hold, by what the uses of this window cost. */
+static uint32_t try_other(struct ist_cell *cell, uint32_t policy, uint64_t cost)
+{
+	uint32_t other = policy == IST_CELL_DELEGATED ? IST_CELL_MIGRATORY : IST_CELL_DELEGATED;
+	uint64_t word = ist_load(&cell->memory->trial);
+	struct coh_trial trial = {
+		.trying = IST_CELL_TRIAL_TRYING(word),
+		.wait = IST_CELL_TRIAL_WAIT(word),
+		.patience = IST_CELL_TRIAL_PATIENCE(word),
+		.before = IST_CELL_TRIAL_BEFORE(word),
+	};
+
+	/* Nobody has used it fast enough to tell: the next window may. */
+	if (!cost)
+		return policy;
+	policy = coh_trial(&trial, policy, other, cost);
+	ist_store_release(&cell->memory->trial,
+			  IST_CELL_TRIAL(trial.trying, trial.patience, trial.wait, trial.before));
+	return policy;
 }
 
 /* The cell is held: decides on a policy, if enough was seen. */
 static void judge(struct ist_cell *cell, uint64_t now)
 {
 	struct ist_cell_memory *memory = cell->memory;
-	uint32_t seen[IST_CELL_SEATS_MAX][IST_CELL_COUNTS];
-	uint64_t leaning = ist_load(&memory->leaning), events = 0;
+	struct seen seen[IST_CELL_SEATS_MAX];
+	uint64_t leaning = ist_load(&memory->leaning), events = 0, busy = 0;
 	struct coh_counts counts = {.words = cell->words};
 	struct coh_adapt adapt = {
 		.policy = now_of(cell),
@@ -89,11 +120,18 @@ static void judge(struct ist_cell *cell, uint64_t now)
 	uint32_t was = adapt.policy, i;
 
 	for (i = 0; i < cell->seats; i++)
-		events += sum_up(&cell->all[i], coh_bit(i), seen[i], &counts);
+		events += sum_up(&cell->all[i], coh_bit(i), &seen[i], &counts, &busy);
 	if (events < EVENTS)
 		return;
 	begin_window(cell, seen, now);
-	if (coh_adapt(&adapt, &counts) != was) {
+	if (coh_adapt_undecided(&counts, was)) {
+		adapt.policy = try_other(cell, was, busy * COST_USES / events);
+		adapt.agreed = 0;
+	} else {
+		ist_store_release(&memory->trial, 0);
+		coh_adapt(&adapt, &counts);
+	}
+	if (adapt.policy != was) {
 		__atomic_store_n(&memory->policy, adapt.policy, __ATOMIC_RELAXED);
 		ist_store_release(&memory->since, now);
 		ist_store_release(&memory->switches, ist_load(&memory->switches) + 1);
@@ -136,6 +174,9 @@ void ist_cell_watch(struct ist_cell *cell, unsigned what)
 	for (i = 0; i < IST_CELL_COUNTS; i++)
 		ist_store32(&cell->own->counts[i], watch->counts[i]);
 	now = ist_time_ns();
+	if (now - watch->looked < LOOK_NS)
+		watch->busy += (uint32_t)(now - watch->looked);
+	ist_store32(&cell->own->busy, watch->busy);
 	/* Seldom when used a lot: it costs more than a use. */
 	if (now - watch->looked >= LOOK_NS)
 		watch->every = 1;
@@ -203,6 +244,7 @@ static void seated(struct ist_cell *cell)
 
 	for (i = 0; i < IST_CELL_COUNTS; i++)
 		cell->watch.counts[i] = load32(&cell->own->counts[i]);
+	cell->watch.busy = load32(&cell->own->busy);
 	cell->watch.every = cell->watch.left = 1;
 	cell->watch.looked = ist_time_ns();
 	ist_cell_delegate.seated(cell);

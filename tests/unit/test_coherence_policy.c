@@ -233,6 +233,93 @@ START_TEST(adapts)
 }
 END_TEST
 
+START_TEST(undecided)
+{
+	const struct coh_counts of = {.operations = 100, .words = 16, .waits = 25, .writers = 3};
+	struct coh_counts c = of;
+
+	ck_assert_int_eq(coh_adapt_undecided(&c, IST_CELL_MIGRATORY), 1);
+	ck_assert_int_eq(coh_adapt_undecided(&c, IST_CELL_DELEGATED), 1);
+	ck_assert_int_eq(coh_adapt_undecided(&c, IST_CELL_READ_MOSTLY), 0);
+	c.waits = 24; /* staying takes less than coming */
+	ck_assert_int_eq(coh_adapt_undecided(&c, IST_CELL_MIGRATORY), 0);
+	ck_assert_int_eq(coh_adapt_undecided(&c, IST_CELL_DELEGATED), 1);
+	c.waits = 11;
+	ck_assert_int_eq(coh_adapt_undecided(&c, IST_CELL_DELEGATED), 0);
+	/* what a rule decides */
+	c = of, c.words = 17;
+	ck_assert_int_eq(coh_adapt_undecided(&c, IST_CELL_MIGRATORY), 0);
+	c = of, c.together = 25;
+	ck_assert_int_eq(coh_adapt_undecided(&c, IST_CELL_MIGRATORY), 0);
+	c = of, c.writers = 2;
+	ck_assert_int_eq(coh_adapt_undecided(&c, IST_CELL_MIGRATORY), 0);
+	/* what is mostly not shipped */
+	c = of, c.reads = 60, c.writes = 41;
+	ck_assert_int_eq(coh_adapt_undecided(&c, IST_CELL_MIGRATORY), 0);
+}
+END_TEST
+
+/* How many windows pass until a trial begins. The policy is `policy` all the time. */
+static unsigned until_trial(struct coh_trial *t, uint32_t policy, uint32_t other, uint64_t cost)
+{
+	unsigned windows = 1;
+
+	while (coh_trial(t, policy, other, cost) == policy && windows < 1000) {
+		ck_assert_uint_eq(t->trying, 0);
+		windows++;
+	}
+	ck_assert_uint_eq(t->trying, 1);
+	return windows;
+}
+
+START_TEST(trials)
+{
+	const uint32_t M = IST_CELL_MIGRATORY, D = IST_CELL_DELEGATED;
+	struct coh_trial t = {0};
+
+	ck_assert_uint_eq(until_trial(&t, M, D, 800), 2);
+	/* an eighth less is worth it: kept, and looked at again */
+	ck_assert_uint_eq(coh_trial(&t, D, M, 700), D);
+	ck_assert_uint_eq(until_trial(&t, D, M, 700), 9);
+	/* less than that is not: back; each in vain makes the next one later */
+	ck_assert_uint_eq(coh_trial(&t, M, D, 614), D);
+	ck_assert_uint_eq(until_trial(&t, D, M, 700), 17);
+	ck_assert_uint_eq(coh_trial(&t, M, D, 10000), D);
+	ck_assert_uint_eq(until_trial(&t, D, M, 700), 33);
+	ck_assert_uint_eq(coh_trial(&t, M, D, 10000), D);
+	ck_assert_uint_eq(until_trial(&t, D, M, 700), 65);
+	ck_assert_uint_eq(coh_trial(&t, M, D, 10000), D);
+	ck_assert_uint_eq(until_trial(&t, D, M, 700), 65);
+	ck_assert_uint_eq(coh_trial(&t, M, D, 612), M);
+	ck_assert_uint_eq(until_trial(&t, M, D, 612), 9);
+}
+END_TEST
+
+/* Whatever a peer has written there: one of the two, and the next trial is not far. */
+START_TEST(hostile_trials)
+{
+	uint64_t state = 88172645463325252u;
+
+	for (unsigned i = 0; i < 10000; i++) {
+		struct coh_trial t;
+		uint32_t policy;
+
+		state ^= state << 13;
+		state ^= state >> 7;
+		state ^= state << 17;
+		t = (struct coh_trial){.trying = state & 1,
+				       .patience = state >> 1 & 0x7f,
+				       .wait = state >> 8 & 0xff,
+				       .before = state >> (state & 63)};
+		policy = coh_trial(&t, IST_CELL_MIGRATORY, IST_CELL_DELEGATED, state >> 20);
+		ck_assert(policy == IST_CELL_MIGRATORY || policy == IST_CELL_DELEGATED);
+		ck_assert_uint_le(t.wait, 255);
+		if (!t.trying && t.wait == 0)
+			ck_assert_uint_ne(t.patience, 0);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("coherence policy");
@@ -251,6 +338,9 @@ int main(void)
 	tcase_add_test(tcase, next_runs);
 	tcase_add_test(tcase, fits);
 	tcase_add_test(tcase, adapts);
+	tcase_add_test(tcase, undecided);
+	tcase_add_test(tcase, trials);
+	tcase_add_test(tcase, hostile_trials);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
