@@ -233,6 +233,12 @@ class Guest(Process):
     def run(self, command, timeout=20, status=0):
         return self.spawn(command).wait(timeout, status)
 
+    def forget(self):
+        """Ends it; what its kernel has said until then is no fault."""
+        self.end()
+        self.out.wait_end(5)
+        self.kernel_log.lines.clear()
+
     def idle(self):
         """Ends all commands that still run."""
         for job in self.jobs.values():
