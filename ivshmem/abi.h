@@ -160,14 +160,25 @@ struct ist_peer {
 	uint32_t vectors;
 	uint32_t kind;     /* IST_KIND_* */
 	uint64_t since_ns; /* CLOCK_MONOTONIC of the host at the last change of `word` */
-	uint64_t reserved[9];
+	uint64_t reserved0[2];
+	uint64_t memory_max;  /* ABI 1.2: bytes of the objects it may make in one arena, */
+	uint32_t objects_max; /* and how many: written before the first peer is admitted, */
+	uint32_t limits;      /* IST_LIMIT_*: which of the two hold */
+	uint64_t reserved1[5];
 };
 IST_ABI_OFFSET(struct ist_peer, name, 8);
 IST_ABI_OFFSET(struct ist_peer, vectors, 40);
 IST_ABI_OFFSET(struct ist_peer, kind, 44);
 IST_ABI_OFFSET(struct ist_peer, since_ns, 48);
-IST_ABI_OFFSET(struct ist_peer, reserved, 56);
+IST_ABI_OFFSET(struct ist_peer, reserved0, 56);
+IST_ABI_OFFSET(struct ist_peer, memory_max, 72);
+IST_ABI_OFFSET(struct ist_peer, objects_max, 80);
+IST_ABI_OFFSET(struct ist_peer, limits, 84);
+IST_ABI_OFFSET(struct ist_peer, reserved1, 88);
 IST_ABI_SIZE(struct ist_peer, 128);
+
+#define IST_LIMIT_OBJECTS 1u
+#define IST_LIMIT_MEMORY 2u
 
 #define IST_PEER_WORD(state, incarnation) ((uint64_t)(state) | (uint64_t)(incarnation) << 32)
 #define IST_PEER_STATE(word) ((uint32_t)((word)&0xffu))
@@ -224,14 +235,16 @@ struct ist_object {
 	/* channel: lines, bytes; cell: size, IST_CELL_*, seats, merge; replica: the same, but
 	   IST_REPLICA_PLACE */
 	uint64_t parameters[4];
-	uint64_t reserved[5];
+	uint64_t creator; /* ABI 1.2: IST_OWNER of who made it; 0: not known */
+	uint64_t reserved[4];
 };
 IST_ABI_OFFSET(struct ist_object, type, 4);
 IST_ABI_OFFSET(struct ist_object, name, 8);
 IST_ABI_OFFSET(struct ist_object, offset, 40);
 IST_ABI_OFFSET(struct ist_object, size, 48);
 IST_ABI_OFFSET(struct ist_object, parameters, 56);
-IST_ABI_OFFSET(struct ist_object, reserved, 88);
+IST_ABI_OFFSET(struct ist_object, creator, 88);
+IST_ABI_OFFSET(struct ist_object, reserved, 96);
 IST_ABI_SIZE(struct ist_object, 128);
 
 #define IST_ARENA_SIZE 16384u /* header and slots: where the first object may start */

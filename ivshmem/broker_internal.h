@@ -54,6 +54,12 @@ struct ivshm_legacy {
 	struct ivshm_watch listener;
 };
 
+/* Of the channels that a peer has an end of. */
+struct ivshm_messages {
+	uint64_t sent;
+	uint64_t received;
+};
+
 struct ivshm_group {
 	struct ivshm_broker *broker;
 	const struct ivshm_group_config *config;
@@ -74,6 +80,7 @@ struct ivshm_group {
 	uid_t *users;
 	unsigned users_count;
 	struct ivshm_seat seat[IST_PEERS_MAX];
+	struct ivshm_messages messages[IST_PEERS_MAX]; /* as ivshm_group_count() last found them */
 	struct ivshm_link *links;
 	unsigned strangers;
 };
@@ -289,7 +296,7 @@ struct ivshm_status_at { /* the next */
 	uint32_t index; /* of instance, region or ID */
 };
 /* Makes the row at `at`: the last is a DONE. */
-void ivshm_status_row(const struct ivshm_broker *broker, struct ivshm_status_at *at,
+void ivshm_status_row(struct ivshm_broker *broker, struct ivshm_status_at *at,
 		      struct ivshm_control *out);
 void ivshm_status_next(struct ivshm_status_at *at);
 
@@ -324,5 +331,10 @@ int ivshm_legacy_tell_next(struct ivshm_link *link);
 void ivshm_link_tell(struct ivshm_link *link);
 /* Whether who is admitted there has a pager: a VM, or a process with a right on such a region. */
 bool ivshm_link_pages(const struct ivshm_link *link);
+
+/* ---- broker_counts.c ---- */
+
+/* What the group's peers have exchanged by now. Bounded, whatever they wrote. */
+void ivshm_group_count(struct ivshm_group *group);
 
 #endif

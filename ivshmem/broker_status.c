@@ -36,9 +36,10 @@ static void make_instance(const struct ivshm_broker *broker, uint32_t index,
 	}
 }
 
-static void make_group(const struct ivshm_group *group, uint32_t index,
-		       struct ivshm_control_row *row)
+/* The peers' rows follow: what they have exchanged is looked at for all together. */
+static void make_group(struct ivshm_group *group, uint32_t index, struct ivshm_control_row *row)
 {
+	ivshm_group_count(group);
 	row->type = IVSHM_CONTROL_GROUP;
 	row->index = index;
 	row->size = group->memory.layout.total_size;
@@ -90,6 +91,8 @@ static void make_peer(const struct ivshm_group *group, uint32_t id, struct ivshm
 		return;
 	row->pid = seat->link->pid;
 	row->kind = seat->kind;
+	row->sent = group->messages[id].sent;
+	row->received = group->messages[id].received;
 	row->flags = IVSHM_CONTROL_JOINED;
 	if (seat->kind == IST_KIND_APP || seat->kind == IST_KIND_LINUX)
 		row->flags |= IVSHM_CONTROL_ENFORCED;
@@ -123,7 +126,7 @@ static void skip_empty(const struct ivshm_broker *broker, struct ivshm_status_at
 	}
 }
 
-void ivshm_status_row(const struct ivshm_broker *broker, struct ivshm_status_at *at,
+void ivshm_status_row(struct ivshm_broker *broker, struct ivshm_status_at *at,
 		      struct ivshm_control *out)
 {
 	struct ivshm_control_row *row = &out->row;

@@ -117,8 +117,10 @@ void ivshm_config_free(struct ivshm_config *config)
 
 	if (!config)
 		return;
-	for (unsigned i = 0; i < config->groups_count; i++)
+	for (unsigned i = 0; i < config->groups_count; i++) {
 		free(config->groups[i].regions);
+		free(config->groups[i].limits);
+	}
 	free(config->groups);
 	free(config->instances);
 	free(config->path);

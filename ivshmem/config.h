@@ -27,6 +27,14 @@ struct ivshm_region_config {
 	unsigned rights_count;
 };
 
+/* What one member may make in each arena of the group: asked of libisthmus. */
+struct ivshm_limit_config {
+	char *instance;
+	uint32_t limits; /* IST_LIMIT_*: which of the two hold */
+	uint32_t objects;
+	uint64_t memory; /* bytes */
+};
+
 struct ivshm_group_config {
 	char *name;
 	uint64_t size; /* bytes of the whole, a power of two; 0: what the layout needs */
@@ -39,6 +47,8 @@ struct ivshm_group_config {
 	bool max_peers_given; /* or as many as there are members */
 	struct ivshm_region_config *regions;
 	unsigned regions_count;
+	struct ivshm_limit_config *limits;
+	unsigned limits_count;
 	char **users; /* who may join beside root and the broker's own user */
 	unsigned users_count;
 	bool legacy_trusted; /* to keep to rights that nobody enforces: QEMU */

@@ -59,31 +59,15 @@ static void check_members(struct config_load *load, const struct config_node *no
 			     out->max_peers);
 }
 
-static bool is_member(const struct ivshm_config *config, const struct ivshm_group_config *group,
-		      const char *name)
-{
-	for (unsigned i = 0; i < group->members_count; i++) {
-		if (!strcmp(config->instances[group->member[i]].name, name))
-			return true;
-	}
-	return false;
-}
-
 static void check_right(struct config_load *load, const struct config_node *list,
 			const struct ivshm_group_config *group,
 			const struct ivshm_region_config *region, unsigned index)
 {
-	const struct ivshm_config *config = &load->object->config;
 	const char *name = region->rights[index].instance;
 	const struct config_node *node = config_item(list, index);
 	const struct config_node *value = config_value(node, "instance");
 
-	if (!ivshm_config_instance(config, name))
-		config_error(load, value, "a right for '%s', but there is no such instance", name);
-	else if (!is_member(config, group, name))
-		config_error(load, value,
-			     "a right for instance '%s', which is not a member of group '%s'", name,
-			     group->name);
+	config_check_member(load, value, group, "a right", name);
 	for (unsigned i = 0; i < index; i++) {
 		if (!strcmp(region->rights[i].instance, name)) {
 			config_error(load, value, "region '%s' has a right for '%s' already",
@@ -232,6 +216,7 @@ static int check_group(struct config_load *load, const struct config_node *node,
 		       struct ivshm_group_config *out)
 {
 	bool good = true;
+	int result;
 
 	out->regions = calloc(raw->regions_count + 1u, sizeof(*out->regions));
 	if (!out->regions)
@@ -253,10 +238,11 @@ static int check_group(struct config_load *load, const struct config_node *node,
 	check_members(load, node, out, raw->max_peers, members);
 	good &= check_regions(load, node, raw, out);
 	config_check_legacy(load, out);
+	result = config_limits(load, node, raw, out);
 	/* With a wrong size all that is said about the whole would be wrong too. */
 	if (good && out->max_peers <= IST_PEERS_MAX)
 		check_layout(load, node, out);
-	return 0;
+	return result;
 }
 
 /*

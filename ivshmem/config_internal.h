@@ -29,6 +29,12 @@ struct config_raw_region {
 	uint32_t *access;
 };
 
+struct config_raw_limit {
+	char *instance;
+	uint32_t *objects;
+	char *memory;
+};
+
 struct config_raw_group {
 	struct ivshm_group_config config;
 	char *size;
@@ -39,6 +45,8 @@ struct config_raw_group {
 	bool *run_state;
 	struct config_raw_region *regions;
 	unsigned regions_count;
+	struct config_raw_limit *limits;
+	unsigned limits_count;
 };
 
 struct config_raw_instance {
@@ -138,6 +146,15 @@ void config_check_cpus(struct config_load *load, const struct config_node *node,
 
 /* config_legacy.c: whether the group takes its members of kind qemu. */
 void config_check_legacy(struct config_load *load, const struct ivshm_group_config *group);
+
+/* config_limit.c: fills in group->limits from `raw`. 0 or -ENOMEM. */
+int config_limits(struct config_load *load, const struct config_node *node,
+		  const struct config_raw_group *raw, struct ivshm_group_config *group);
+
+/* Whether `name` is an instance and a member; else reported at `value`, as `what` for it. */
+bool config_check_member(struct config_load *load, const struct config_node *value,
+			 const struct ivshm_group_config *group, const char *what,
+			 const char *name);
 
 /* Fill in, and check, load->object->config.instances and .groups, from .raw. 0 or -ENOMEM. */
 int config_instances(struct config_load *load);

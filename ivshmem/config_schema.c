@@ -102,6 +102,16 @@ static const struct cyaml_schema_value region_entry = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_raw_region, region_fields),
 };
 
+static const struct cyaml_schema_field limit_fields[] = {
+	TEXT("instance", MUST, struct config_raw_limit, instance),
+	NUMBER("objects", struct config_raw_limit, objects),
+	TEXT("memory", MAY, struct config_raw_limit, memory),
+	CYAML_FIELD_END,
+};
+static const struct cyaml_schema_value limit_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_raw_limit, limit_fields),
+};
+
 static const struct cyaml_schema_field group_fields[] = {
 	TEXT("name", MUST, struct config_raw_group, config.name),
 	TEXT("size", MAY, struct config_raw_group, size),
@@ -111,6 +121,7 @@ static const struct cyaml_schema_field group_fields[] = {
 	NUMBER("max_peers", struct config_raw_group, max_peers),
 	NUMBER("doorbells", struct config_raw_group, doorbells),
 	TEXT("output_size", MAY, struct config_raw_group, output_size),
+	LIST("limits", MAY, struct config_raw_group, limits, &limit_entry, 0, CONFIG_INSTANCES_MAX),
 	LIST("users", MAY, struct config_raw_group, config.users, &name_entry, 0, 1024),
 	WORD("legacy", MAY, struct config_raw_group, config.legacy_trusted, legacies),
 	CYAML_FIELD_BOOL_PTR("run_state", CYAML_FLAG_POINTER | MAY, struct config_raw_group,

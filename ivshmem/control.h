@@ -14,7 +14,7 @@
 
 #include "abi.h"
 
-#define IVSHM_CONTROL_VERSION 1u
+#define IVSHM_CONTROL_VERSION 2u
 #define IVSHM_CONTROL_NUMBERS 256u /* of `up`s in one directory */
 
 enum ivshm_control_type {
@@ -29,7 +29,7 @@ enum ivshm_control_type {
 	IVSHM_CONTROL_GROUP,    /* index, name, size, page_size, count, vectors, flags */
 	IVSHM_CONTROL_REGION,   /* index, name, offset, size, coherence */
 	IVSHM_CONTROL_PEER,     /* index: the ID, name, kind, state, incarnation, pid, age_ns,
-				   rights, flags */
+				   rights, flags, sent, received */
 	IVSHM_CONTROL_DONE,
 	IVSHM_CONTROL_ERROR, /* code, text */
 	/* to the broker */
@@ -75,6 +75,8 @@ struct ivshm_control_row {
 	uint64_t offset;
 	uint64_t size;
 	uint64_t page_size;
+	uint64_t sent; /* messages, see protocol.md */
+	uint64_t received;
 	uint64_t rights; /* IST_RIGHT_* of region i in bits 2i and 2i + 1 */
 	char name[IST_NAME_SIZE];
 };

@@ -53,6 +53,24 @@ static void write_regions(struct ivshm_memory *memory, const struct ivshm_config
 	}
 }
 
+static void write_limits(struct ivshm_memory *memory, const struct ivshm_config *config,
+			 const struct ivshm_group_config *group)
+{
+	for (unsigned i = 0; i < group->limits_count; i++) {
+		const struct ivshm_limit_config *from = &group->limits[i];
+
+		for (unsigned id = 0; id < group->members_count; id++) {
+			struct ist_peer *to = peer_of(memory, id);
+
+			if (strcmp(config->instances[group->member[id]].name, from->instance) != 0)
+				continue;
+			to->memory_max = from->memory;
+			to->objects_max = from->objects;
+			to->limits = from->limits;
+		}
+	}
+}
+
 static void write_directories(struct ivshm_memory *memory, const struct ivshm_group_config *group)
 {
 	for (unsigned i = 0; i < group->regions_count; i++) {
@@ -77,6 +95,7 @@ void ivshm_roster_write(struct ivshm_memory *memory, const struct ivshm_config *
 	struct ist_roster *roster = header_of(memory);
 
 	write_regions(memory, config, group);
+	write_limits(memory, config, group);
 	write_directories(memory, group);
 	roster->abi_major = IST_ABI_MAJOR;
 	roster->abi_minor = IST_ABI_MINOR;

@@ -94,7 +94,12 @@ static void print_peer(const struct ivshm_control_up *up, unsigned group,
 		boolean(row->flags & IVSHM_CONTROL_STALLED), row->incarnation);
 	print_pid(row->pid, out);
 	print_since(row->incarnation != 0, row->age_ns, out);
-	fprintf(out, ", \"enforced\": %s, \"rights\": {",
+	if (row->flags & IVSHM_CONTROL_JOINED)
+		fprintf(out, ", \"messages\": {\"sent\": %" PRIu64 ", \"received\": %" PRIu64 "}",
+			row->sent, row->received);
+	else
+		fputs(", \"messages\": null", out);
+	fprintf(out, ", \"doorbells\": null, \"enforced\": %s, \"rights\": {",
 		row->flags & IVSHM_CONTROL_JOINED ? boolean(row->flags & IVSHM_CONTROL_ENFORCED)
 						  : "null");
 	for (unsigned i = group + 1; i < up->rows && up->row[i].type == IVSHM_CONTROL_REGION; i++) {

@@ -4,6 +4,7 @@
 #include "control.h"
 #include "size.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -111,7 +112,12 @@ static void print_peer(FILE *cells, const struct ivshm_control_up *up, unsigned 
 		print_age(cells, row->age_ns);
 	else
 		fputc('-', cells);
-	fprintf(cells, "\t%s\t",
+	if (row->flags & IVSHM_CONTROL_JOINED)
+		fprintf(cells, "\t%" PRIu64 "\t%" PRIu64, row->sent, row->received);
+	else
+		fputs("\t-\t-", cells);
+	/* They pass from eventfd to interrupt, and nobody counts them. */
+	fprintf(cells, "\t-\t%s\t",
 		!(row->flags & IVSHM_CONTROL_JOINED)  ? "-"
 		: row->flags & IVSHM_CONTROL_ENFORCED ? "enforced"
 						      : "asked");
@@ -153,7 +159,10 @@ static void make_peers(FILE *cells, const struct ivshm_control_up *up, unsigned 
 		       const char *group)
 {
 	(void)group;
-	fputs("  ID\tPEER\tSTATE\tINCARNATION\tPID\tSINCE\tRIGHTS\tREGIONS\n", cells);
+	fputs("  "
+	      "ID\tPEER\tSTATE\tINCARNATION\tPID\tSINCE\tSENT\tRECEIVED\tDOORBELLS\tRIGHTS\tREGIONS"
+	      "\n",
+	      cells);
 	for (unsigned i = at + 1; i < up->rows && up->row[i].type != IVSHM_CONTROL_GROUP; i++) {
 		if (up->row[i].type == IVSHM_CONTROL_PEER)
 			print_peer(cells, up, at, &up->row[i]);

@@ -123,6 +123,8 @@ static struct ist_arena_object place(const struct ist_group *group,
 struct room {
 	uint32_t slot; /* IST_ARENA_SLOTS: there is none */
 	uint64_t end;
+	uint64_t objects; /* of this peer, whichever incarnation of it made them, */
+	uint64_t memory;  /* and their bytes */
 };
 
 static int find(struct ist_group *group, const struct ist_group_region *region, const char *name,
@@ -133,6 +135,7 @@ static int find(struct ist_group *group, const struct ist_group_region *region, 
 
 	room->slot = IST_ARENA_SLOTS;
 	room->end = IST_ARENA_SIZE;
+	room->objects = room->memory = 0;
 	for (i = 0; i < IST_ARENA_SLOTS; i++) {
 		if (ist_load32(&slots[i].state) != IST_OBJECT_READY) {
 			if (room->slot == IST_ARENA_SLOTS)
@@ -143,6 +146,10 @@ static int find(struct ist_group *group, const struct ist_group_region *region, 
 			return -EPROTO;
 		if (copy.offset + copy.size > room->end)
 			room->end = copy.offset + copy.size;
+		if (IST_OWNER_ID(copy.creator) == group->id) {
+			room->objects++;
+			room->memory += copy.size;
+		}
 		if (__builtin_strcmp(copy.name, name) == 0) {
 			*out = place(group, region, i, &copy);
 			return copy.type == type ? 0 : -EEXIST;
@@ -182,12 +189,17 @@ int ist_arena_open(struct ist_group *group, const struct ist_group_region *regio
 		   ist_arena_format *format, struct ist_arena_object *out)
 {
 	struct ist_object *slots = slots_of(arena_of(group, region)), copy;
+	const struct ist_limits limits = ist_group_limits(group);
 	struct room room;
 	uint64_t end;
 	int error = find(group, region, name, type, &room, out);
 
 	if (error != -ENOENT)
 		return error;
+	/* Sums of sizes that are each within the region: they do not wrap. */
+	if (room.objects >= limits.objects || room.memory > limits.memory ||
+	    size > limits.memory - room.memory)
+		return -EDQUOT;
 	end = (room.end + IST_OBJECT_ALIGN - 1) & ~(uint64_t)(IST_OBJECT_ALIGN - 1);
 	if (room.slot == IST_ARENA_SLOTS || end > region->size || size > region->size - end)
 		return -ENOSPC;
@@ -196,6 +208,7 @@ int ist_arena_open(struct ist_group *group, const struct ist_group_region *regio
 	copy.type = type;
 	copy.offset = end;
 	copy.size = size;
+	copy.creator = ist_group_owner(group);
 	__builtin_memcpy(copy.name, name, __builtin_strlen(name));
 	__builtin_memcpy(copy.parameters, parameters, sizeof(copy.parameters));
 	format(group->base + region->offset + end, copy.parameters);

@@ -32,8 +32,8 @@ void ist_arena_unlock(struct ist_group *group, const struct ist_group_region *re
 
 /*
  * The object of this name and type, made with `size` and `parameters` when there is none. The lock
- * is held. Returns 0; -EEXIST it is of another type, and *out is that; -ENOSPC; -EPROTO the
- * directory is corrupt.
+ * is held. Returns 0; -EEXIST it is of another type, and *out is that; -EDQUOT this peer has made
+ * as many objects, or as much of them, as it may; -ENOSPC; -EPROTO the directory is corrupt.
  */
 int ist_arena_open(struct ist_group *group, const struct ist_group_region *region, const char *name,
 		   uint32_t type, uint64_t size, const uint64_t parameters[4],

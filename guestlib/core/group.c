@@ -118,6 +118,17 @@ enum ist_fate ist_group_fate(const struct ist_group *group, uint64_t owner)
 	}
 }
 
+struct ist_limits ist_group_limits(const struct ist_group *group)
+{
+	const struct ist_peer *peer = roster_peer(group, group->id);
+	uint32_t limits = ist_load32(&peer->limits);
+
+	return (struct ist_limits){
+		.objects = limits & IST_LIMIT_OBJECTS ? ist_load32(&peer->objects_max) : UINT64_MAX,
+		.memory = limits & IST_LIMIT_MEMORY ? ist_load(&peer->memory_max) : UINT64_MAX,
+	};
+}
+
 uint32_t ist_group_peer_kind(const struct ist_group *group, uint32_t id)
 {
 	return id < group->max_peers ? ist_load32(&roster_peer(group, id)->kind) : IST_KIND_PROCESS;

@@ -61,6 +61,13 @@ uint64_t ist_group_owner(const struct ist_group *group);
 int ist_group_find_writable(const struct ist_group *group, const char *name,
 			    const struct ist_group_region **out);
 
+/* What this peer may make in one arena, as the roster says it: UINT64_MAX where it says nothing. */
+struct ist_limits {
+	uint64_t objects;
+	uint64_t memory; /* bytes */
+};
+struct ist_limits ist_group_limits(const struct ist_group *group);
+
 enum ist_fate {
 	IST_FATE_HERE, /* the owner can still act */
 	IST_FATE_LEFT, /* it left in good order */

@@ -55,6 +55,9 @@ static const char full[] = "groups:\n"
 			   "    numa: {policy: bind, nodes: [0]}\n"
 			   "    vectors: 6\n"
 			   "    doorbells: 2000\n"
+			   "    limits:\n"
+			   "      - {instance: left, objects: 0}\n"
+			   "      - {instance: p, objects: 5, memory: 1M}\n"
 			   "    max_peers: 8\n"
 			   "    output_size: 64K\n"
 			   "    legacy: trusted\n"
@@ -135,6 +138,13 @@ START_TEST(every_key)
 	ck_assert_uint_eq(group->numa.nodes[0], 0);
 	ck_assert_uint_eq(group->vectors, 6);
 	ck_assert_uint_eq(group->doorbells, 2000);
+	ck_assert_uint_eq(group->limits_count, 2);
+	ck_assert_str_eq(group->limits[0].instance, "left");
+	ck_assert_uint_eq(group->limits[0].limits, IST_LIMIT_OBJECTS);
+	ck_assert_uint_eq(group->limits[0].objects, 0);
+	ck_assert_uint_eq(group->limits[1].limits, IST_LIMIT_OBJECTS | IST_LIMIT_MEMORY);
+	ck_assert_uint_eq(group->limits[1].objects, 5);
+	ck_assert_uint_eq(group->limits[1].memory, 1 << 20);
 	ck_assert_uint_eq(group->max_peers, 8);
 	ck_assert_uint_eq(group->users_count, 2);
 	ck_assert_str_eq(group->users[1], "bob");

@@ -148,9 +148,28 @@ static const struct {
 	{"groups: [{name: g, vectors: 0, max_peers: 1}]\n" ONE,
 	 {"1:29: error: 'vectors': 0; 1 to 16 are possible",
 	  "1:43: error: 'max_peers': 1; 2 to 64 are possible"}},
+	{"groups:\n"
+	 "  - name: g\n"
+	 "    limits:\n"
+	 "      - {instance: one}\n"
+	 "      - {instance: one, objects: 128}\n"
+	 "      - {instance: two, memory: 1X}\n"
+	 "      - {objects: 1}\n" ONE,
+	 {"7:9: error: key 'instance' is missing"}},
+	{"groups:\n"
+	 "  - name: g\n"
+	 "    limits:\n"
+	 "      - {instance: one}\n"
+	 "      - {instance: one, objects: 128}\n"
+	 "      - {instance: two, memory: 1X}\n" ONE,
+	 {"4:9: error: a limit for 'one' of neither 'objects' nor 'memory'",
+	  "5:20: error: group 'g' has a limit for 'one' already",
+	  "5:34: error: 'objects': 128; a region has 127",
+	  "6:20: error: a limit for 'two', but there is no such instance",
+	  "6:33: error: 'memory': expected a size"}},
 	{"groups: [{name: g, doorbells: 999}, {name: h, doorbells: 1000001}]\n" ONE,
 	 {"1:31: error: 'doorbells': 999; 1000 to 1000000 a second are possible, or 0: no limit",
-	  "1:60: error: 'doorbells': 1000001;"}},
+	  "1:58: error: 'doorbells': 1000001;"}},
 	{"groups: [{name: g, vectors: 17, max_peers: 65}]\n" ONE,
 	 {"1:29: error: 'vectors': 17", "1:44: error: 'max_peers': 65"}},
 	{"groups: [{name: g, max_peers: 0}]\n" ONE, {"1:31: error: 'max_peers': 0"}},

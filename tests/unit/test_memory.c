@@ -42,6 +42,29 @@ static uint32_t u32(size_t offset)
 	return value;
 }
 
+/* A member's limits are at its ID, whatever their order in the configuration. */
+START_TEST(limits)
+{
+	static char left[] = "left", third[] = "third";
+	struct ivshm_limit_config limit[] = {
+		{third, IST_LIMIT_OBJECTS | IST_LIMIT_MEMORY, 5, 1 << 20},
+		{left, IST_LIMIT_OBJECTS, 0, 0},
+	};
+
+	ivshm_memory_destroy(&memory);
+	f.group.limits = limit;
+	f.group.limits_count = 2;
+	ck_assert_int_eq(create(), 0);
+	ck_assert_uint_eq(u32(0x3000 + 84), IST_LIMIT_OBJECTS);
+	ck_assert_uint_eq(u32(0x3080 + 84), 0);
+	ck_assert_uint_eq(u32(0x3100 + 84), IST_LIMIT_OBJECTS | IST_LIMIT_MEMORY);
+	ck_assert_uint_eq(u32(0x3100 + 80), 5);
+	ck_assert_uint_eq(u64(0x3100 + 72), 1 << 20);
+	ivshm_roster_admit(&memory, 2, 9, "third", 3, IST_KIND_PROCESS);
+	ck_assert_uint_eq(u32(0x3100 + 80), 5);
+}
+END_TEST
+
 /* Offsets as docs/abi.md gives them. */
 START_TEST(roster_bytes)
 {
@@ -193,6 +216,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, roster_bytes);
+	tcase_add_test(tcase, limits);
 	tcase_add_test(tcase, peer_bytes);
 	tcase_add_test(tcase, sealed);
 	tcase_add_test(tcase, too_large);

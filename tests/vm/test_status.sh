@@ -80,6 +80,27 @@ nothing() {
 	expect_status 2
 }
 
+# What goes through a channel is the one's sent and the other's received, and more the next time.
+messages() {
+	local first
+	cat >"$work/pair.yml" <<-END
+		groups:
+		  - {name: ping, run_state: false, regions: [{name: main, size: 256K}, {name: raw, size: 64K}]}
+		instances:
+		  - {name: a, kind: process, command: [$PWD/$BUILD/tests/vm/exchange, source], groups: [ping]}
+		  - {name: b, kind: process, command: [$PWD/$BUILD/tests/vm/exchange, sink], groups: [ping]}
+	END
+	start "$work/pair.yml"
+	eventually shows "[$peer | .messages.received // 0] | .[0] == 0 and .[1] > 0"
+	shows "[$peer | .messages] | .[0].sent == .[1].received and .[0].received == 0 and .[1].sent == 0" ||
+		complain "another has other messages: $(cat "$work/json")"
+	first=$("$isthmus" status --json | jq "$peer | select(.name == \"b\").messages.received")
+	eventually shows "$peer | select(.name == \"b\") | .messages.received > $first and .doorbells == null"
+	ask stop a
+	shows "$peer | select(.name == \"a\") | .messages == null" || complain "who is not there has messages"
+	down
+}
+
 shown() {
 	pair pair ping a b
 	start "$work/pair.yml"
@@ -101,7 +122,7 @@ shown() {
 	grep -qE "^$work/pair.yml, pid $up, up [0-9]+s$" "$work/seen" || complain "no head"
 	grep -qE "^a +process  running  [0-9]+ +[0-9]+s$" "$work/seen" || complain "no instance a"
 	grep -qE '^group ping: 512K, 2 of at most 4 peers, no run state$' "$work/seen" || complain "no group"
-	grep -qE "^  1 +b +live +1 +$pid +[0-9]+s +asked +main rw, table none$" "$work/seen" || complain "no peer b"
+	grep -qE "^  1 +b +live +1 +$pid +[0-9]+s +0 +0 +- +asked +main rw, table none$" "$work/seen" || complain "no peer b"
 	down
 }
 
@@ -373,6 +394,7 @@ typed() { # text, which must come back
 
 t "nothing is up" nothing
 t "what is shown" shown
+t "messages" messages
 t "a stalled peer" stalled
 t "stop and start" stops_and_starts
 t "two ups in one directory" several

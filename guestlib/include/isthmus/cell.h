@@ -101,7 +101,8 @@ struct ist_cell_options {
  * Repairs what the last holder of the seat it takes left behind; the first call is then told.
  * Blocks for the time of the region's directory. Returns 0; -ENOENT no such region, or no such cell
  * and no size; -EACCES no right to write the region; -EEXIST the name belongs to an object of
- * another kind; -EMSGSIZE the cell has another size; -ENOSPC the region is full, or all seats are
+ * another kind; -EMSGSIZE the cell has another size; -EDQUOT this instance may make no more in that
+ * region; -ENOSPC the region is full, or all seats are
  * taken; -EINVAL bad name or options; -EOPNOTSUPP this library does not have the cell's policy,
  * or not with content_region, or the region is incoherent, or this machine's caches cannot be
  * written back; -ETIMEDOUT another peer keeps the directory locked; -EPROTO the

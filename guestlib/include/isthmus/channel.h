@@ -51,10 +51,10 @@ struct ist_channel_options {
  *
  * Both ends must be able to write the region. Does not wait for the other end.
  * Returns 0; -EBUSY a live peer has this end; -ENOENT no such region; -EACCES no right to write
- * it; -EEXIST the name belongs to an object of another kind; -ENOSPC the region is full, or this
- * process of a Linux guest has 4096 ends already; -EINVAL bad name or sizes; -EOPNOTSUPP the
- * region is incoherent; -ETIMEDOUT another peer keeps the directory locked; -EPROTO the directory
- * or the channel is corrupt; -ENOMEM.
+ * it; -EEXIST the name belongs to an object of another kind; -EDQUOT this instance may make no more
+ * in that region; -ENOSPC the region is full, or this process of a Linux guest has 4096 ends
+ * already; -EINVAL bad name or sizes; -EOPNOTSUPP the region is incoherent; -ETIMEDOUT another peer
+ * keeps the directory locked; -EPROTO the directory or the channel is corrupt; -ENOMEM.
  */
 IST_API int ist_channel_open(struct ist_group *group, const char *name, enum ist_role role,
 			     const struct ist_channel_options *options, struct ist_channel **out);

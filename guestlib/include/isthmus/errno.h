@@ -27,6 +27,7 @@
 #define EOPNOTSUPP 95
 #define ETIMEDOUT 110
 #define ECONNREFUSED 111
+#define EDQUOT 122
 #define EOWNERDEAD 130
 #endif
 
