@@ -854,9 +854,10 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
  *   broker -> peer   RUN_STATE, READY; then PEER and GONE as above
  */
 #define IST_WIRE_HELLO 1u /* abi, kind, name: instance */
-#define IST_WIRE_WELCOME                                                                           \
-	2u                 /* abi, id, incarnation, vectors, count: max_peers, size: of all,       \
-			      page_size, offset/length: of output sections, doorbells, name: group; 1 fd: memory */
+#define IST_WIRE_WELCOME                                                                                         \
+	2u                 /* abi, id, incarnation, vectors, count: max_peers, size: of all,                     \
+			      page_size, offset/length: of output sections, doorbells, name: group; 1 fd: memory \
+			    */
 #define IST_WIRE_REGION 3u /* id: index, right, coherence, offset, size, length, name */
 #define IST_WIRE_PEER 4u   /* id, incarnation, vectors, kind, name; an eventfd a vector (and one) */
 #define IST_WIRE_READY 5u
@@ -868,9 +869,9 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
 #define IST_WIRE_RECALL                                                                            \
 	11u /* ABI 1.1; id, incarnation, offset: that peer does not give up this page */
 #define IST_WIRE_REATTACH                                                                          \
-	12u /* ABI 1.2; instead of HELLO: abi, kind, id, incarnation, count: of the regions that
+	12u /* ABI 1.2; instead of HELLO: abi, kind, id, incarnation, count: of the regions that   \
 	       it knows, name; 1 fd: memory */
-#define IST_WIRE_BELLS 13u /* ABI 1.2; id, incarnation, vectors; eventfds as in PEER */
+#define IST_WIRE_BELLS 13u      /* ABI 1.2; id, incarnation, vectors; eventfds as in PEER */
 #define IST_WIRE_RIGHT 16u      /* ABI 1.2; id: index, right, count: number of the message */
 #define IST_WIRE_RIGHT_DONE 17u /* ABI 1.2; the same, code: 0, or an errno: it has not changed */
 

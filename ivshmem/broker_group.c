@@ -118,6 +118,7 @@ void ivshm_group_whole(struct ivshm_group *group)
 					     seat->kind);
 	}
 	ivshm_group_rights_restore(group);
+	ivshm_roster_set_limits(&group->memory, config, group->config);
 	set_paused(group, group->paused);
 	ivshm_group_hear_held(group);
 }

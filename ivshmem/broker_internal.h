@@ -98,9 +98,9 @@ struct ivshm_broker {
 	struct ivshm_controls *controls; /* NULL: nobody can ask */
 	uint64_t warned_second;          /* when the last warnings were written, and how many */
 	unsigned warnings;
-	char *made_dir; /* the directory, when this broker made it */
+	char *made_dir;              /* the directory, when this broker made it */
 	struct ivshm_config *attach; /* `config`, if it takes over what a killed broker has left */
-	bool keep;      /* does not serve: what it has taken over is left for the next one */
+	bool keep; /* does not serve: what it has taken over is left for the next one */
 	unsigned groups_count;
 	struct ivshm_group group[]; /* by configuration */
 };

@@ -54,6 +54,22 @@ static void compare_users(const struct pair *pair)
 				 b->name);
 }
 
+static void compare_limits(const struct pair *pair)
+{
+	const struct ivshm_group_config *a = pair->a, *b = pair->b;
+	bool same = a->limits_count == b->limits_count;
+
+	for (unsigned i = 0; same && i < a->limits_count; i++) {
+		const struct ivshm_limit_config *old = &a->limits[i], *new = &b->limits[i];
+
+		same = !strcmp(old->instance, new->instance) && old->limits == new->limits &&
+		       old->objects == new->objects && old->memory == new->memory;
+	}
+	if (!same)
+		ivshm_change_add(pair->compare, IVSHM_CHANGE_LIVE, "", "group '%s': other 'limits'",
+				 b->name);
+}
+
 /* Returns whether it is the same region, whatever the rights on it. */
 static bool compare_region(const struct pair *pair, unsigned i)
 {
@@ -196,6 +212,7 @@ void ivshm_compare_groups(struct compare *compare)
 		compare_head(&pair);
 		compare_size(&pair);
 		compare_users(&pair);
+		compare_limits(&pair);
 		compare_regions(&pair);
 	}
 	for (unsigned i = 0; i < compare->now->groups_count; i++)

@@ -43,7 +43,7 @@ struct ivshm_group_config {
 	struct ivshm_numa numa;
 	uint32_t vectors;
 	uint32_t max_peers;
-	uint32_t doorbells; /* a second, let through by each vector of a peer; 0: any number */
+	uint32_t doorbells;   /* a second, let through by each vector of a peer; 0: any number */
 	bool max_peers_given; /* or as many as there are members */
 	struct ivshm_region_config *regions;
 	unsigned regions_count;

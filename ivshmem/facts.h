@@ -22,7 +22,7 @@ struct ivshm_facts_region {
 
 struct ivshm_facts_member {
 	char name[IST_NAME_SIZE]; /* empty: the ID is nobody's */
-	uint64_t kind; /* IST_KIND_* */
+	uint64_t kind;            /* IST_KIND_* */
 };
 
 /* Without padding: two of them are compared, and stored, as bytes. */

@@ -50,7 +50,11 @@ void ivshm_roster_set_rights(struct ivshm_memory *memory, unsigned index, uint64
  */
 void ivshm_roster_add_regions(struct ivshm_memory *memory, const struct ivshm_group_config *group);
 
-/* Something has. */
+/* What each member may make. Told to nobody: it is read when something is made. */
+void ivshm_roster_set_limits(struct ivshm_memory *memory, const struct ivshm_config *config,
+			     const struct ivshm_group_config *group);
+
+/* Something has changed. */
 void ivshm_roster_changed(struct ivshm_memory *memory);
 /* What an ID is, whatever is there: where it is JOINING, from the beginning of its admission. */
 void ivshm_roster_restore(struct ivshm_memory *memory, uint32_t id, uint32_t incarnation,

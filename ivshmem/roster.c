@@ -53,21 +53,28 @@ static void write_regions(struct ivshm_memory *memory, const struct ivshm_config
 	}
 }
 
-static void write_limits(struct ivshm_memory *memory, const struct ivshm_config *config,
-			 const struct ivshm_group_config *group)
+static const struct ivshm_limit_config *
+limit_of(const struct ivshm_config *config, const struct ivshm_group_config *group, uint32_t id)
 {
-	for (unsigned i = 0; i < group->limits_count; i++) {
-		const struct ivshm_limit_config *from = &group->limits[i];
+	const struct ivshm_instance_config *member = ivshm_config_member(config, group, id);
 
-		for (unsigned id = 0; id < group->members_count; id++) {
-			struct ist_peer *to = peer_of(memory, id);
+	for (unsigned i = 0; member && i < group->limits_count; i++)
+		if (!strcmp(group->limits[i].instance, member->name))
+			return &group->limits[i];
+	return NULL;
+}
 
-			if (strcmp(config->instances[group->member[id]].name, from->instance) != 0)
-				continue;
-			to->memory_max = from->memory;
-			to->objects_max = from->objects;
-			to->limits = from->limits;
-		}
+void ivshm_roster_set_limits(struct ivshm_memory *memory, const struct ivshm_config *config,
+			     const struct ivshm_group_config *group)
+{
+	for (uint32_t id = 0; id < group->max_peers; id++) {
+		const struct ivshm_limit_config *limit = limit_of(config, group, id);
+		struct ist_peer *to = peer_of(memory, id);
+
+		/* Whoever reads some of before and some of now is limited by one or the other. */
+		__atomic_store_n(&to->memory_max, limit ? limit->memory : 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&to->objects_max, limit ? limit->objects : 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&to->limits, limit ? limit->limits : 0, __ATOMIC_RELAXED);
 	}
 }
 
@@ -95,7 +102,7 @@ void ivshm_roster_write(struct ivshm_memory *memory, const struct ivshm_config *
 	struct ist_roster *roster = header_of(memory);
 
 	write_regions(memory, config, group);
-	write_limits(memory, config, group);
+	ivshm_roster_set_limits(memory, config, group);
 	write_directories(memory, group);
 	roster->abi_major = IST_ABI_MAJOR;
 	roster->abi_minor = IST_ABI_MINOR;

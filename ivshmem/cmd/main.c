@@ -23,16 +23,11 @@ static const struct command *const commands[] = {
 
 /* Of all commands. Those with a capital letter have no short form. */
 static const struct option all_options[] = {
-	{"attach", no_argument, NULL, 'A'},
-	{"escape", required_argument, NULL, 'e'},
-	{"help", no_argument, NULL, 'h'},
-	{"no-kvm", no_argument, NULL, 'K'},
-	{"quiet", no_argument, NULL, 'q'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"json", no_argument, NULL, 'J'},
-	{"dry-run", no_argument, NULL, 'N'},
-	{"force", no_argument, NULL, 'F'},
-	{"runtime-dir", required_argument, NULL, 'D'},
+	{"attach", no_argument, NULL, 'A'}, {"escape", required_argument, NULL, 'e'},
+	{"help", no_argument, NULL, 'h'},   {"no-kvm", no_argument, NULL, 'K'},
+	{"quiet", no_argument, NULL, 'q'},  {"verbose", no_argument, NULL, 'v'},
+	{"json", no_argument, NULL, 'J'},   {"dry-run", no_argument, NULL, 'N'},
+	{"force", no_argument, NULL, 'F'},  {"runtime-dir", required_argument, NULL, 'D'},
 };
 #define OPTIONS (sizeof(all_options) / sizeof(all_options[0]))
 

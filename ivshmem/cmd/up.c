@@ -272,7 +272,7 @@ static int open_consoles(struct up *up)
 	unsigned total = up->config->instances_count;
 	int ret = 0;
 
-	up->child = calloc(total, sizeof(*up->child));
+	up->child = calloc(total, sizeof(struct child *));
 	up->poll = calloc(POLL_CHILDREN + (size_t)total, sizeof(*up->poll));
 	up->consoles_changed = epoll_create1(EPOLL_CLOEXEC);
 	if (!up->child || !up->poll)
@@ -345,8 +345,8 @@ static int up_main(struct up *up, struct ivshm_config *config)
 		return EXIT_FAILURE;
 	}
 	raise_descriptor_limit();
-	if ((up->attach ? ivshm_broker_attach : ivshm_broker_create)(
-		    config, up->options.dir, error, sizeof(error), &up->broker)) {
+	if ((up->attach ? ivshm_broker_attach : ivshm_broker_create)(config, up->options.dir, error,
+								     sizeof(error), &up->broker)) {
 		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
 		goto close_signals;
 	}

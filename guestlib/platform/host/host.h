@@ -29,6 +29,8 @@ int ist_host_socket_path(const char *name, char *out, size_t size);
 
 /* ---- wire.c: packets ---- */
 
+struct ist_host;
+
 struct ist_host_packet {
 	struct ist_wire wire;
 	unsigned fds;
@@ -78,6 +80,7 @@ struct ist_host_peers {
 	uint32_t max_peers;
 	uint32_t gone;           /* atomic; the broker hung up; IST_HOST_GONE_* or 0 */
 	struct coh_pager *pager; /* is told of peers, and given their last descriptor; or NULL */
+	struct ist_host *rights; /* whose rights may change, once all is mapped; or NULL */
 	pthread_mutex_t lock;
 	struct ist_host_table *current; /* RCU: read by who rings, replaced under the lock */
 	struct ist_host_table tables[2];
@@ -99,13 +102,17 @@ void ist_host_peers_drain(struct ist_host_peers *peers);
 int ist_host_peers_ring(struct ist_host_peers *peers, uint32_t id, uint32_t incarnation,
 			uint32_t vector);
 
+/* ---- rights.c: one IST_WIRE_RIGHT, under the lock of peers: done and answered ---- */
+
+void ist_host_right(struct ist_host *host, const struct ist_wire *wire);
+
 /* ---- wait.c: our own doorbells ---- */
 
 struct ist_host_bells {
 	int fd[IST_VECTORS_MAX]; /* our own eventfds; the table of peers owns them */
 	int kick;                /* eventfd: wakes the thread that polls */
 	uint32_t vectors;
-	uint64_t apart; /* ns between two rings of a vector, at the limit; or 0 */
+	uint64_t apart;                  /* ns between two rings of a vector, at the limit; or 0 */
 	uint64_t due[IST_VECTORS_MAX];   /* atomic; when the next ring would be, at that pace */
 	uint32_t count[IST_VECTORS_MAX]; /* atomic */
 	uint32_t total;                  /* atomic; moves after count[] */
@@ -134,6 +141,7 @@ struct ist_host {
 	uint32_t blank; /* atomic; it has been blanked */
 	uint64_t directory[IST_REGIONS_MAX]; /* of page-coherent regions on which we have a right */
 	struct coh_pager_group *paged;       /* what the pager was told, or NULL */
+	struct ist_group *group;
 	struct ist_host_peers peers;
 	struct ist_host_bells bells;
 	struct ist_host_return back;
