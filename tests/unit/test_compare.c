@@ -84,7 +84,7 @@ static const struct {
 	{"    size: 1M\n", "    size: 1M\n    numa: {policy: bind, nodes: [0]}\n",
 	 "N group 'g': another 'numa': it is what the group was made with\n"},
 	{"    size: 1M\n", "    size: 1M\n    users: [root]\n", "L group 'g': other 'users'\n"},
-	{"    size: 1M\n", "    size: 1M\n    limits: [{instance: a, objects: 3}]\n",
+	{"    size: 1M\n", "    size: 1M\n    limits: [{instance: x, objects: 3}]\n",
 	 "L group 'g': other 'limits'\n"},
 	{"  - name: g\n", "  - {name: h, run_state: false}\n  - name: g\n",
 	 "N group 'h' is new: groups are made when `up` begins\n"},

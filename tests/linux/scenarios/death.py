@@ -3,18 +3,38 @@
 import os
 import time
 
+import machines
 from machines import check
 from scenarios import suite
+from scenarios.driver import region_offset
 
 SCENARIOS, scenario = suite()
 
 
+MESSAGES = 200         # then the exchange is well on its way
+TAKEN = 4096 * 8       # in the region, where app_exchange.c has the sink's last: the source's life, its number + 1
+
+
+def taken(bed, guest, region):
+    """Source's life, messages."""
+    device = f"guest_device {bed.device(guest)} peek"
+    return [int(word, 16) for word in guest.run("; ".join(f"{device} {region + TAKEN + at}" for at in (0, 8)))]
+
+
 def exchange(bed, source, sink):
+    """Both ends run, and messages go between them."""
+    region = region_offset(bed, sink, "raw")
+    before = taken(bed, sink, region)[0]
     jobs = [sink.spawn("exchange sink"), source.spawn("exchange source")]
-    time.sleep(3)
-    for job in jobs:
-        check(not job.out.ended, f"{job}: {job.tail()}")
-    return jobs
+    ends = time.monotonic() + 30 * machines.patience
+    while True:
+        for job in jobs:
+            check(not job.out.ended, f"{job}: {job.tail()}")
+        life, count = taken(bed, sink, region)
+        if life != before and count >= MESSAGES:
+            return jobs
+        check(time.monotonic() < ends, f"{count} messages of life {life} (before: {before}): {jobs[0].tail()}")
+        time.sleep(0.1)
 
 
 @scenario("kill -9 of a process that holds channel ends: the peer hears of it, the next goes on", 150)

@@ -6,8 +6,8 @@ from machines import check
 from scenarios import suite
 
 SCENARIOS, scenario = suite()
-SECONDS = 6  # of spinning
-RUNS = 4     # of a million round trips
+SECONDS, SECONDS_QUICK = 6, 2  # of spinning
+RUNS, RUNS_QUICK = 4, 2        # of a million round trips
 RUN = r"run case=million unit=ns n=\d+ min=\S+ p50=([0-9.]+)"
 
 
@@ -21,11 +21,12 @@ def exits(bed, guests):
 def steady(bed):
     """A spinning program has the same ticks as one that plays: what is more is the messages'."""
     guests = bed.boot("ping", "pong")
+    long, runs = (SECONDS_QUICK, RUNS_QUICK) if bed.job["quick"] else (SECONDS, RUNS)
     spins = [guest.spawn("while :; do :; done") for guest in guests]
     time.sleep(1)
     before = exits(bed, guests)
-    time.sleep(SECONDS)
-    ticks = (exits(bed, guests) - before) / SECONDS
+    time.sleep(long)
+    ticks = (exits(bed, guests) - before) / long
     for spin in spins:
         spin.kill()
         spin.wait(10, None)
@@ -33,11 +34,11 @@ def steady(bed):
             for guest, role in zip(guests, ("ping", "pong"))]
     jobs[0].expect(RUN, 90)
     before, since = exits(bed, guests), time.monotonic()
-    for _ in range(RUNS):
+    for _ in range(runs):
         half = jobs[0].expect(RUN, 90, len(jobs[0].out.lines))
     seconds, playing = time.monotonic() - since, exits(bed, guests) - before
-    more = (playing - ticks * seconds) / (RUNS * 2e6)
-    check(more < 0.01, f"{playing} exits in {seconds:.1f} s while {RUNS * 2} million messages went, "
+    more = (playing - ticks * seconds) / (runs * 2e6)
+    check(more < 0.01, f"{playing} exits in {seconds:.1f} s while {runs * 2} million messages went, "
           f"{ticks:.0f} a second without")
-    return (f"{RUNS * 2} million messages in {seconds:.1f} s (round trip {half[1]} ns) with {playing} exits; a program that "
+    return (f"{runs * 2} million messages in {seconds:.1f} s (round trip {half[1]} ns) with {playing} exits; a program that "
             f"spins has {ticks:.0f} a second: {max(more, 0):.6f} a message")
