@@ -6,7 +6,7 @@
 #include "policy.h"
 
 /* Windows from one trial to the next: a power of 2, the first and the most. */
-#define PATIENCE_FIRST 3u
+#define PATIENCE_FIRST 4u
 #define PATIENCE_MOST 6u
 
 /* Whether it took enough less to be worth a switch. */

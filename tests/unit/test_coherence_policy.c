@@ -280,18 +280,18 @@ START_TEST(trials)
 	ck_assert_uint_eq(until_trial(&t, M, D, 800), 2);
 	/* an eighth less is worth it: kept, and looked at again */
 	ck_assert_uint_eq(coh_trial(&t, D, M, 700), D);
-	ck_assert_uint_eq(until_trial(&t, D, M, 700), 9);
+	ck_assert_uint_eq(until_trial(&t, D, M, 700), 17);
 	/* less than that is not: back; each in vain makes the next one later */
 	ck_assert_uint_eq(coh_trial(&t, M, D, 614), D);
-	ck_assert_uint_eq(until_trial(&t, D, M, 700), 17);
-	ck_assert_uint_eq(coh_trial(&t, M, D, 10000), D);
 	ck_assert_uint_eq(until_trial(&t, D, M, 700), 33);
 	ck_assert_uint_eq(coh_trial(&t, M, D, 10000), D);
 	ck_assert_uint_eq(until_trial(&t, D, M, 700), 65);
 	ck_assert_uint_eq(coh_trial(&t, M, D, 10000), D);
 	ck_assert_uint_eq(until_trial(&t, D, M, 700), 65);
+	ck_assert_uint_eq(coh_trial(&t, M, D, 10000), D);
+	ck_assert_uint_eq(until_trial(&t, D, M, 700), 65);
 	ck_assert_uint_eq(coh_trial(&t, M, D, 612), M);
-	ck_assert_uint_eq(until_trial(&t, M, D, 612), 9);
+	ck_assert_uint_eq(until_trial(&t, M, D, 612), 17);
 }
 END_TEST
 
