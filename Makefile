@@ -299,7 +299,7 @@ $(BUILD)/libmemplat.a: $(OBJ_memplat)
 
 # ---- What people call ---------------------------------------------------------------------------
 
-.PHONY: help setup demo check check-run bench install asan tsan ubsan analyze headers-check fuzz loc clean
+.PHONY: help setup demo check check-run soak bench install asan tsan ubsan analyze headers-check fuzz loc clean
 help:
 	@sed -n 's/^#: //p' $(MAKEFILE_LIST)
 
@@ -315,6 +315,12 @@ check: setup
 	$(Q)$(MAKE) --no-print-directory check-run
 check-run:
 	$(Q)BUILD=$(BUILD) ONLY="$(ONLY)" tests/run.sh
+
+#: make soak           the tests in their long forms (tests/soak.sh): hours; ONLY=GLOB some, KINDS="vm fault" these
+soak: setup
+	$(Q)$(MAKE) --no-print-directory -j2 tests-build
+	$(Q)$(if $(wildcard $(KDIR)),$(MAKE) --no-print-directory -j2 linux-build,echo "make: no kernel headers: the test bed for Linux guests is skipped")
+	$(Q)BUILD=$(BUILD) ONLY="$(ONLY)" tests/soak.sh
 
 #: make bench          all benchmarks into $(BUILD)/bench/results.json; ONLY=pingpong runs one
 bench: setup

@@ -84,11 +84,22 @@ static int fail_version(char *error, size_t error_size, const char *dir, unsigne
 			  ivshm_control_door.socket);
 }
 
+/* What is shown of a row is what a configuration can have: whoever serves there may be another. */
+static bool is_sound(const struct ivshm_control_row *row)
+{
+	for (const char *c = row->name; *c; c++)
+		if (*c <= ' ' || *c > '~' || *c == '"' || *c == '\\')
+			return false;
+	return row->type == IVSHM_CONTROL_INSTANCE || row->type == IVSHM_CONTROL_GROUP ||
+	       row->type == IVSHM_CONTROL_PEER ||
+	       (row->type == IVSHM_CONTROL_REGION && row->index < IST_REGIONS_MAX);
+}
+
 static int add_row(struct ivshm_control_up *up, const struct ivshm_control_row *row)
 {
 	struct ivshm_control_row *grown;
 
-	if (up->rows == ROWS_MAX)
+	if (up->rows == ROWS_MAX || !is_sound(row))
 		return -EPROTO;
 	/* Doubled when it is full, at the powers of two. */
 	if ((up->rows & (up->rows - 1)) == 0) {

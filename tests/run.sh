@@ -7,6 +7,7 @@
 #   KINDS="unit vm"    only these kinds (default: all)
 #   ONLY=config        only tests whose name, kind/test, contains this (a glob)
 #   SANITIZER=tsan     what $BUILD was built with: part of the names
+#   SOAK=1             long forms are wanted (soak.sh): twenty times as patient, and the whole test bed
 #
 # A test is a program (of tests/unit, tests/core, tests/fault), a script (of tests/vm, tests/model and some
 # here) or a fuzz target over its corpus. It says what it found in TAP, in the file Check is told or on stdout;
@@ -35,6 +36,9 @@ world=("$mark" "ISTHMUS_RUNTIME_DIR=$work/run" "TMPDIR=$work/tmp" "BUILD=$BUILD"
 	"TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}")
 # Sanitizers of this age cannot live with all of a new kernel's address randomization.
 [ -n "$SANITIZER" ] && world+=(setarch -R)
+
+patience=1
+[ -n "${SOAK:-}" ] && patience=20 && world+=(CK_TIMEOUT_MULTIPLIER=$patience)
 
 passed=0 failed=0 skipped=0
 skips=() failures=() leftovers=()
@@ -99,7 +103,7 @@ skip() { # name reason
 }
 
 run() { # name, time limit in seconds, command...
-	local name=${SANITIZER:+$SANITIZER/}$1 limit=$2 status p f s planned why='' from=$SECONDS
+	local name=${SANITIZER:+$SANITIZER/}$1 limit=$(($2 * patience)) status p f s planned why='' from=$SECONDS
 	shift 2
 	rm -f "$work/tap"
 	{
@@ -184,7 +188,11 @@ kind_vm() { scripts vm 600; }
 kind_model() { scripts model 600; }
 
 # Linux guests: one run of the test bed, which reports each of its scenarios.
-kind_linux() { ! wanted linux/bed || run linux/bed 900 tests/linux/run.py --quick; }
+kind_linux() {
+	local quick=(--quick)
+	[ "$patience" = 1 ] || quick=()
+	! wanted linux/bed || run linux/bed 900 tests/linux/run.py "${quick[@]}"
+}
 
 # Every input that a fuzzer once found worth keeping, again, under ASan and UBSan.
 kind_fuzz() {

@@ -2,8 +2,9 @@
 /*
  * fault_churn.c: 64 peers join, leave, hang up, stop and are killed at random, with traffic between
  * those that are there. Nobody misses a change, no doorbell reaches another incarnation than the
- * one it was rung for, no store of a dead one comes after its death, and neither the broker nor a
- * peer that lives several times has a descriptor or a byte more afterwards.
+ * one it was rung for, no store of a dead one comes after its death, neither the broker nor a peer
+ * that lives several times has a descriptor or a byte more afterwards, and a life costs the broker
+ * as much CPU time at the end as at the beginning.
  *
  *   CHURN_LIVES=500   how many processes are started (for a minute: 12000)
  *   CHURN_SEED=1      which random
@@ -14,6 +15,7 @@
 #include <malloc.h>
 #include <time.h>
 
+#include "ivshmem/broker_internal.h"
 #include "ivshmem/log.h"
 #include "tests/broker_fixture.h"
 
@@ -495,10 +497,36 @@ static void finish_all(void)
 	fixture_settle(&f);
 }
 
+/* CPU time of the broker, which is this process: starting peers and looking at them is in it. */
+static uint64_t cpu_us(void)
+{
+	struct timespec now;
+
+	must(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0);
+	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+static unsigned admitted(void)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < PEERS; i++)
+		sum += f.broker->group[0].seat[i].incarnation;
+	return sum;
+}
+
+/* CPU time of each life that began after `from`. */
+static double cost(uint64_t from_us, unsigned from)
+{
+	must(admitted() > from);
+	return (double)(cpu_us() - from_us) / (admitted() - from);
+}
+
 int main(int argc, char **argv)
 {
 	const char *lives = getenv("CHURN_LIVES"), *random = getenv("CHURN_SEED");
 	uint64_t rung = 0, received = 0, stale = 0, joins = 0;
+	double each[2];
 	unsigned descriptors, count, wanted = lives ? (unsigned)atoi(lives) : 500;
 	static char buffer[4096];
 	size_t memory;
@@ -530,8 +558,23 @@ int main(int argc, char **argv)
 	descriptors = count_descriptors();
 	memory = allocated();
 
-	for (started = 0; started < wanted; serve(1))
+	/* A first tenth fills the group: the halves of the rest are alike. */
+	for (started = 0; started < wanted / 10; serve(1))
 		disturb();
+	for (unsigned half = 0; half < 2; half++) {
+		uint64_t from_us = cpu_us();
+		unsigned from = admitted(), until = wanted / 10 + wanted * 9 / 20 * (half + 1);
+
+		while (started < until) {
+			disturb();
+			serve(1);
+		}
+		each[half] = cost(from_us, from);
+	}
+	while (started < wanted) {
+		disturb();
+		serve(1);
+	}
 	for (unsigned i = 0; i < PEERS; i++) {
 		if (slot[i].pid && slot[i].stopped)
 			kill(slot[i].pid, SIGCONT);
@@ -560,7 +603,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%zu bytes, not %zu\n", allocated(), memory);
 	must(allocated() == memory);
 	printf("ok 4 - and as much memory\n");
+	printf("# %.0f us of CPU time a life in the first half, %.0f in the second\n", each[0],
+	       each[1]);
+	must(each[1] <= each[0] * 1.5);
+	printf("ok 5 - and a life costs no more CPU time than before\n");
 	fixture_stop(&f);
-	printf("1..4\n");
+	printf("1..5\n");
 	return 0;
 }

@@ -629,18 +629,23 @@ END_TEST
 /* What is no answer to STATUS: whoever it is that answers. */
 START_TEST(no_answers)
 {
-	struct ivshm_control answer = {.row = {.type = IVSHM_CONTROL_ERROR}}, request;
-	static const int32_t codes[] = {0, -EPERM, INT32_MIN};
+	static const struct ivshm_control_row answers[] = {
+		{.type = IVSHM_CONTROL_ERROR, .code = 0},
+		{.type = IVSHM_CONTROL_ERROR, .code = -EPERM},
+		{.type = IVSHM_CONTROL_ERROR, .code = INT32_MIN},
+		{.type = IVSHM_CONTROL_DONE}, /* of nothing */
+		{.type = IVSHM_CONTROL_REGION, .index = IST_REGIONS_MAX, .name = "main"},
+		{.type = IVSHM_CONTROL_GROUP, .name = "ping\", \"x\": \"y"},
+		{.type = IVSHM_CONTROL_INSTANCE, .name = "\033[2J"},
+		{.type = IVSHM_CONTROL_STATUS, .name = "left"},
+	};
+	struct ivshm_control answer = {.row = answers[_i]}, request;
 	char dir[] = "/tmp/ist-control.XXXXXX", error[256];
 	struct ivshm_control_ups ups;
 	struct ivshm_door door;
 	int socket, status;
 	pid_t pid;
 
-	if (_i == 3)
-		answer.row.type = IVSHM_CONTROL_DONE; /* of nothing */
-	else
-		answer.row.code = codes[_i];
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	ck_assert_int_eq(
 		ivshm_door_open(&door, &ivshm_control_door, dir, "1", 0600, error, sizeof(error)),
@@ -687,7 +692,7 @@ int main(void)
 	suite_add_tcase(suite, plain);
 	tcase_add_test(own, stalled);
 	tcase_add_test(own, says_and_reads_nothing);
-	tcase_add_loop_test(own, no_answers, 0, 4);
+	tcase_add_loop_test(own, no_answers, 0, 8);
 	suite_add_tcase(suite, own);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
