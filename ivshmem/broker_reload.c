@@ -189,9 +189,10 @@ static void stop(struct ivshm_reload *reload)
 			continue;
 		process = ivshm_controls_process(broker->controls, i);
 		any |= process.pid || ivshm_reload_joined(broker, name, NULL);
-		if (process.pid)
-			ops->stop(context, i); /* once more changes nothing */
+		if (process.pid && !reload->told_to_end)
+			ops->stop(context, i);
 	}
+	reload->told_to_end = true; /* and none of them starts meanwhile */
 	if (!any)
 		reload->stage = IVSHM_RELOAD_COMMIT;
 }
@@ -216,6 +217,9 @@ static void commit_group(struct ivshm_group *group, uid_t **users)
 	ivshm_roster_set_limits(&group->memory, group->broker->config, next);
 	if (grown) {
 		ivshm_roster_add_regions(&group->memory, next);
+		for (struct ivshm_link *link = group->links; link; link = link->next)
+			link->rights.late = link->ready && !link->legacy &&
+					    (link->minor < 2 || !ivshm_link_is_vm(link));
 		ivshm_roster_changed(&group->memory);
 	}
 }
@@ -291,6 +295,27 @@ static void name_asked(struct ivshm_reload *reload)
 	}
 }
 
+/* Those that do not see a region that is new: a process's library maps what it was told at first.
+ */
+static void name_late(struct ivshm_reload *reload)
+{
+	const struct ivshm_broker *broker = reload->broker;
+
+	for (unsigned i = 0; i < broker->groups_count; i++) {
+		const struct ivshm_group *group = &broker->group[i];
+
+		for (struct ivshm_link *link = group->links; link; link = link->next) {
+			if (link->rights.late)
+				ivshm_reload_say(reload, IVSHM_SAY_CHANGE,
+						 "group '%s': '%s' (pid %d) sees new regions when "
+						 "it joins again",
+						 group->config->name, ivshm_link_name(link),
+						 (int)link->pid);
+			link->rights.late = false;
+		}
+	}
+}
+
 static void less(struct ivshm_reload *reload)
 {
 	const struct ivshm_link *link = pending(reload->broker, true);
@@ -326,6 +351,7 @@ static void start(struct ivshm_reload *reload)
 					 strerror(-r));
 	}
 	name_asked(reload);
+	name_late(reload);
 	finish(reload, reload->said_error ? EIO : 0);
 }
 
