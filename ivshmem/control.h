@@ -29,7 +29,7 @@ enum ivshm_control_type {
 	IVSHM_CONTROL_GROUP,    /* index, name, size, page_size, count, vectors, flags */
 	IVSHM_CONTROL_REGION,   /* index, name, offset, size, coherence */
 	IVSHM_CONTROL_PEER,     /* index: the ID, name, kind, state, incarnation, pid, age_ns,
-				   rights, flags, sent, received */
+				   rights, flags, sent, received, back_ns */
 	IVSHM_CONTROL_DONE,
 	IVSHM_CONTROL_ERROR, /* code, text */
 	/* to the broker */
@@ -50,10 +50,17 @@ enum ivshm_control_process {
 #define IVSHM_CONTROL_ENFORCED 4u  /* its rights hold whatever it does */
 #define IVSHM_CONTROL_RUN_STATE 8u /* GROUP: has a run-state page */
 #define IVSHM_CONTROL_AUTOSTART 16u
-#define IVSHM_CONTROL_DRY 32u    /* RELOAD: say what would be done */
-#define IVSHM_CONTROL_FORCE 64u  /* RELOAD: end who does not answer */
-#define IVSHM_CONTROL_WRONG 128u /* LINE: of what is wrong, and */
-#define IVSHM_CONTROL_PLAIN 256u /* as it is, with its own place in front */
+#define IVSHM_CONTROL_DRY 32u          /* RELOAD: say what would be done */
+#define IVSHM_CONTROL_FORCE 64u        /* RELOAD: end who does not answer */
+#define IVSHM_CONTROL_WRONG 128u       /* LINE: of what is wrong, and */
+#define IVSHM_CONTROL_PLAIN 256u       /* as it is, with its own place in front */
+#define IVSHM_CONTROL_UNKNOWN 512u     /* INSTANCE: it has ended, and nobody knows how */
+#define IVSHM_CONTROL_TAKEN 1024u      /* GROUP: taken over from a broker that was killed */
+#define IVSHM_CONTROL_WAITING 2048u    /* GROUP: nobody has handed its memory back yet */
+#define IVSHM_CONTROL_AWAY 4096u       /* PEER: has not come back to this broker */
+#define IVSHM_CONTROL_BACK 8192u       /* PEER: has, back_ns ago */
+#define IVSHM_CONTROL_DEAF 16384u      /* PEER: QEMU's, which hears of no others any more */
+#define IVSHM_CONTROL_UNREACHED 32768u /* PEER: nobody has handed back all its doorbells */
 
 /* What a packet says; fields that its type does not name are 0. */
 struct ivshm_control_row {
@@ -77,7 +84,8 @@ struct ivshm_control_row {
 	uint64_t page_size;
 	uint64_t sent; /* messages, see protocol.md */
 	uint64_t received;
-	uint64_t rights; /* IST_RIGHT_* of region i in bits 2i and 2i + 1 */
+	uint64_t back_ns; /* PEER: since it has come back */
+	uint64_t rights;  /* IST_RIGHT_* of region i in bits 2i and 2i + 1 */
 	char name[IST_NAME_SIZE];
 };
 
