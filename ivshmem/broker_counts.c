@@ -70,6 +70,8 @@ static void count_region(const struct ivshm_group *group, unsigned index,
 void ivshm_group_count(struct ivshm_group *group)
 {
 	memset(group->messages, 0, sizeof(group->messages));
+	if (!group->memory.map) /* nobody has handed it back yet */
+		return;
 	for (unsigned i = 0; i < group->config->regions_count; i++)
 		if (group->config->regions[i].coherence != IST_COHERENCE_INCOHERENT)
 			count_region(group, i, group->messages);

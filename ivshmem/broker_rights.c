@@ -72,6 +72,8 @@ bool ivshm_group_rights_write(struct ivshm_group *group)
 {
 	bool changed = false;
 
+	if (!group->memory.map) /* all is stored when somebody has handed it back */
+		return false;
 	for (unsigned i = 0; i < group->config->regions_count; i++) {
 		uint64_t readers, writers;
 
