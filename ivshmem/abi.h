@@ -832,9 +832,10 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
  *   peer -> broker   ERROR after HELLO: the text is for the broker's log
  */
 #define IST_WIRE_HELLO 1u /* abi, kind, name: instance */
-#define IST_WIRE_WELCOME                                                                           \
-	2u                 /* abi, id, incarnation, vectors, count: max_peers, size: of all,       \
-			      page_size, offset/length: of output sections, doorbells, name: group; 1 fd: memory */
+#define IST_WIRE_WELCOME                                                                                         \
+	2u                 /* abi, id, incarnation, vectors, count: max_peers, size: of all,                     \
+			      page_size, offset/length: of output sections, doorbells, name: group; 1 fd: memory \
+			    */
 #define IST_WIRE_REGION 3u /* id: index, right, coherence, offset, size, length, name */
 #define IST_WIRE_PEER 4u   /* id, incarnation, vectors, kind, name; an eventfd a vector (and one) */
 #define IST_WIRE_READY 5u

@@ -48,7 +48,7 @@ struct ivshm_client {
 	uint32_t vectors;
 	uint32_t max_peers;
 	uint32_t doorbells; /* limit a second and own vector; 0: none */
-	uint64_t size; /* of the group's memory, a power of two */
+	uint64_t size;      /* of the group's memory, a power of two */
 	uint64_t page_size;
 	uint64_t output_offset; /* 0: no output sections */
 	uint64_t output_size;

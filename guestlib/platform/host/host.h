@@ -98,7 +98,7 @@ struct ist_host_bells {
 	int fd[IST_VECTORS_MAX]; /* our own eventfds; the table of peers owns them */
 	int kick;                /* eventfd: wakes the thread that polls */
 	uint32_t vectors;
-	uint64_t apart; /* ns between two rings of a vector, at the limit; or 0 */
+	uint64_t apart;                  /* ns between two rings of a vector, at the limit; or 0 */
 	uint64_t due[IST_VECTORS_MAX];   /* atomic; when the next ring would be, at that pace */
 	uint32_t count[IST_VECTORS_MAX]; /* atomic */
 	uint32_t total;                  /* atomic; moves after count[] */
