@@ -6,7 +6,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-export CHURN_LIVES=${CHURN_LIVES:-12000}       # fault/fault_churn: 64 peers come and go for a minute and more
+export CHURN_LIVES=${CHURN_LIVES:-20000}       # fault/fault_churn: 64 peers come and go for more than a minute
 export STRESS_EPISODES=${STRESS_EPISODES:-100} # core/test_cell_stress: of each kind of cell
 export OCCURRENCES=${OCCURRENCES:-8}           # fault/fault_pager_kill: killed at each step the 1st to the 8th time
 export KILLS=${KILLS:-500}                     # vm/test_kill, vm/test_pages

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 
 #include "hv/vm.h"
 #include "tests/broker_fixture.h"
@@ -19,8 +20,8 @@ GUEST(off, KERNEL_OFF);
 
 enum kind { IOCTL, MMAP, OPEN, SOCKET, EVENTFD, EPOLL, ALLOCATION, KINDS };
 
-static const char *const kind_names[KINDS] = {"ioctl",   "mmap",  "open",      "socket",
-					      "eventfd", "epoll", "allocation"};
+static const char *const kind_names[KINDS] = {"ioctl",   "mmap",           "open",      "socket",
+					      "eventfd", "epoll or timer", "allocation"};
 
 static __thread bool armed; /* the thread that starts the VM, while it does */
 static enum kind failing;
@@ -83,6 +84,11 @@ int signalfd(int fd, const sigset_t *mask, int flags)
 	return fails(EVENTFD, 0, EMFILE) ? -1 : (int)syscall(SYS_signalfd4, fd, mask, 8, flags);
 }
 
+int timerfd_create(clockid_t clock, int flags)
+{
+	return fails(EPOLL, 0, EMFILE) ? -1 : (int)syscall(SYS_timerfd_create, clock, flags);
+}
+
 int epoll_create1(int flags)
 {
 	return fails(EPOLL, 0, EMFILE) ? -1 : (int)syscall(SYS_epoll_create1, flags);
@@ -142,6 +148,7 @@ static pid_t start_broker(int *control)
 	pid_t pid;
 
 	fixture_configure(&f);
+	f.group.doorbells = 100000;
 	must(pipe2(to, O_CLOEXEC) == 0 && pipe2(from, O_CLOEXEC) == 0);
 	pid = fork();
 	must(pid >= 0);

@@ -55,7 +55,7 @@ static struct timespec to_timespec(uint64_t ns)
  */
 static uint64_t take(int fd)
 {
-	uint64_t value;
+	uint64_t value = 0;
 	struct iovec data = {.iov_base = &value, .iov_len = sizeof(value)};
 
 	return preadv2(fd, &data, 1, -1, RWF_NOWAIT) == sizeof(value) ? value : 0;
