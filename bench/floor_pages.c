@@ -110,9 +110,8 @@ static uint8_t *find(const struct vmm_group *group, const char *name, uint64_t *
 
 		*offset = region->offset;
 		*size = region->size;
-		for (unsigned r = 0; r < group->ranges && strcmp(region->name, name) == 0; r++)
-			if (*offset - group->range[r].offset < group->range[r].size)
-				return (uint8_t *)group->host[r] + *offset - group->range[r].offset;
+		if (strcmp(region->name, name) == 0)
+			return group->host + region->offset;
 	}
 	fprintf(stderr, "floor_pages: no region '%s'\n", name);
 	exit(1);

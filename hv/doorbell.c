@@ -65,7 +65,7 @@ static void on_gone(void *context, uint32_t id, uint32_t incarnation, uint32_t s
 	coh_pager_gone(group->pager, id, incarnation);
 }
 
-const struct ivshm_client_ops vmm_doorbell_client_ops = {on_peer, on_gone};
+const struct ivshm_client_ops vmm_doorbell_client_ops = {on_peer, on_gone, vmm_rights_change};
 
 /* ---- The function tells ---- */
 

@@ -38,37 +38,9 @@ void vmm_group_complain(struct vmm_group *group, const char *text)
 		ivshm_log(IVSHM_LOG_WARN, "%s (%" PRIu64 " so far)", text, group->complaints);
 }
 
-/* ---- Mapping ---- */
+/* ---- What a v2 device has ---- */
 
-/* The host can map whole pages of the memfd only; a slot is exact. */
-static size_t mapped_size(const struct vmm_group *group, unsigned range)
-{
-	uint64_t page = group->client.page_size;
-
-	return (group->range[range].size + page - 1) / page * page;
-}
-
-static int map(struct vmm_group *group, struct vmm_error *error)
-{
-	group->ranges = ivshm_client_ranges(&group->client, group->range);
-	group->slot = group->vm->memory.slots;
-	group->vm->memory.slots += group->ranges;
-	for (unsigned i = 0; i < group->ranges; i++) {
-		const struct ivshm_client_range *range = &group->range[i];
-		int rights = range->right == IST_RIGHT_WRITE ? PROT_READ | PROT_WRITE : PROT_READ;
-		void *host = mmap(NULL, mapped_size(group, i), rights, MAP_SHARED,
-				  group->client.memory, (off_t)range->offset);
-
-		if (host == MAP_FAILED)
-			return vmm_fail(error, errno,
-					"cannot map group '%s' at offset 0x%" PRIx64 ": %m",
-					group->client.group, range->offset);
-		group->host[i] = host;
-	}
-	return 0;
-}
-
-/* What a v2 device needs more: a way to write the state table, which the guest can only read. */
+/* It needs a way to write the state table, which the guest can only read. */
 static int open_v2(struct vmm_group *group, struct vmm_error *error)
 {
 	void *state = mmap(NULL, group->client.page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -87,34 +59,83 @@ static int open_v2(struct vmm_group *group, struct vmm_error *error)
 
 /* ---- Places ---- */
 
-/* A slot that KVM does not let go of stays what it is, and keeps the group where it is not told. */
-static int displace(struct vmm_group *group, struct vmm_error *error)
+static bool same(const struct ivshm_client_range *a, const struct ivshm_client_range *b)
+{
+	return a->offset == b->offset && a->size == b->size && a->right == b->right;
+}
+
+static bool among(const struct ivshm_client_range *range, const struct ivshm_client_range *list,
+		  unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (same(range, &list[i]))
+			return true;
+	return false;
+}
+
+/* A slot that KVM does not let go of stays what it is. */
+static int take_away(struct vmm_group *group, const struct ivshm_client_range *wanted,
+		     unsigned count, struct vmm_error *error)
 {
 	int result = 0;
 
-	group->base = VMM_NOWHERE;
-	for (; result == 0 && group->mapped > 0; group->mapped -= result == 0)
-		result = vmm_memory_set_slot(&group->vm->memory, group->slot + group->mapped - 1, 0,
-					     0, NULL, false, error);
+	for (unsigned i = 0; result == 0 && i < IVSHM_CLIENT_RANGES_MAX; i++) {
+		if (group->placed[i].size == 0 || among(&group->placed[i], wanted, count))
+			continue;
+		result = vmm_memory_set_slot(&group->vm->memory, group->slot + i, 0, 0, NULL, false,
+					     error);
+		if (result == 0)
+			group->placed[i].size = 0;
+	}
 	return result;
 }
 
 /* KVM refuses memory over other memory. */
+static int put(struct vmm_group *group, const struct ivshm_client_range *range,
+	       struct vmm_error *error)
+{
+	unsigned i = 0;
+	int result;
+
+	while (group->placed[i].size != 0) /* there are as many as ranges can be */
+		i++;
+	result = vmm_memory_set_slot(&group->vm->memory, group->slot + i,
+				     group->base + range->offset, range->size,
+				     group->host + range->offset, range->right != IST_RIGHT_WRITE,
+				     error);
+	if (result == 0)
+		group->placed[i] = *range;
+	return result;
+}
+
+int vmm_group_settle(struct vmm_group *group, struct vmm_error *error)
+{
+	struct ivshm_client_range wanted[IVSHM_CLIENT_RANGES_MAX];
+	unsigned count = 0;
+	int result;
+
+	if (group->base != VMM_NOWHERE)
+		count = ivshm_client_ranges(&group->client, wanted);
+	result = take_away(group, wanted, count, error);
+	for (unsigned i = 0; result == 0 && i < count; i++)
+		if (!among(&wanted[i], group->placed, IVSHM_CLIENT_RANGES_MAX))
+			result = put(group, &wanted[i], error);
+	return result;
+}
+
+/* It keeps the group where it is not told. */
+static int displace(struct vmm_group *group, struct vmm_error *error)
+{
+	group->base = VMM_NOWHERE;
+	return vmm_group_settle(group, error);
+}
+
 static int place(struct vmm_group *group, uint64_t base, struct vmm_error *error)
 {
-	int result = 0;
-
 	if (base < VMM_RAM_HIGH && base + group->client.size > VMM_INTERRUPT_CONTROLLERS)
 		return vmm_fail(error, EEXIST, "interrupt controllers are there");
-	for (; result == 0 && group->mapped < group->ranges; group->mapped += result == 0) {
-		unsigned i = group->mapped;
-		const struct ivshm_client_range *range = &group->range[i];
-
-		result = vmm_memory_set_slot(&group->vm->memory, group->slot + i,
-					     base + range->offset, range->size, group->host[i],
-					     range->right != IST_RIGHT_WRITE, error);
-	}
-	return result;
+	group->base = base;
+	return vmm_group_settle(group, error);
 }
 
 int vmm_group_place(struct vmm_group *group, uint64_t base, struct vmm_error *error)
@@ -127,13 +148,11 @@ int vmm_group_place(struct vmm_group *group, uint64_t base, struct vmm_error *er
 	result = displace(group, &why);
 	if (result == 0 && base != VMM_NOWHERE)
 		result = place(group, base, &why);
-	if (result != 0) {
-		displace(group, &ignored);
-		return vmm_fail(error, -result, "group '%s' cannot be at 0x%" PRIx64 ": %s",
-				group->client.group, base, why.text);
-	}
-	group->base = base;
-	return 0;
+	if (result == 0)
+		return 0;
+	displace(group, &ignored);
+	return vmm_fail(error, -result, "group '%s' cannot be at 0x%" PRIx64 ": %s",
+			group->client.group, base, why.text);
 }
 
 /* ---- Life ---- */
@@ -171,7 +190,7 @@ int vmm_group_create(struct vmm_vm *vm, unsigned index, uint64_t *next, struct v
 	if (result == 0)
 		result = vmm_function_init(group, next, error);
 	if (result == 0)
-		result = map(group, error);
+		result = vmm_host_map(group, error);
 	if (result == 0)
 		result = vmm_run_state_init(group, error);
 	if (result == 0 && group->device.setup.personality == 2)
@@ -206,9 +225,7 @@ void vmm_group_destroy(struct vmm_group *group)
 		munmap(group->state, group->client.page_size);
 	}
 	vmm_run_state_fini(group);
-	for (unsigned i = 0; i < group->ranges; i++)
-		if (group->host[i] != NULL)
-			munmap(group->host[i], mapped_size(group, i));
+	vmm_host_unmap(group);
 	if (group->watch >= 0)
 		close(group->watch);
 	vmm_doorbell_close(group);

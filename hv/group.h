@@ -48,12 +48,9 @@ struct vmm_group {
 	uint64_t registers; /* guest-physical, of BAR0, or VMM_NOWHERE */
 	uint32_t *state;    /* v2: the state table, writable; or NULL */
 
-	/* What may be accessed: a slot each, while the memory is somewhere. */
-	uint32_t slot; /* of the first */
-	unsigned ranges;
-	struct ivshm_client_range range[IVSHM_CLIENT_RANGES_MAX];
-	void *host[IVSHM_CLIENT_RANGES_MAX];
-	unsigned mapped; /* the first of them have their slot */
+	uint8_t *host; /* mapping of what may be accessed, at its offset; NULL: none yet */
+	uint32_t slot; /* the first of IVSHM_CLIENT_RANGES_MAX slots, and what is in them: */
+	struct ivshm_client_range placed[IVSHM_CLIENT_RANGES_MAX]; /* of size 0: nothing */
 
 	void *run_page; /* host mapping of the run-state page, or NULL */
 	uint32_t run_slot;
@@ -86,6 +83,25 @@ int vmm_group_start(struct vmm_group *group, struct vmm_error *error);
 
 /* The memory is at `base`, or VMM_NOWHERE, from now on. It is nowhere after an error. */
 int vmm_group_place(struct vmm_group *group, uint64_t base, struct vmm_error *error);
+
+/* ---- host.c: the memory in this process ---- */
+
+/* Maps what may be accessed. */
+int vmm_host_map(struct vmm_group *group, struct vmm_error *error);
+/* This region is mapped with another right than it has in the client; after an error with that. */
+int vmm_host_allow(struct vmm_group *group, unsigned region, uint32_t right,
+		   struct vmm_error *error);
+void vmm_host_unmap(struct vmm_group *group);
+
+/* ---- rights.c: a right is another one while the guest runs ---- */
+
+/* As struct ivshm_client_ops has it; the context is the group. */
+int vmm_rights_change(void *context, unsigned index, uint32_t right);
+
+/* ---- group.c ---- */
+
+/* The memory's slots are as the rights say, where it is. */
+int vmm_group_settle(struct vmm_group *group, struct vmm_error *error);
 
 /* Counts an access to the memory that no slot takes, and tells, as below. */
 void vmm_group_deny(struct vmm_group *group, uint64_t offset, bool write);

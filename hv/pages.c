@@ -25,16 +25,6 @@ static void on_noticed(void *context, const char *text)
 	ivshm_log(IVSHM_LOG_WARN, "group '%s': %s", group->client.group, text);
 }
 
-/* Where the memory at `offset`, which this peer has a right on, is mapped. */
-static void *mapped_at(const struct vmm_group *group, uint64_t offset)
-{
-	unsigned r = 0;
-
-	while (offset - group->range[r].offset >= group->range[r].size)
-		r++;
-	return (uint8_t *)group->host[r] + (offset - group->range[r].offset);
-}
-
 int vmm_pages_start(struct vmm_group *group, struct vmm_error *error)
 {
 	static const struct coh_pager_ops ops = {
@@ -58,7 +48,7 @@ int vmm_pages_start(struct vmm_group *group, struct vmm_error *error)
 		to->size = from->size;
 		to->directory = from->directory;
 		to->right = from->right;
-		to->base = mapped_at(group, from->offset);
+		to->base = group->host + from->offset;
 		paged.regions++;
 	}
 	return coh_pager_start(group->pager, &paged, &ops, group, error->text, sizeof(error->text));

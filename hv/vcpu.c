@@ -189,10 +189,13 @@ static void *run(void *argument)
 	if (vcpu->index == 0)
 		vm->first_run_ns = vmm_stats_now();
 	pthread_mutex_unlock(&vm->lock);
-	while (!vmm_vm_ended(vm)) {
+	while (vmm_pause_enter(vcpu)) {
 		uint32_t moments = vmm_vm_moments(vm);
+		int result = ioctl(vcpu->fd, KVM_RUN, 0) == 0 ? 0 : errno;
 
-		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
+		vmm_pause_leave(vcpu);
+		errno = result;
+		if (result == 0) {
 			vmm_exit_handle(vcpu);
 		} else if (errno == EFAULT && (moments % 2 || moments != vmm_vm_moments(vm))) {
 			vmm_vm_met(vm);
@@ -239,15 +242,20 @@ int vmm_vcpu_start(struct vmm_vcpu *vcpu, struct vmm_error *error)
 	return 0;
 }
 
+void vmm_vcpu_kick(const struct vmm_vcpu *vcpu)
+{
+	pthread_kill(vcpu->thread, KICK_SIGNAL);
+}
+
 void vmm_vcpu_join(struct vmm_vcpu *vcpu)
 {
 	if (!vcpu->threaded)
 		return;
 	/* Again and again: one kick may come just before it sleeps writing to the console. */
-	pthread_kill(vcpu->thread, KICK_SIGNAL);
+	vmm_vcpu_kick(vcpu);
 	while (pthread_tryjoin_np(vcpu->thread, NULL) == EBUSY) {
 		usleep(100);
-		pthread_kill(vcpu->thread, KICK_SIGNAL);
+		vmm_vcpu_kick(vcpu);
 	}
 	vcpu->threaded = false;
 }

@@ -22,6 +22,7 @@ struct vmm_vcpu {
 	pid_t tid; /* the thread's, once it has started */
 	sem_t started;
 	bool threaded;
+	int inside; /* atomic: it is in the guest, or about to be */
 
 	/* Counted by the thread itself, read after it ended. */
 	uint64_t io_exits;
@@ -49,8 +50,17 @@ int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry,
 /* Starts the pinned thread, which takes the VM's lock once, then runs until the VM ends. */
 int vmm_vcpu_start(struct vmm_vcpu *vcpu, struct vmm_error *error);
 
+/* Its KVM_RUN returns, the one it is in or the next. There is a thread. */
+void vmm_vcpu_kick(const struct vmm_vcpu *vcpu);
+
 /* Makes the thread leave and waits for it. The VM has ended. */
 void vmm_vcpu_join(struct vmm_vcpu *vcpu);
+
+/* ---- pause.c: by the vCPU's thread, around KVM_RUN ---- */
+
+/* Waits while the VM pauses. False: the VM has ended, the guest is not to be entered. */
+bool vmm_pause_enter(struct vmm_vcpu *vcpu);
+void vmm_pause_leave(struct vmm_vcpu *vcpu);
 
 /* ---- cpuid.c ---- */
 

@@ -152,6 +152,7 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 	vm->status = VMM_STATUS_RUNNING;
 	vm->kvm = vm->fd = vm->ended = vm->signals = vm->events = -1;
 	vm->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	vmm_pause_init(&vm->pause);
 	vmm_platform_init(&vm->platform);
 	result = open_events(vm, error);
 	if (result == 0)

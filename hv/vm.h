@@ -27,6 +27,12 @@ enum vmm_event {
 	VMM_EVENT_VECTORS /* and on: one-shot interrupts of that group */
 };
 
+struct vmm_pause {
+	bool on; /* atomic; changes under the lock */
+	pthread_mutex_t lock;
+	pthread_cond_t left, over; /* a vCPU has come out; the pause has */
+};
+
 struct vmm_vm {
 	const struct vmm_options *options;
 	uint64_t started_ns; /* CLOCK_MONOTONIC at vmm_vm_init() */
@@ -45,6 +51,7 @@ struct vmm_vm {
 	struct vmm_platform platform; /* of a Linux VM */
 	unsigned groups;
 	struct vmm_group *group[IST_GROUPS_MAX];
+	struct vmm_pause pause;
 	unsigned vcpus;
 	struct vmm_vcpu vcpu[VMM_VCPUS_MAX];
 };
@@ -63,6 +70,16 @@ int vmm_vm_run(struct vmm_vm *vm);
 
 /* Leaves the groups, frees everything, writes the statistics when that was asked for. */
 void vmm_vm_fini(struct vmm_vm *vm);
+
+/* ---- pause.c ---- */
+
+void vmm_pause_init(struct vmm_pause *pause);
+/*
+ * No vCPU is in the guest from begin to end. By one thread at a time, no vCPU's. False: one has not
+ * come out in time; the pause is to be ended all the same.
+ */
+bool vmm_pause_begin(struct vmm_vm *vm);
+void vmm_pause_end(struct vmm_vm *vm);
 
 /* ---- stats.c ---- */
 

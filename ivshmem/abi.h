@@ -39,7 +39,7 @@
 /* ---- Version and limits ---------------------------------------------------------------------- */
 
 #define IST_ABI_MAJOR 1u /* another major number: refuse */
-#define IST_ABI_MINOR 1u /* a higher minor number: go on, fields may have been added */
+#define IST_ABI_MINOR 2u /* a higher minor number: go on, fields may have been added */
 
 #define IST_LINE 64u       /* bytes of a cache line */
 #define IST_LINE_PAIR 128u /* bytes between two writers */
@@ -815,6 +815,7 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
  *   peer -> broker   HELLO, THREAD..., READY (mapped: make me live), then BYE or nothing
  *   broker -> peer   WELCOME, RUN_STATE, REGION..., PEER..., READY; then PEER and GONE as peers
  *                    come and go
+ *   broker -> peer   RIGHT, and REGION, while it is joined: answered by RIGHT_DONE
  *   broker -> peer   ERROR at any time; the broker closes after it
  *   peer -> broker   ERROR after HELLO: the text is for the broker's log
  */
@@ -832,6 +833,8 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
 #define IST_WIRE_THREAD 10u   /* ABI 1.1; id: thread ID of a vCPU, count: of how many */
 #define IST_WIRE_RECALL                                                                            \
 	11u /* ABI 1.1; id, incarnation, offset: that peer does not give up this page */
+#define IST_WIRE_RIGHT 16u      /* ABI 1.2; id: index, right, count: number of the message */
+#define IST_WIRE_RIGHT_DONE 17u /* ABI 1.2; the same, code: 0, or an errno: it has not changed */
 
 #define IST_RIGHT_NONE 0u
 #define IST_RIGHT_READ 1u

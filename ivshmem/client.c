@@ -5,9 +5,8 @@
  * The take_ functions check one message and keep what it says. They return NULL, or what is wrong
  * with it. A descriptor they keep is taken out of the packet; the others are closed.
  */
-#include "client.h"
+#include "client_internal.h"
 #include "log.h"
-#include "wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -130,7 +129,7 @@ static const char *check_directory(const struct ivshm_client *client, const stru
 	return NULL;
 }
 
-static const char *take_region(struct ivshm_client *client, struct ivshm_packet *packet)
+const char *ivshm_client_take_region(struct ivshm_client *client, const struct ivshm_packet *packet)
 {
 	const struct ist_wire *wire = &packet->wire;
 	struct ivshm_client_region *region = &client->region[client->regions];
@@ -228,7 +227,7 @@ static const char *take_joining(struct ivshm_client *client, struct ivshm_packet
 	    client->regions == 0 && !self)
 		return take_run_state(client, packet);
 	if (type == IST_WIRE_REGION && welcomed && !self)
-		return take_region(client, packet);
+		return ivshm_client_take_region(client, packet);
 	if (type == IST_WIRE_PEER && (self || (welcomed && packet->wire.id == client->id)))
 		return take_peer(client, packet);
 	if (type == IST_WIRE_READY && self) {
@@ -432,6 +431,9 @@ int ivshm_client_dispatch(struct ivshm_client *client)
 			wrong = take_peer(client, &packet);
 		else if (packet.wire.type == IST_WIRE_GONE)
 			wrong = take_gone(client, &packet);
+		else if (packet.wire.type == IST_WIRE_RIGHT ||
+			 packet.wire.type == IST_WIRE_REGION)
+			wrong = ivshm_client_take_change(client, &packet);
 		else if (packet.wire.type == IST_WIRE_ERROR)
 			wrong = packet.wire.text;
 		ivshm_wire_close_fds(&packet);

@@ -37,6 +37,12 @@ struct ivshm_client_ops {
 	void (*peer)(void *context, const struct ivshm_client_peer *peer);
 	/* That incarnation is gone: IST_PEER_ABSENT or IST_PEER_DEAD. */
 	void (*gone)(void *context, uint32_t id, uint32_t incarnation, uint32_t state);
+	/*
+	 * This peer's right on region `index` is another one: it holds when this returns 0. -errno:
+	 * what it had before holds; not possible when it gets less. May be NULL: -EOPNOTSUPP.
+	 * client->region[index].right still is the old one.
+	 */
+	int (*right)(void *context, unsigned index, uint32_t right);
 };
 
 struct ivshm_client {

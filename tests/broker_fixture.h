@@ -395,7 +395,7 @@ static inline void process_gone(void *context, uint32_t id, uint32_t incarnation
 
 static inline int process_do(struct process_state *state, const char *path, char *command)
 {
-	static const struct ivshm_client_ops ops = {process_peer, process_gone};
+	static const struct ivshm_client_ops ops = {.peer = process_peer, .gone = process_gone};
 	char *verb = strtok(command, " ");
 	char *first = strtok(NULL, " ");
 	char *second = strtok(NULL, " ");

@@ -130,12 +130,13 @@ static void evict(struct coh_paged *paged, uint32_t index)
 	}
 }
 
-void coh_pager_leave(struct coh_paged *paged)
+int coh_pager_leave(struct coh_paged *paged)
 {
 	unsigned id = paged->pager->group.id;
+	int n = coh_permissions_drop(paged->base, paged->region->size);
 
-	if (coh_permissions_drop(paged->base, paged->region->size) != 0)
-		return; /* this peer's end takes it all, and others reap it then */
+	if (n != 0)
+		return n;
 	for (uint32_t i = 0; i < paged->pages; i++) {
 		/* Nobody but this peer sets its bit, or makes it busy: a look at each half does. */
 		struct ist_directory word = coh_load(&paged->entry[i].directory);
@@ -143,4 +144,5 @@ void coh_pager_leave(struct coh_paged *paged)
 		if (word.sharers & coh_bit(id) || IST_DIR_BUSY(word.control) == id + 1)
 			evict(paged, i);
 	}
+	return 0;
 }

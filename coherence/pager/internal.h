@@ -57,6 +57,14 @@ struct coh_paged {
 	uint32_t listed;
 	uint32_t guesses; /* as a page has, of all of them */
 	uint32_t twins;   /* pages that have one */
+	bool closed;      /* this peer has no right there any more, and no page */
+};
+
+/* What coh_pager_limit() asks of the thread. */
+struct coh_limit {
+	bool wanted;
+	uint64_t offset;
+	uint32_t right;
 };
 
 struct coh_pager_peer {
@@ -65,8 +73,11 @@ struct coh_pager_peer {
 };
 
 struct coh_pager {
-	pthread_mutex_t lock; /* of `peer` */
+	pthread_mutex_t lock; /* of these four */
 	struct coh_pager_peer peer[IST_PEERS_MAX];
+	struct coh_limit limit;
+	bool finished;          /* the thread is about to end */
+	pthread_cond_t limited; /* `limit` or `finished` has changed */
 	int news; /* atomic: peers have come or gone since the thread looked */
 	int stop; /* atomic */
 	bool running;
@@ -101,6 +112,19 @@ int coh_pager_fail(char *error, size_t error_size, int code, const char *format,
 
 void *coh_pager_run(void *pager);
 void coh_pager_break(struct coh_pager *pager, const char *text);
+
+/* No fault is declined there any more. */
+void coh_pager_stop_declining(struct coh_pager *pager);
+
+/* ---- limit.c ---- */
+
+/* Does what coh_pager_limit() asks for, if it does. */
+void coh_pager_do_limit(struct coh_pager *pager);
+/* Nobody is to wait for that any more. */
+void coh_pager_end_limits(struct coh_pager *pager);
+
+/* Somebody but the thread: it looks at what it waits for. */
+void coh_pager_tell(struct coh_pager *pager);
 
 /* Whatever has happened: answers, then requests, as far as the page's word allows. */
 void coh_page_look(struct coh_paged *paged, uint32_t index, uint64_t now);
@@ -137,8 +161,9 @@ void coh_directory_wake(struct coh_paged *paged, uint32_t index);
 void coh_page_answer(struct coh_paged *paged, uint32_t index, uint64_t now);
 void coh_page_request(struct coh_paged *paged, uint32_t index, uint64_t now);
 
-/* At the end: gives up everything, so that nobody has to wait for this peer to be gone. */
-void coh_pager_leave(struct coh_paged *paged);
+/* At the end: gives up everything, so that nobody has to wait for this peer to be gone. 0; or
+ * -errno: nothing is given up. */
+int coh_pager_leave(struct coh_paged *paged);
 
 /* ---- reap.c ---- */
 

@@ -29,12 +29,12 @@ struct coh_pager *coh_pager_create(void)
 	if (pager == NULL)
 		return NULL;
 	pthread_mutex_init(&pager->lock, NULL);
+	pthread_cond_init(&pager->limited, NULL);
 	pager->permissions.fd = -1;
 	return pager;
 }
 
-/* The thread looks at what it waits for. */
-static void tell(struct coh_pager *pager)
+void coh_pager_tell(struct coh_pager *pager)
 {
 	if (!pager->running)
 		return;
@@ -65,7 +65,7 @@ void coh_pager_peer(struct coh_pager *pager, uint32_t id, uint32_t incarnation, 
 	pthread_mutex_lock(&pager->lock);
 	pager->peer[id] = (struct coh_pager_peer){incarnation, bell};
 	pthread_mutex_unlock(&pager->lock);
-	tell(pager);
+	coh_pager_tell(pager);
 }
 
 void coh_pager_gone(struct coh_pager *pager, uint32_t id, uint32_t incarnation)
@@ -73,7 +73,7 @@ void coh_pager_gone(struct coh_pager *pager, uint32_t id, uint32_t incarnation)
 	if (pager->peer[id].incarnation != incarnation)
 		return;
 	forget(pager, id);
-	tell(pager);
+	coh_pager_tell(pager);
 }
 
 static int take_over(struct coh_pager *pager, const struct coh_pager_region *region, char *error,
@@ -201,7 +201,7 @@ void coh_pager_destroy(struct coh_pager *pager)
 		return;
 	if (pager->running) {
 		__atomic_store_n(&pager->stop, 1, __ATOMIC_RELEASE);
-		tell(pager);
+		coh_pager_tell(pager);
 		pthread_join(pager->thread, NULL);
 	}
 	for (unsigned i = 0; i < pager->regions; i++)
@@ -211,6 +211,7 @@ void coh_pager_destroy(struct coh_pager *pager)
 		munmap(pager->head, IST_REGIONS_OFFSET);
 	for (uint32_t id = 0; id < IST_PEERS_MAX; id++)
 		forget(pager, id);
+	pthread_cond_destroy(&pager->limited);
 	pthread_mutex_destroy(&pager->lock);
 	free(pager);
 }

@@ -88,6 +88,14 @@ void coh_pager_gone(struct coh_pager *pager, uint32_t id, uint32_t incarnation);
 int coh_pager_start(struct coh_pager *pager, const struct coh_pager_group *group,
 		    const struct coh_pager_ops *ops, void *context, char *error, size_t error_size);
 
+/*
+ * The region at `offset` of the group has no more than this right here from now on, when it
+ * returns: IST_RIGHT_READ, or IST_RIGHT_NONE: then its pages are given up, and who still waits
+ * there is woken, again and again until the mapping is gone. Nobody uses the region meanwhile. Any
+ * thread but the pager's, one at a time; `pager` may be NULL, or have no such region.
+ */
+void coh_pager_limit(struct coh_pager *pager, uint64_t offset, uint32_t right);
+
 /* Adds this pager's to *sum. False: there is nothing to count. */
 bool coh_pager_stats(const struct coh_pager *pager, struct coh_pager_stats *sum);
 

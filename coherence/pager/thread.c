@@ -58,7 +58,7 @@ void coh_page_look(struct coh_paged *paged, uint32_t index, uint64_t now)
 {
 	struct coh_page *page = &paged->page[index];
 
-	if (paged->pager->broken)
+	if (paged->pager->broken || paged->closed)
 		return;
 	coh_page_answer(paged, index, now);
 	if (page->want != COH_PAGE_NONE)
@@ -67,7 +67,7 @@ void coh_page_look(struct coh_paged *paged, uint32_t index, uint64_t now)
 
 /* ---- What a fault needs ---- */
 
-static void end_declining(struct coh_pager *pager)
+void coh_pager_stop_declining(struct coh_pager *pager)
 {
 	struct coh_paged *paged = pager->declined;
 
@@ -172,6 +172,10 @@ static void on_fault(struct coh_pager *pager, struct coh_permission_fault fault)
 
 		if (fault.address < base || fault.address - base >= paged->region->size)
 			continue;
+		if (paged->closed) {
+			coh_permissions_wake(&pager->permissions, paged->base, paged->region->size);
+			return;
+		}
 		index = (uint32_t)((fault.address - base) / IST_PAGE);
 		page = &paged->page[index];
 		coh_pager_count(fault.needs == COH_PAGE_WRITE ? &pager->stats.write_faults
@@ -183,7 +187,7 @@ static void on_fault(struct coh_pager *pager, struct coh_permission_fault fault)
 			 paged->region->right == IST_RIGHT_WRITE)
 			fault.needs = COH_PAGE_WRITE;
 		if (pager->declined == paged && pager->declined_page == index)
-			end_declining(pager);
+			coh_pager_stop_declining(pager);
 		else if (decline(paged, index, fault))
 			return;
 		if (fault.own && fault.needs == COH_PAGE_READ)
@@ -217,7 +221,7 @@ static void on_met(struct coh_pager *pager)
 
 	if (!__atomic_exchange_n(&pager->met, 0, __ATOMIC_ACQUIRE) || paged == NULL)
 		return;
-	end_declining(pager);
+	coh_pager_stop_declining(pager);
 	paged->guesses = 1;
 	paged->page[pager->declined_page].want = COH_PAGE_WRITE;
 	coh_page_look(paged, pager->declined_page, now_ns());
@@ -229,18 +233,19 @@ static void on_bell(struct coh_pager *pager, int bell)
 
 	eventfd_read(bell, &count);
 	on_met(pager);
+	coh_pager_do_limit(pager);
 	for (unsigned i = 0; i < pager->regions; i++)
 		look_at_attention(&pager->paged[i]);
 }
 
 static uint64_t look_at_all_due(struct coh_pager *pager)
 {
-	/* Acquire: partner of the release in tell(). */
+	/* Acquire: partner of the release in coh_pager_tell(). */
 	bool all = __atomic_exchange_n(&pager->news, 0, __ATOMIC_ACQUIRE) != 0;
 	uint64_t next = 0;
 
 	if (pager->declined != NULL && pager->declined_until <= now_ns())
-		end_declining(pager);
+		coh_pager_stop_declining(pager);
 	if (pager->declined != NULL)
 		next = pager->declined_until;
 	for (unsigned i = 0; i < pager->regions; i++) {
@@ -285,6 +290,7 @@ void *coh_pager_run(void *argument)
 			on_faults(pager);
 	}
 	for (unsigned i = 0; i < pager->regions && (!pager->broken || pager->lost); i++)
-		coh_pager_leave(&pager->paged[i]);
+		coh_pager_leave(&pager->paged[i]); /* if not, its end takes it, and others reap */
+	coh_pager_end_limits(pager);
 	return NULL;
 }

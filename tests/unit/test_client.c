@@ -17,7 +17,7 @@ static struct {
 	unsigned descriptors;
 } t;
 
-static const struct ivshm_client_ops ops = {process_peer, process_gone};
+static const struct ivshm_client_ops ops = {.peer = process_peer, .gone = process_gone};
 
 static int make_memory(uint64_t size, int seals)
 {
@@ -98,7 +98,7 @@ static void play(void)
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		must(recv(fd, &p.wire, sizeof(p.wire), 0) == sizeof(p.wire));
-		must(p.wire.type == IST_WIRE_HELLO && p.wire.abi == 0x10001);
+		must(p.wire.type == IST_WIRE_HELLO && p.wire.abi == IVSHM_WIRE_ABI);
 		must(!strcmp(p.wire.name, "right") && p.wire.kind == IST_KIND_LINUX);
 		for (unsigned i = 0; i < t.steps; i++)
 			ivshm_wire_send(fd, &t.script[i]);
