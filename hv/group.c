@@ -99,10 +99,9 @@ static int put(struct vmm_group *group, const struct ivshm_client_range *range,
 
 	while (group->placed[i].size != 0) /* there are as many as ranges can be */
 		i++;
-	result = vmm_memory_set_slot(&group->vm->memory, group->slot + i,
-				     group->base + range->offset, range->size,
-				     group->host + range->offset, range->right != IST_RIGHT_WRITE,
-				     error);
+	result = vmm_memory_set_slot(
+		&group->vm->memory, group->slot + i, group->base + range->offset, range->size,
+		group->host + range->offset, range->right != IST_RIGHT_WRITE, error);
 	if (result == 0)
 		group->placed[i] = *range;
 	return result;

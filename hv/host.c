@@ -14,8 +14,8 @@ static int reserve(struct vmm_group *group, struct vmm_error *error)
 {
 	uint64_t page = group->client.page_size, size = group->client.size;
 	uint64_t length = size + page - IST_PAGE, head;
-	uint8_t *start = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			      -1, 0);
+	uint8_t *start =
+		mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (start == MAP_FAILED)
 		return vmm_fail(error, errno, "no address space for group '%s': %m",
@@ -31,7 +31,7 @@ static int reserve(struct vmm_group *group, struct vmm_error *error)
 
 static int protection(uint32_t right)
 {
-	return right == IST_RIGHT_WRITE	 ? PROT_READ | PROT_WRITE
+	return right == IST_RIGHT_WRITE  ? PROT_READ | PROT_WRITE
 	       : right == IST_RIGHT_READ ? PROT_READ
 					 : PROT_NONE;
 }

@@ -82,7 +82,7 @@ int vmm_rights_change(void *context, unsigned index, uint32_t right)
 	else
 		ivshm_log(IVSHM_LOG_INFO, "group '%s': region '%s' is %s from now on",
 			  group->client.group, group->client.region[index].name,
-			  right == IST_RIGHT_WRITE	? "writable"
+			  right == IST_RIGHT_WRITE  ? "writable"
 			  : right == IST_RIGHT_READ ? "read-only"
 						    : "forbidden");
 	return result;

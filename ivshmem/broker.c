@@ -97,6 +97,7 @@ static void tick(void *owner, uint32_t events)
 	for (unsigned i = 0; i < broker->groups_count; i++)
 		ivshm_group_tick(&broker->group[i]);
 	ivshm_controls_tick(broker->controls);
+	ivshm_reload_tick(broker);
 }
 
 uint64_t ivshm_clock_ns(void)
@@ -231,6 +232,7 @@ int ivshm_broker_dispatch(struct ivshm_broker *broker)
 			break;
 		watch = event.data.ptr;
 		watch->ready(watch->owner, event.events);
+		ivshm_reload_step(broker);
 	}
 	return 0;
 }
@@ -240,6 +242,7 @@ void ivshm_broker_destroy(struct ivshm_broker *broker)
 	while (broker->groups_count > 0)
 		ivshm_group_destroy(&broker->group[--broker->groups_count]);
 	ivshm_run_state_destroy(broker->run);
+	ivshm_reload_destroy(broker);
 	ivshm_controls_close(broker->controls);
 	if (broker->made_dir)
 		rmdir(broker->made_dir);

@@ -49,6 +49,15 @@ struct ivshm_control_ops {
 	int (*stop)(void *context, unsigned instance);
 	/* All is to end, with the broker. Again: at once. */
 	void (*down)(void *context);
+	/*
+	 * Instances will be those of `next`. Makes what that takes, 0 or -errno: then nothing has
+	 * changed. After 0 either commit(), which cannot fail, from which on `instance` is an index
+	 * of `next` and nothing of the configuration before is used, or abandon(). That one may be
+	 * called without prepare() too.
+	 */
+	int (*prepare)(void *context, const struct ivshm_config *next);
+	void (*commit)(void *context);
+	void (*abandon)(void *context);
 };
 
 /*

@@ -5,7 +5,7 @@
  *
  * A few connections, each with one request. What to send next is kept, not what was to be sent.
  */
-#include "broker_internal.h"
+#include "broker_reload.h"
 #include "log.h"
 
 #include <errno.h>
@@ -26,6 +26,8 @@ enum asker_stage {
 	ASKER_STATUS, /* is being told */
 	ASKER_STOP,   /* waits for an instance's end */
 	ASKER_DOWN,   /* waits for the end of all */
+	ASKER_RELOAD, /* waits for another configuration to be in force, or not */
+	ASKER_LINES,  /* is being told what that brought */
 };
 
 struct asker {
@@ -35,6 +37,8 @@ struct asker {
 	struct ivshm_status_at at; /* ASKER_STATUS: the row to be sent next */
 	bool wants_room;           /* for it: waits for EPOLLOUT */
 	unsigned instance;         /* ASKER_STOP: whose end */
+	char *lines, *line;        /* ASKER_LINES: all, and the next */
+	int code;                  /* and then this */
 	unsigned ticks;            /* since it has done anything */
 };
 
@@ -65,6 +69,8 @@ void ivshm_controls_about(const struct ivshm_controls *controls, struct ivshm_co
 static void hang_up(struct asker *asker)
 {
 	ivshm_watch_close(&asker->socket);
+	free(asker->lines);
+	asker->lines = NULL;
 }
 
 /* Answers and hangs up. There is room for one: nothing else was sent. */
@@ -95,6 +101,31 @@ __attribute__((format(printf, 3, 4))) static void refuse(struct asker *asker, in
 
 /* ---- Requests -------------------------------------------------------------------------------- */
 
+/* The line at asker->line, or the end. */
+static void make_line(const struct asker *asker, struct ivshm_control *out)
+{
+	static const struct {
+		char how;
+		uint32_t flags;
+	} hows[] = {{IVSHM_SAY_ERROR, IVSHM_CONTROL_WRONG},
+		    {IVSHM_SAY_PLAIN, IVSHM_CONTROL_WRONG | IVSHM_CONTROL_PLAIN}};
+
+	*out = (struct ivshm_control){.row = {.type = IVSHM_CONTROL_LINE}};
+	if (asker->line && *asker->line) {
+		for (size_t i = 0; i < sizeof(hows) / sizeof(hows[0]); i++)
+			if (*asker->line == hows[i].how)
+				out->row.flags = hows[i].flags;
+		snprintf(out->text, sizeof(out->text), "%.*s", (int)strcspn(asker->line + 1, "\n"),
+			 asker->line + 1);
+	} else if (asker->code) {
+		out->row.type = IVSHM_CONTROL_ERROR;
+		out->row.code = asker->code;
+		snprintf(out->text, sizeof(out->text), "%s", strerror(asker->code));
+	} else {
+		out->row.type = IVSHM_CONTROL_DONE;
+	}
+}
+
 /* Sends rows until all are sent, there is no room, or it is others' turn. */
 static void tell(struct asker *asker)
 {
@@ -103,14 +134,21 @@ static void tell(struct asker *asker)
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < ROWS_A_GO; i++) {
-		ivshm_status_row(broker, &asker->at, &message);
+		if (asker->stage == ASKER_LINES)
+			make_line(asker, &message);
+		else
+			ivshm_status_row(broker, &asker->at, &message);
 		r = ivshm_control_send(asker->socket.fd, &message);
-		if (r == 0 && message.row.type == IVSHM_CONTROL_DONE)
+		if (r == 0 && (message.row.type == IVSHM_CONTROL_DONE ||
+			       message.row.type == IVSHM_CONTROL_ERROR))
 			r = -EPIPE;
-		if (r == 0) {
-			asker->ticks = 0;
+		if (r)
+			break;
+		asker->ticks = 0;
+		if (asker->stage == ASKER_LINES)
+			asker->line += strcspn(asker->line, "\n") + 1;
+		else
 			ivshm_status_next(&asker->at);
-		}
 	}
 	if (r && r != -EAGAIN) {
 		hang_up(asker);
@@ -181,6 +219,22 @@ static void start(struct asker *asker, unsigned instance)
 		done(asker);
 }
 
+/* The lines, and the end, come when it is over: which may be at once. */
+static void reload(struct asker *asker, const struct ivshm_control *request)
+{
+	struct ivshm_controls *controls = asker->controls;
+	int r;
+
+	if (!controls->ops->prepare || *request->text != '/') {
+		refuse(asker, EINVAL, "a reload takes an absolute path, and who starts instances");
+		return;
+	}
+	asker->stage = ASKER_RELOAD;
+	r = ivshm_reload_begin(controls->broker, request->text, request->row.flags);
+	if (r)
+		refuse(asker, -r, "reload: %s", strerror(-r));
+}
+
 static void hear(struct asker *asker, const struct ivshm_control *request)
 {
 	struct ivshm_controls *controls = asker->controls;
@@ -197,6 +251,16 @@ static void hear(struct asker *asker, const struct ivshm_control *request)
 		controls->ops->down(controls->context);
 		return;
 	case IVSHM_CONTROL_START:
+	case IVSHM_CONTROL_RELOAD:
+		if (controls->broker->reload) {
+			refuse(asker, EBUSY, "another reload is under way");
+			return;
+		}
+		if (request->row.type == IVSHM_CONTROL_RELOAD) {
+			reload(asker, request);
+			return;
+		}
+		break;
 	case IVSHM_CONTROL_STOP:
 		break;
 	default:
@@ -221,7 +285,7 @@ static void on_asker(void *owner, uint32_t events)
 	int r;
 
 	if (!(events & ~(uint32_t)EPOLLOUT)) {
-		if (asker->stage == ASKER_STATUS)
+		if (asker->stage == ASKER_STATUS || asker->stage == ASKER_LINES)
 			tell(asker);
 		return;
 	}
@@ -303,7 +367,8 @@ void ivshm_controls_tick(struct ivshm_controls *controls)
 		struct asker *asker = &controls->asker[i];
 
 		if (asker->socket.fd < 0 ||
-		    (asker->stage != ASKER_SILENT && asker->stage != ASKER_STATUS))
+		    (asker->stage != ASKER_SILENT && asker->stage != ASKER_STATUS &&
+		     asker->stage != ASKER_LINES))
 			continue;
 		if (++asker->ticks > ASKER_SECONDS * IVSHM_TICKS_A_SECOND)
 			hang_up(asker);
@@ -323,6 +388,43 @@ void ivshm_control_ended(struct ivshm_broker *broker, unsigned instance)
 		    asker->instance == instance)
 			done(asker);
 	}
+}
+
+const struct ivshm_control_ops *ivshm_controls_ops(const struct ivshm_controls *controls,
+						   void **context)
+{
+	*context = controls->context;
+	return controls->ops;
+}
+
+/* Who asked may have hung up: then nobody is told. */
+void ivshm_controls_reloaded(struct ivshm_controls *controls, char *lines, int code)
+{
+	struct asker *asker = controls->asker;
+
+	while (asker < &controls->asker[ASKERS_MAX] &&
+	       (asker->socket.fd < 0 || asker->stage != ASKER_RELOAD))
+		asker++;
+	if (asker == &controls->asker[ASKERS_MAX]) {
+		free(lines);
+		return;
+	}
+	asker->stage = ASKER_LINES;
+	asker->lines = asker->line = lines;
+	asker->code = code;
+	asker->ticks = 0;
+	ivshm_broker_tick_later(controls->broker);
+	tell(asker);
+}
+
+void ivshm_controls_renumber(struct ivshm_controls *controls, const unsigned *place, char *path)
+{
+	/* Who waits for the end of one that is gone has been told of it. */
+	for (unsigned i = 0; i < ASKERS_MAX; i++)
+		if (controls->asker[i].socket.fd >= 0 && controls->asker[i].stage == ASKER_STOP)
+			controls->asker[i].instance = place[controls->asker[i].instance];
+	free(controls->path);
+	controls->path = path;
 }
 
 /* ---- Its life -------------------------------------------------------------------------------- */

@@ -27,26 +27,28 @@ static int find_user(const char *name, uid_t *out)
 	return 0;
 }
 
-static int find_users(struct ivshm_group *group, char *error, size_t error_size)
+int ivshm_group_find_users(const struct ivshm_group_config *config, uid_t **out, char *error,
+			   size_t error_size)
 {
-	const struct ivshm_group_config *config = group->config;
+	uid_t *users;
 
+	*out = NULL;
 	if (config->users_count == 0)
 		return 0;
-	group->users = calloc(config->users_count, sizeof(group->users[0]));
-	if (!group->users)
+	users = calloc(config->users_count, sizeof(users[0]));
+	if (!users)
 		return ivshm_fail(error, error_size, -ENOMEM, "group '%s': out of memory",
 				  config->name);
 	for (unsigned i = 0; i < config->users_count; i++) {
-		int r = find_user(config->users[i], &group->users[i]);
+		int r = find_user(config->users[i], &users[i]);
 
 		if (r) {
-			free(group->users);
+			free(users);
 			return ivshm_fail(error, error_size, r, "group '%s': no user '%s'",
 					  config->name, config->users[i]);
 		}
 	}
-	group->users_count = config->users_count;
+	*out = users;
 	return 0;
 }
 
@@ -95,12 +97,14 @@ int ivshm_group_create(struct ivshm_group *group, struct ivshm_broker *broker,
 	group->bells = config->vectors;
 	for (unsigned i = 0; i < config->regions_count && group->bells == config->vectors; i++)
 		group->bells += config->regions[i].coherence == IST_COHERENCE_PAGE;
-	r = find_users(group, error, error_size);
+	r = ivshm_group_find_users(config, &group->users, error, error_size);
 	if (r)
 		return r;
+	group->users_count = config->users_count;
 	r = ivshm_memory_create(&group->memory, broker->config, config, error, error_size);
 	if (r)
 		goto out_users;
+	ivshm_group_rights_create(group);
 	/* Who may join is checked again by user when it connects. */
 	r = ivshm_door_open(&group->door, &ivshm_group_door, dir, config->name,
 			    config->users_count ? 0666 : 0600, error, error_size);

@@ -13,6 +13,7 @@
 
 #include "bell.h"
 #include "broker.h"
+#include "compare.h"
 #include "control.h"
 #include "door.h"
 #include "memory.h"
@@ -54,6 +55,9 @@ struct ivshm_legacy {
 struct ivshm_group {
 	struct ivshm_broker *broker;
 	const struct ivshm_group_config *config;
+	const struct ivshm_group_config *next; /* that a reload is about to go over to, or NULL */
+	uint64_t readers[IST_REGIONS_MAX];     /* what the roster says */
+	uint64_t writers[IST_REGIONS_MAX];
 	struct ivshm_memory memory;
 	int run_page; /* -1: the group has none; the run state's */
 	struct ivshm_door door;
@@ -72,6 +76,9 @@ struct ivshm_group {
 
 struct ivshm_broker {
 	const struct ivshm_config *config;
+	struct ivshm_config *loaded;     /* the same, when a reload has loaded it */
+	const struct ivshm_config *next; /* the groups' `next` are parts of it, or NULL */
+	struct ivshm_reload *reload;     /* that is under way, or NULL */
 	int epoll;
 	struct ivshm_watch timer; /* ticks while something waits for time to pass */
 	bool ticking;
@@ -93,6 +100,17 @@ struct ivshm_told {
 	uint32_t vectors;     /* to a QEMU peer: how many of its doorbells */
 	uint32_t first;       /* to a QEMU peer: the first of all; 0: nothing yet */
 	uint32_t unnumbered;  /* 1: there was no number left for it */
+};
+
+/* What a link knows of its rights. */
+struct ivshm_told_rights {
+	unsigned regions;                 /* that it was told of */
+	uint32_t told[IST_REGIONS_MAX];   /* IST_RIGHT_*, last */
+	uint32_t has[IST_REGIONS_MAX];    /* that it has confirmed */
+	uint32_t number[IST_REGIONS_MAX]; /* of the RIGHT that it has not answered yet, or 0 */
+	uint32_t numbers;                 /* of RIGHTs so far */
+	uint32_t refused;                 /* errno: it could not have what it was given */
+	bool asked;                       /* a reload takes something, and nobody enforces it */
 };
 
 /* How far a link has been told what it must know. */
@@ -124,11 +142,13 @@ struct ivshm_link {
 	bool ready;            /* said READY */
 	bool bye;              /* said BYE */
 	uint32_t id;           /* valid from IVSHM_STAGE_WELCOME on */
+	uint32_t minor;        /* of its ABI */
 	bool run_state;        /* is told of the run-state page */
 	uint32_t threads;      /* that its THREADs say there are; 0: it has sent none */
 	uint32_t told_threads; /* THREADs so far */
 	uint32_t watched;      /* of them ... */
 	struct ivshm_run_thread thread[IST_RUN_THREADS_MAX]; /* ... and who they are */
+	struct ivshm_told_rights rights;
 	struct ivshm_told told[IST_PEERS_MAX];
 };
 
@@ -150,6 +170,9 @@ void ivshm_group_destroy(struct ivshm_group *group);
 void ivshm_group_accept(struct ivshm_group *group, const struct ivshm_watch *listener,
 			struct ivshm_legacy *legacy);
 void ivshm_group_tick(struct ivshm_group *group);
+/* The users that the configuration names, to be freed. 0; or -errno with a line in `error`. */
+int ivshm_group_find_users(const struct ivshm_group_config *config, uid_t **out, char *error,
+			   size_t error_size);
 
 /* broker_seat.c: the life of an incarnation. */
 int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind);
@@ -168,11 +191,40 @@ void ivshm_link_forget(struct ivshm_link *link); /* not any more */
 /* broker_recall.c: a peer that does not give up a page. Returns 0, or -EPROTO: not a word of it. */
 int ivshm_recall(struct ivshm_link *link, const struct ist_wire *wire);
 
+/* broker_rights.c: who may do what, while that changes. docs/protocol.md, "Live change". */
+void ivshm_group_rights_create(struct ivshm_group *group);
+/* The roster says what holds now. True: it has said something else before. */
+bool ivshm_group_rights_write(struct ivshm_group *group);
+void ivshm_link_told_region(struct ivshm_link *link, const struct ist_wire *wire);
+/* Sends the next REGION or RIGHT. 0; 1: there is none; or -errno: not sent. */
+int ivshm_link_tell_rights(struct ivshm_link *link);
+/* One IST_WIRE_RIGHT_DONE. 0, or -EPROTO after refusing it. */
+int ivshm_link_right_done(struct ivshm_link *link, const struct ist_wire *wire);
+/* A VM that has not confirmed yet what it was or is to be told; of one that has hung up, ever. */
+bool ivshm_link_rights_pending(const struct ivshm_link *link);
+bool ivshm_link_is_vm(const struct ivshm_link *link);
+
+/* broker_reload.c: going over to another configuration. NULL: nothing happens. */
+int ivshm_reload_begin(struct ivshm_broker *broker, const char *path, uint32_t flags);
+void ivshm_reload_step(struct ivshm_broker *broker); /* after whatever has happened */
+void ivshm_reload_tick(struct ivshm_broker *broker);
+void ivshm_reload_destroy(struct ivshm_broker *broker);
+
+/* broker_seat.c: vector 0 of all that are live: the roster has changed. */
+void ivshm_group_ring_all(struct ivshm_group *group);
+void ivshm_group_tell_all(struct ivshm_group *group);
+
 /* broker_control.c: who asks, and stops and starts instances. NULL: nothing happens. */
 struct ivshm_process ivshm_controls_process(const struct ivshm_controls *controls,
 					    unsigned instance);
 void ivshm_controls_about(const struct ivshm_controls *controls, struct ivshm_control *out);
 void ivshm_controls_tick(struct ivshm_controls *controls);
+const struct ivshm_control_ops *ivshm_controls_ops(const struct ivshm_controls *controls,
+						   void **context);
+/* A reload is over: `lines` (taken over) are for who asked, then DONE, or ERROR with `code`. */
+void ivshm_controls_reloaded(struct ivshm_controls *controls, char *lines, int code);
+/* Instances have other numbers: `place` has the new one of each old one. And another file. */
+void ivshm_controls_renumber(struct ivshm_controls *controls, const unsigned *place, char *path);
 void ivshm_controls_close(struct ivshm_controls *controls); /* nobody can ask any more */
 void ivshm_controls_destroy(struct ivshm_controls *controls);
 

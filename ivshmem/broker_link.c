@@ -41,9 +41,13 @@ void ivshm_link_refuse(struct ivshm_link *link, int code, const char *format, ..
 			  packet.wire.text);
 }
 
+/* "": the ID is nobody's. */
 static const char *instance_name(const struct ivshm_group *group, uint32_t id)
 {
-	return group->broker->config->instances[group->config->member[id]].name;
+	const struct ivshm_instance_config *member =
+		ivshm_config_member(group->broker->config, group->config, id);
+
+	return member ? member->name : "";
 }
 
 const char *ivshm_link_name(const struct ivshm_link *link)
@@ -86,6 +90,26 @@ static bool refuse_pages(struct ivshm_link *link, const struct ist_wire *wire, u
 	return paged;
 }
 
+/*
+ * While a reload is under way: who cannot be told of another right may not come, nor who is not to
+ * be there any more. True: refused.
+ */
+static bool refuse_changing(struct ivshm_link *link, const struct ist_wire *wire, uint32_t id)
+{
+	const struct ivshm_group *group = link->group;
+	const struct ivshm_instance_config *member;
+
+	if (!group->next)
+		return false;
+	member = ivshm_config_member(group->broker->next, group->next, id);
+	if (member && !strcmp(member->name, wire->name) &&
+	    (IVSHM_WIRE_ABI_MINOR(wire->abi) >= 2 ||
+	     (wire->kind != IST_KIND_APP && wire->kind != IST_KIND_LINUX)))
+		return false;
+	ivshm_link_refuse(link, EAGAIN, "group '%s' is being changed", group->config->name);
+	return true;
+}
+
 /* It has a seat. */
 static void welcome(struct ivshm_link *link)
 {
@@ -111,13 +135,15 @@ static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
 		ivshm_link_refuse(link, EINVAL, "%u is not a kind of instance", wire->kind);
 		return -EPROTO;
 	}
-	if (id == group->config->members_count) {
+	if (id == group->config->members_count || !*wire->name) {
 		ivshm_link_refuse(link, EACCES, "instance '%s' is not in group '%s'", wire->name,
 				  group->config->name);
 		return -EACCES;
 	}
 	if (group->bells != group->config->vectors && refuse_pages(link, wire, id))
 		return -EACCES;
+	if (refuse_changing(link, wire, id))
+		return -EBUSY; /* EAGAIN would say that there is nothing to read */
 	if (group->seat[id].link) {
 		ivshm_link_refuse(link, EBUSY, "instance '%s' is already in group '%s' (pid %d)",
 				  wire->name, group->config->name, (int)group->seat[id].link->pid);
@@ -129,6 +155,7 @@ static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
 				  strerror(-r));
 		return r;
 	}
+	link->minor = IVSHM_WIRE_ABI_MINOR(wire->abi);
 	link->run_state = group->run_page >= 0 && IVSHM_WIRE_ABI_MINOR(wire->abi) >= 1;
 	welcome(link);
 	return 0;
@@ -149,6 +176,8 @@ static int out_of_order(struct ivshm_link *link, const struct ist_wire *wire)
 		[IST_WIRE_RUN_STATE] = "RUN_STATE",
 		[IST_WIRE_THREAD] = "THREAD",
 		[IST_WIRE_RECALL] = "RECALL",
+		[IST_WIRE_RIGHT] = "RIGHT",
+		[IST_WIRE_RIGHT_DONE] = "RIGHT_DONE",
 	};
 
 	if (wire->type >= sizeof(name) / sizeof(name[0]) || !name[wire->type])
@@ -179,6 +208,8 @@ static int hear(struct ivshm_link *link, const struct ist_wire *wire)
 	}
 	if (wire->type == IST_WIRE_RECALL && link->ready && !link->bye && ivshm_link_pages(link))
 		return ivshm_recall(link, wire);
+	if (wire->type == IST_WIRE_RIGHT_DONE && link->ready && !link->bye)
+		return ivshm_link_right_done(link, wire);
 	if (wire->type == IST_WIRE_ERROR && link->stage > IVSHM_STAGE_HELLO && !link->bye &&
 	    ivshm_link_pages(link)) {
 		ivshm_broker_warn(link->group->broker, "group %s: peer %s (pid %d) says: %s",

@@ -18,7 +18,7 @@ static const char *name_of(const struct ivshm_link *link)
 {
 	const struct ivshm_group *group = link->group;
 
-	return group->broker->config->instances[group->config->member[link->id]].name;
+	return ivshm_config_member(group->broker->config, group->config, link->id)->name;
 }
 
 static void log_change(const struct ivshm_link *link, const char *what)
@@ -28,8 +28,7 @@ static void log_change(const struct ivshm_link *link, const char *what)
 		  link->group->seat[link->id].incarnation, what, (int)link->pid);
 }
 
-/* Vector 0 of all that are live: the roster has changed. */
-static void ring_all(struct ivshm_group *group)
+void ivshm_group_ring_all(struct ivshm_group *group)
 {
 	for (uint32_t id = 0; id < group->config->max_peers; id++) {
 		if (group->seat[id].state == IST_PEER_LIVE)
@@ -38,7 +37,7 @@ static void ring_all(struct ivshm_group *group)
 	}
 }
 
-static void tell_all(struct ivshm_group *group)
+void ivshm_group_tell_all(struct ivshm_group *group)
 {
 	for (struct ivshm_link *link = group->links; link; link = link->next)
 		ivshm_link_tell(link);
@@ -82,7 +81,7 @@ int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind)
 	seat->link = link;
 	link->id = id;
 	ivshm_roster_admit(&group->memory, id, seat->incarnation, name_of(link), vectors, kind);
-	ring_all(group);
+	ivshm_group_ring_all(group);
 	log_change(link, "admitted");
 	return 0;
 }
@@ -92,10 +91,10 @@ void ivshm_seat_live(struct ivshm_link *link)
 	struct ivshm_seat *seat = &link->group->seat[link->id];
 
 	seat->state = IST_PEER_LIVE;
-	tell_all(link->group);
+	ivshm_group_tell_all(link->group);
 	ivshm_link_watch(link);
 	set_state(link, IST_PEER_LIVE);
-	ring_all(link->group);
+	ivshm_group_ring_all(link->group);
 	log_change(link, "joined");
 }
 
@@ -103,7 +102,7 @@ void ivshm_seat_leaving(struct ivshm_link *link)
 {
 	ivshm_link_forget(link);
 	set_state(link, IST_PEER_LEAVING);
-	ring_all(link->group);
+	ivshm_group_ring_all(link->group);
 	log_change(link, "leaves");
 }
 
@@ -122,9 +121,12 @@ void ivshm_seat_end(struct ivshm_link *link, uint32_t state)
 			told->state = state;
 		}
 	}
-	tell_all(group);
-	ring_all(group);
+	ivshm_group_tell_all(group);
+	ivshm_group_ring_all(group);
 	close_eventfds(seat, group->bells);
 	seat->link = NULL;
+	/* Who comes next has what the configuration says. */
+	if (ivshm_group_rights_write(group))
+		ivshm_group_ring_all(group);
 	log_change(link, state == IST_PEER_DEAD ? "died" : "left");
 }

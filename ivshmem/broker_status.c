@@ -76,7 +76,7 @@ static void make_peer(const struct ivshm_group *group, uint32_t id, struct ivshm
 {
 	const struct ivshm_seat *seat = &group->seat[id];
 	const struct ivshm_instance_config *instance =
-		&group->broker->config->instances[group->config->member[id]];
+		ivshm_config_member(group->broker->config, group->config, id);
 
 	row->type = IVSHM_CONTROL_PEER;
 	row->index = id;
@@ -100,7 +100,8 @@ static void make_peer(const struct ivshm_group *group, uint32_t id, struct ivshm
 /* Stages that have no rows are passed. */
 static void skip_empty(const struct ivshm_broker *broker, struct ivshm_status_at *at)
 {
-	if (at->stage == IVSHM_STATUS_INSTANCES && at->index == broker->config->instances_count)
+	/* A reload between two rows may have taken some away. */
+	if (at->stage == IVSHM_STATUS_INSTANCES && at->index >= broker->config->instances_count)
 		*at = (struct ivshm_status_at){.stage = IVSHM_STATUS_GROUPS};
 	for (;;) {
 		const struct ivshm_group *group = &broker->group[at->group];
@@ -108,10 +109,14 @@ static void skip_empty(const struct ivshm_broker *broker, struct ivshm_status_at
 		if (at->stage == IVSHM_STATUS_GROUPS && at->group == broker->groups_count)
 			at->stage = IVSHM_STATUS_END;
 		else if (at->stage == IVSHM_STATUS_REGIONS &&
-			 at->index == group->config->regions_count)
+			 at->index >= group->config->regions_count)
 			*at = (struct ivshm_status_at){IVSHM_STATUS_PEERS, at->group, 0};
 		else if (at->stage == IVSHM_STATUS_PEERS &&
-			 at->index == group->config->members_count)
+			 at->index < group->config->members_count &&
+			 group->config->member[at->index] == IVSHM_NO_MEMBER)
+			at->index++;
+		else if (at->stage == IVSHM_STATUS_PEERS &&
+			 at->index >= group->config->members_count)
 			*at = (struct ivshm_status_at){IVSHM_STATUS_GROUPS, at->group + 1, 0};
 		else
 			return;

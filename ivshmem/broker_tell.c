@@ -37,7 +37,7 @@ static void make_run_state(const struct ivshm_link *link, struct ivshm_packet *p
 	packet->fds[packet->fds_count++] = link->group->run_page;
 }
 
-static void make_region(const struct ivshm_link *link, struct ivshm_packet *packet)
+static void make_region(struct ivshm_link *link, struct ivshm_packet *packet)
 {
 	const struct ivshm_group *group = link->group;
 	const struct ivshm_region_config *region = &group->config->regions[link->at];
@@ -51,6 +51,7 @@ static void make_region(const struct ivshm_link *link, struct ivshm_packet *pack
 	wire->size = region->size;
 	wire->length = group->memory.layout.directory_offset[link->at];
 	ivshm_wire_set_string(wire->name, sizeof(wire->name), region->name);
+	ivshm_link_told_region(link, wire);
 }
 
 bool ivshm_link_pages(const struct ivshm_link *link)
@@ -126,7 +127,7 @@ static int tell_update(struct ivshm_link *link)
 		if (is_news(link, id))
 			return tell_peer(link, id);
 	}
-	return 1;
+	return ivshm_link_tell_rights(link);
 }
 
 /* The peers that are there when this one comes, each once. Returns 1: all are told. */

@@ -146,6 +146,15 @@ const struct ivshm_group_config *ivshm_config_group(const struct ivshm_config *c
 	return NULL;
 }
 
+const struct ivshm_instance_config *ivshm_config_member(const struct ivshm_config *config,
+							const struct ivshm_group_config *group,
+							unsigned id)
+{
+	if (id >= group->members_count || group->member[id] == IVSHM_NO_MEMBER)
+		return NULL;
+	return &config->instances[group->member[id]];
+}
+
 const struct ivshm_region_config *ivshm_config_paged(const struct ivshm_config *config,
 						     const struct ivshm_group_config *group,
 						     unsigned id)
@@ -161,15 +170,14 @@ const struct ivshm_region_config *ivshm_config_paged(const struct ivshm_config *
 uint32_t ivshm_config_right(const struct ivshm_config *config,
 			    const struct ivshm_group_config *group, unsigned index, unsigned id)
 {
+	const struct ivshm_instance_config *member = ivshm_config_member(config, group, id);
 	const struct ivshm_region_config *region;
-	const char *name;
 
-	if (index >= group->regions_count || id >= group->members_count)
+	if (index >= group->regions_count || !member)
 		return IST_RIGHT_NONE;
 	region = &group->regions[index];
-	name = config->instances[group->member[id]].name;
 	for (unsigned i = 0; i < region->rights_count; i++) {
-		if (!strcmp(region->rights[i].instance, name))
+		if (!strcmp(region->rights[i].instance, member->name))
 			return region->rights[i].access;
 	}
 	return region->access;

@@ -35,13 +35,17 @@ struct ivshm_group_config {
 	struct ivshm_numa numa;
 	uint32_t vectors;
 	uint32_t max_peers;
+	bool max_peers_given; /* or as many as there are members */
 	struct ivshm_region_config *regions;
 	unsigned regions_count;
 	char **users; /* who may join beside root and the broker's own user */
 	unsigned users_count;
 	bool legacy_trusted; /* to keep to rights that nobody enforces: QEMU */
 	bool run_state;      /* the group has a run-state page, where that is possible */
-	/* Filled in by the loader: member i of the group is instances[member[i]]; i is its ID. */
+	/*
+	 * Filled in by the loader: member i of the group is instances[member[i]]; i is its ID.
+	 * After a reload (compare.h) IDs may be nobody's: IVSHM_NO_MEMBER.
+	 */
 	unsigned member[IST_PEERS_MAX];
 	unsigned members_count;
 };
@@ -96,6 +100,13 @@ const struct ivshm_instance_config *ivshm_config_instance(const struct ivshm_con
 							  const char *name);
 const struct ivshm_group_config *ivshm_config_group(const struct ivshm_config *config,
 						    const char *name);
+
+#define IVSHM_NO_MEMBER (~0u)
+
+/* The group's member `id`, or NULL. */
+const struct ivshm_instance_config *ivshm_config_member(const struct ivshm_config *config,
+							const struct ivshm_group_config *group,
+							unsigned id);
 
 /* The right of the group's member `id` on region `index`: IST_RIGHT_*. */
 uint32_t ivshm_config_right(const struct ivshm_config *config,

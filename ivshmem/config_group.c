@@ -42,6 +42,7 @@ static void check_members(struct config_load *load, const struct config_node *no
 			  struct ivshm_group_config *out, const uint32_t *max_peers,
 			  unsigned members)
 {
+	out->max_peers_given = max_peers;
 	out->max_peers = max_peers ? *max_peers : out->members_count;
 	if (out->max_peers < PEERS_MIN && !max_peers)
 		out->max_peers = PEERS_MIN;

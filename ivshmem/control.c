@@ -52,9 +52,8 @@ int ivshm_control_receive(int socket, struct ivshm_control *message, int flags)
 }
 
 /* A connection on which this was asked, or -errno. */
-static int ask(const char *dir, unsigned number, uint32_t type, const char *name)
+static int ask_for(const char *dir, unsigned number, struct ivshm_control *request)
 {
-	struct ivshm_control request = {.row = {.type = type}};
 	char socket_name[16];
 	int fd, r;
 
@@ -62,14 +61,21 @@ static int ask(const char *dir, unsigned number, uint32_t type, const char *name
 	fd = ivshm_door_enter(&ivshm_control_door, dir, socket_name);
 	if (fd < 0)
 		return fd;
-	snprintf(request.row.name, sizeof(request.row.name), "%s", name);
-	r = ivshm_control_send(fd, &request);
+	r = ivshm_control_send(fd, request);
 	/* Who was refused finds the reason there to read. */
 	if (r && r != -EPIPE) {
 		close(fd);
 		return r;
 	}
 	return fd;
+}
+
+static int ask(const char *dir, unsigned number, uint32_t type, const char *name)
+{
+	struct ivshm_control request = {.row = {.type = type}};
+
+	snprintf(request.row.name, sizeof(request.row.name), "%s", name);
+	return ask_for(dir, number, &request);
 }
 
 static int fail_version(char *error, size_t error_size, const char *dir, unsigned number)
@@ -224,6 +230,49 @@ int ivshm_control_ask(const char *dir, unsigned number, uint32_t type, const cha
 	if (message.row.type != IVSHM_CONTROL_ERROR || message.row.code <= 0)
 		return fail_version(error, error_size, dir, number);
 	return ivshm_fail(error, error_size, -message.row.code, "%s", message.text);
+}
+
+/* Takes the answer to RELOAD; as ivshm_control_receive(), or what ERROR says. */
+static int take_lines(int fd, struct ivshm_control *message, FILE *out, FILE *errors, bool *said)
+{
+	for (;;) {
+		int r = ivshm_control_receive(fd, message, 0);
+
+		if (r || message->row.type == IVSHM_CONTROL_DONE)
+			return r;
+		if (message->row.type == IVSHM_CONTROL_ERROR)
+			return message->row.code > 0 ? -message->row.code : -EPROTO;
+		if (message->row.type != IVSHM_CONTROL_LINE)
+			return -EPROTO;
+		*said |= message->row.flags & IVSHM_CONTROL_WRONG;
+		fprintf(message->row.flags & IVSHM_CONTROL_WRONG ? errors : out, "%s%s\n",
+			message->row.flags & IVSHM_CONTROL_WRONG &&
+					!(message->row.flags & IVSHM_CONTROL_PLAIN)
+				? "isthmus: "
+				: "",
+			message->text);
+	}
+}
+
+int ivshm_control_reload(const char *dir, unsigned number, const char *path, uint32_t flags,
+			 FILE *out, FILE *errors)
+{
+	struct ivshm_control message = {.row = {.type = IVSHM_CONTROL_RELOAD, .flags = flags}};
+	bool said = false;
+	int fd, r;
+
+	snprintf(message.text, sizeof(message.text), "%s", path);
+	r = fd = ask_for(dir, number, &message);
+	if (fd >= 0) {
+		r = take_lines(fd, &message, out, errors, &said);
+		close(fd);
+	}
+	if (r && !said)
+		fprintf(errors, "isthmus: %s\n",
+			r == -EPIPE ? "`isthmus up` has ended meanwhile"
+			: message.row.type == IVSHM_CONTROL_ERROR ? message.text
+								  : strerror(-r));
+	return r;
 }
 
 const struct ivshm_control_row *ivshm_control_find(const struct ivshm_control_up *up, uint32_t type,

@@ -32,6 +32,10 @@ enum ivshm_control_type {
 				   rights, flags */
 	IVSHM_CONTROL_DONE,
 	IVSHM_CONTROL_ERROR, /* code, text */
+	/* to the broker */
+	IVSHM_CONTROL_RELOAD = 32, /* flags, text: the file's absolute path */
+	/* from it */
+	IVSHM_CONTROL_LINE, /* flags, text */
 };
 
 /* Of an INSTANCE: what there is of its process. */
@@ -46,6 +50,10 @@ enum ivshm_control_process {
 #define IVSHM_CONTROL_ENFORCED 4u  /* its rights hold whatever it does */
 #define IVSHM_CONTROL_RUN_STATE 8u /* GROUP: has a run-state page */
 #define IVSHM_CONTROL_AUTOSTART 16u
+#define IVSHM_CONTROL_DRY 32u    /* RELOAD: say what would be done */
+#define IVSHM_CONTROL_FORCE 64u  /* RELOAD: end who does not answer */
+#define IVSHM_CONTROL_WRONG 128u /* LINE: of what is wrong, and */
+#define IVSHM_CONTROL_PLAIN 256u /* as it is, with its own place in front */
 
 /* What a packet says; fields that its type does not name are 0. */
 struct ivshm_control_row {
@@ -120,6 +128,13 @@ void ivshm_control_forget(struct ivshm_control_ups *ups);
  */
 int ivshm_control_ask(const char *dir, unsigned number, uint32_t type, const char *name,
 		      char *error, size_t error_size);
+
+/*
+ * Asks it to RELOAD, with IVSHM_CONTROL_DRY and _FORCE in `flags`, and waits until it has. What it
+ * has to say goes to `out`, what is wrong to `errors`. 0; or -errno, told.
+ */
+int ivshm_control_reload(const char *dir, unsigned number, const char *path, uint32_t flags,
+			 FILE *out, FILE *errors);
 
 /* The row of that type and name; NULL: there is none. */
 const struct ivshm_control_row *ivshm_control_find(const struct ivshm_control_up *up, uint32_t type,

@@ -60,7 +60,7 @@ const struct ivshm_control_up *ivshm_control_resolve(const struct ivshm_control_
 	}
 	if (found.count > 1) {
 		fprintf(errors, "isthmus: %s%s%s is of several: say which file",
-			instance ? "instance '" : "`down`", instance ? instance : "",
+			instance ? "instance '" : "this", instance ? instance : "",
 			instance ? "'" : "");
 		print_names(&found, IVSHM_CONTROL_UP, errors);
 	} else if (found.count == 0 && of && !any) {

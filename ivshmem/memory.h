@@ -10,7 +10,8 @@ struct ivshm_memory {
 	int fd;
 	uint8_t *map; /* all of it */
 	struct ivshm_layout layout;
-	uint64_t changes; /* what the roster's word of that name says */
+	uint64_t changes; /* what the roster's words of these names say */
+	unsigned regions;
 };
 
 /*
@@ -31,6 +32,19 @@ void ivshm_roster_admit(struct ivshm_memory *memory, uint32_t id, uint32_t incar
 /* Another state of an incarnation. */
 void ivshm_roster_set_state(struct ivshm_memory *memory, uint32_t id, uint32_t incarnation,
 			    uint32_t state);
+
+/* Who may read and write a region, by ID. Told by ivshm_roster_changed(). */
+void ivshm_roster_set_rights(struct ivshm_memory *memory, unsigned index, uint64_t readers,
+			     uint64_t writers);
+
+/*
+ * The region table has grown to what `group` has, with nobody's rights; memory->layout says where.
+ * Told likewise.
+ */
+void ivshm_roster_add_regions(struct ivshm_memory *memory, const struct ivshm_group_config *group);
+
+/* Something has. */
+void ivshm_roster_changed(struct ivshm_memory *memory);
 
 /* For memory.c: everything that stays as it is. */
 void ivshm_roster_write(struct ivshm_memory *memory, const struct ivshm_config *config,

@@ -16,20 +16,32 @@ static struct ist_peer *peer_of(struct ivshm_memory *memory, uint32_t id)
 	return (struct ist_peer *)(void *)(memory->map + IST_PEER_TABLE_OFFSET) + id;
 }
 
+static struct ist_region *region_of(struct ivshm_memory *memory, unsigned index)
+{
+	return (struct ist_region *)(void *)(memory->map + IST_REGION_TABLE_OFFSET) + index;
+}
+
+/* All but the rights. */
+static void write_region(struct ivshm_memory *memory, const struct ivshm_group_config *group,
+			 unsigned index)
+{
+	const struct ivshm_region_config *from = &group->regions[index];
+	struct ist_region *to = region_of(memory, index);
+
+	ivshm_wire_set_string(to->name, sizeof(to->name), from->name);
+	to->offset = memory->layout.region_offset[index];
+	to->size = from->size;
+	to->coherence = from->coherence;
+	to->directory = memory->layout.directory_offset[index];
+}
+
 static void write_regions(struct ivshm_memory *memory, const struct ivshm_config *config,
 			  const struct ivshm_group_config *group)
 {
-	struct ist_region *table = (void *)(memory->map + IST_REGION_TABLE_OFFSET);
-
 	for (unsigned i = 0; i < group->regions_count; i++) {
-		const struct ivshm_region_config *from = &group->regions[i];
-		struct ist_region *to = &table[i];
+		struct ist_region *to = region_of(memory, i);
 
-		ivshm_wire_set_string(to->name, sizeof(to->name), from->name);
-		to->offset = memory->layout.region_offset[i];
-		to->size = from->size;
-		to->coherence = from->coherence;
-		to->directory = memory->layout.directory_offset[i];
+		write_region(memory, group, i);
 		for (unsigned id = 0; id < group->members_count; id++) {
 			uint32_t right = ivshm_config_right(config, group, i, id);
 
@@ -77,8 +89,32 @@ void ivshm_roster_write(struct ivshm_memory *memory, const struct ivshm_config *
 	roster->max_peers = group->max_peers;
 	roster->vectors = group->vectors;
 	ivshm_wire_set_string(roster->name, sizeof(roster->name), group->name);
-	roster->regions = group->regions_count;
+	roster->regions = memory->regions = group->regions_count;
 	roster->magic = IST_ROSTER_MAGIC;
+}
+
+void ivshm_roster_changed(struct ivshm_memory *memory)
+{
+	/* Release: pairs with the acquire load of `changes` by who then looks for what changed. */
+	__atomic_store_n(&header_of(memory)->changes, ++memory->changes, __ATOMIC_RELEASE);
+}
+
+void ivshm_roster_set_rights(struct ivshm_memory *memory, unsigned index, uint64_t readers,
+			     uint64_t writers)
+{
+	struct ist_region *region = region_of(memory, index);
+
+	__atomic_store_n(&region->readers, readers, __ATOMIC_RELAXED);
+	__atomic_store_n(&region->writers, writers, __ATOMIC_RELAXED);
+}
+
+void ivshm_roster_add_regions(struct ivshm_memory *memory, const struct ivshm_group_config *group)
+{
+	for (unsigned i = memory->regions; i < group->regions_count; i++)
+		write_region(memory, group, i);
+	memory->regions = group->regions_count;
+	/* Release: pairs with the acquire load of `regions` by who then reads the entries. */
+	__atomic_store_n(&header_of(memory)->regions, group->regions_count, __ATOMIC_RELEASE);
 }
 
 static void store_word(struct ivshm_memory *memory, uint32_t id, uint64_t word)
@@ -91,8 +127,7 @@ static void store_word(struct ivshm_memory *memory, uint32_t id, uint64_t word)
 			 __ATOMIC_RELAXED);
 	/* Release: pairs with the acquire load of `word` by who reads the peer's fields. */
 	__atomic_store_n(&peer_of(memory, id)->word, word, __ATOMIC_RELEASE);
-	/* Release: pairs with the acquire load of `changes` by who then looks for what changed. */
-	__atomic_store_n(&header_of(memory)->changes, ++memory->changes, __ATOMIC_RELEASE);
+	ivshm_roster_changed(memory);
 }
 
 /* The state that personality v2 shows of a peer: 0 whenever an incarnation begins or ends. */

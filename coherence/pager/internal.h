@@ -78,8 +78,8 @@ struct coh_pager {
 	struct coh_limit limit;
 	bool finished;          /* the thread is about to end */
 	pthread_cond_t limited; /* `limit` or `finished` has changed */
-	int news; /* atomic: peers have come or gone since the thread looked */
-	int stop; /* atomic */
+	int news;               /* atomic: peers have come or gone since the thread looked */
+	int stop;               /* atomic */
 	bool running;
 	bool broken;
 	bool lost; /* broken, and the mappings are gone */

@@ -10,6 +10,8 @@
 
 struct child {
 	const struct ivshm_instance_config *instance;
+	struct console *console;
+	unsigned stream;       /* its number there */
 	struct attach *attach; /* to a Linux guest's console; NULL for others */
 	pid_t pid;
 	int pidfd; /* readable when it has ended; -1: not there */
@@ -19,8 +21,9 @@ struct child {
 	bool waits; /* may be started again: `up` goes on */
 	bool ended; /* the last one, as waitpid(2) has it: */
 	int status;
-	uint64_t since_ns; /* ivshm_clock_ns() of the start, or of the end */
-	uint64_t kill_ns;  /* when it is killed, if it is still there; 0: it is not */
+	uint64_t since_ns;  /* ivshm_clock_ns() of the start, or of the end */
+	uint64_t kill_ns;   /* when it is killed, if it is still there; 0: it is not */
+	struct child *next; /* of those that are in the configuration no more */
 };
 
 /*

@@ -18,6 +18,8 @@ struct command_line {
 	bool no_kvm;
 	bool verbose;
 	bool json;
+	bool dry_run;
+	bool force;
 };
 
 struct command {
@@ -31,7 +33,7 @@ struct command {
 };
 
 extern const struct command command_check, command_console, command_down, command_path,
-	command_qemu_args, command_run, command_start, command_status, command_stop, command_up;
+	command_qemu_args, command_reload, command_run, command_start, command_status, command_stop, command_up;
 
 /* All `up`s there are, to be forgotten. False: told. */
 bool list_ups(const struct command_line *line, struct ivshm_control_ups *ups);

@@ -215,7 +215,7 @@ static void close_all(struct console *console)
 	free(console);
 }
 
-int console_create(const struct child *instances, unsigned count, struct console **out)
+int console_create(struct child *const *instances, unsigned count, struct console **out)
 {
 	struct console *console = calloc(1, sizeof(*console) + count * sizeof(console->stream[0]));
 	int width = 0, ret = 0;
@@ -230,15 +230,15 @@ int console_create(const struct child *instances, unsigned count, struct console
 	if (!console->poll)
 		ret = -ENOMEM;
 	for (unsigned i = 0; i < count; i++)
-		if (instances[i].instance->autostart &&
-		    (int)strlen(instances[i].instance->name) > width)
-			width = (int)strlen(instances[i].instance->name);
+		if (instances[i]->instance->autostart &&
+		    (int)strlen(instances[i]->instance->name) > width)
+			width = (int)strlen(instances[i]->instance->name);
 	for (unsigned i = 0; !ret && i < count; i++) {
 		struct stream *stream = &console->stream[i];
-		int attach = attach_fd(instances[i].attach);
+		int attach = attach_fd(instances[i]->attach);
 
-		stream->attach = instances[i].attach;
-		make_prefix(stream, instances[i].instance->name, width, i);
+		stream->attach = instances[i]->attach;
+		make_prefix(stream, instances[i]->instance->name, width, i);
 		ret = open_stream(stream);
 		console->poll[2 * i] = (struct pollfd){stream->output, POLLIN, 0};
 		console->poll[2 * i + 1] = (struct pollfd){attach, POLLIN, 0};

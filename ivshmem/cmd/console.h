@@ -20,7 +20,7 @@ enum console_state {
 };
 
 /* A console each for `count` instances, which must stay. Ignores SIGPIPE. 0 or -errno. */
-int console_create(const struct child *instances, unsigned count, struct console **out);
+int console_create(struct child *const *instances, unsigned count, struct console **out);
 
 /* The end that instance `index` writes to. */
 int console_input(const struct console *console, unsigned index);

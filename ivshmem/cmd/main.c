@@ -15,8 +15,9 @@
 #include "ivshmem/log.h"
 
 static const struct command *const commands[] = {
-	&command_check, &command_up,   &command_run,     &command_status, &command_stop,
-	&command_start, &command_down, &command_console, &command_path,   &command_qemu_args,
+	&command_check,   &command_up,    &command_run,       &command_status,
+	&command_stop,    &command_start, &command_down,      &command_reload,
+	&command_console, &command_path,  &command_qemu_args,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -28,6 +29,8 @@ static const struct option all_options[] = {
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"json", no_argument, NULL, 'J'},
+	{"dry-run", no_argument, NULL, 'N'},
+	{"force", no_argument, NULL, 'F'},
 	{"runtime-dir", required_argument, NULL, 'D'},
 };
 #define OPTIONS (sizeof(all_options) / sizeof(all_options[0]))
@@ -39,6 +42,7 @@ static const char help[] =
 	"  up FILE              start all of FILE; ends when its instances end\n"
 	"  run FILE INSTANCE    start one instance beside a running `up`\n"
 	"  status [FILE|GROUP]  show what runs; stop INSTANCE, start INSTANCE, down: end it\n"
+	"  reload FILE          go over to FILE in a running `up`\n"
 	"  console INSTANCE     be the terminal of a Linux guest of a running `up`\n"
 	"  qemu-args INSTANCE   print what makes a QEMU this instance of a running `up`\n"
 	"  path GROUP           print a file that is the group's memory\n\n"
@@ -98,6 +102,10 @@ static bool take_option(int option, struct command_line *line)
 		       toupper(optarg[0]) <= '_';
 	case 'J':
 		return line->json = true;
+	case 'N':
+		return line->dry_run = true;
+	case 'F':
+		return line->force = true;
 	case 'K':
 		return line->no_kvm = true;
 	case 'q':

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -23,7 +24,7 @@ enum { POLL_BROKER, POLL_SIGNALS, POLL_CONSOLE, POLL_CHILDREN };
 static void signal_all(const struct up *up, int signal)
 {
 	for (unsigned i = 0; i < up->children; i++)
-		child_signal(&up->child[i], signal);
+		child_signal(up->child[i], signal);
 }
 
 void up_stop(struct up *up, int status)
@@ -69,7 +70,7 @@ static void on_broker(struct up *up)
 
 static void on_console(struct up *up)
 {
-	if (console_state(up->console) == CONSOLE_BROKEN && !up->stopping) {
+	if (up_look_at_consoles(up) && !up->stopping) {
 		ivshm_log(IVSHM_LOG_ERROR, "standard output takes no more: ending");
 		up_stop(up, EXIT_FAILURE);
 	}
@@ -77,13 +78,13 @@ static void on_console(struct up *up)
 
 static void on_child(struct up *up, unsigned index)
 {
-	struct child *child = &up->child[index];
+	struct child *child = up->child[index];
 	bool started;
 	int end = child_reap(child, &started);
 	char how[64];
 
 	attach_close(child->attach);
-	console_ended(up->console, index);
+	console_ended(child->console, child->stream);
 	up->alive--;
 	child->ended = true;
 	child->status = end;
@@ -116,8 +117,8 @@ static void serve(struct up *up)
 	int timeout = up_kill_late(up);
 
 	for (unsigned i = 0; i < up->children; i++)
-		up->poll[POLL_CHILDREN + i].fd = up->child[i].pidfd;
-	if (poll(up->poll, POLL_CHILDREN + up->children, timeout) < 0)
+		up->poll[POLL_CHILDREN + i].fd = up->child[i]->pidfd;
+	if (poll(up->poll, up->poll_count, timeout) < 0)
 		return;
 	if (up->poll[POLL_SIGNALS].revents)
 		on_signal(up);
@@ -132,9 +133,9 @@ static void serve(struct up *up)
 
 int up_start(struct up *up, unsigned index)
 {
-	struct child *child = &up->child[index];
+	struct child *child = up->child[index];
 	int ret = child_start(child, &up->options, &up->signal_mask, attach_input(child->attach),
-			      console_input(up->console, index));
+			      console_input(child->console, child->stream));
 
 	if (ret)
 		return ret;
@@ -150,15 +151,20 @@ int up_start(struct up *up, unsigned index)
 static void start_all(struct up *up)
 {
 	for (unsigned i = 0; i < up->children && !up->stopping; i++)
-		if (up->child[i].instance->autostart && up_start(up, i))
+		if (up->child[i]->instance->autostart && up_start(up, i))
 			up_stop(up, EXIT_FAILURE);
 }
 
-/* For instances that others start, or that somebody stopped: only a signal ends it, or `down`. */
+/*
+ * For instances that others start, or that somebody stopped: only a signal ends it, or `down`. And
+ * for what a reload brings.
+ */
 static bool waits(const struct up *up)
 {
+	if (up->next && !up->stopping)
+		return true;
 	for (unsigned i = 0; i < up->children && !up->stopping; i++)
-		if (up->child[i].waits)
+		if (up->child[i]->waits)
 			return true;
 	return false;
 }
@@ -174,9 +180,9 @@ static void live(struct up *up)
 		serve(up);
 	up->over = true;
 	for (unsigned i = 0; i < up->children; i++) /* some may never have started */
-		attach_close(up->child[i].attach);
-	console_finish(up->console);
-	while (console_state(up->console) != CONSOLE_DONE && !up->abandoned)
+		attach_close(up->child[i]->attach);
+	up_finish_consoles(up);
+	while (up->consoles && !up->abandoned)
 		serve(up);
 }
 
@@ -202,29 +208,34 @@ static int open_signals(struct up *up)
 static int open_consoles(struct up *up)
 {
 	unsigned total = up->config->instances_count;
-	struct console *console = NULL;
 	int ret = 0;
 
 	up->child = calloc(total, sizeof(*up->child));
 	up->poll = calloc(POLL_CHILDREN + (size_t)total, sizeof(*up->poll));
+	up->consoles_changed = epoll_create1(EPOLL_CLOEXEC);
 	if (!up->child || !up->poll)
 		ret = -ENOMEM;
+	else if (up->consoles_changed < 0)
+		ret = -errno;
 	for (unsigned i = 0; !ret && i < total; i++) {
 		const struct ivshm_instance_config *instance = &up->config->instances[i];
-		struct child *child = &up->child[i];
+		struct child *child = calloc(1, sizeof(*child));
 
+		if (!child) {
+			ret = -ENOMEM;
+			break;
+		}
 		*child = (struct child){
 			.instance = instance, .pidfd = -1, .waits = !instance->autostart};
+		up->child[up->children++] = child;
 		if (instance->autostart && instance->kind == IST_KIND_LINUX &&
 		    (ret = attach_create(up->options.dir, instance->name, &child->attach)))
 			return ret;
-		up->children++;
 	}
 	if (!ret)
-		ret = console_create(up->child, up->children, &console);
+		ret = up_add_console(up, up->child, up->children);
 	if (ret)
 		ivshm_log(IVSHM_LOG_ERROR, "consoles: %s", strerror(-ret));
-	up->console = console;
 	return ret;
 }
 
@@ -240,6 +251,21 @@ static void raise_descriptor_limit(void)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void free_children(struct up *up)
+{
+	for (unsigned i = 0; i < up->children; i++) {
+		up->child[i]->next = up->gone;
+		up->gone = up->child[i];
+	}
+	while (up->gone) {
+		struct child *child = up->gone;
+
+		up->gone = child->next;
+		attach_destroy(child->attach);
+		free(child);
+	}
 }
 
 /* Everything with a configuration. Returns the exit status. */
@@ -264,25 +290,29 @@ static int up_main(struct up *up)
 	if (ivshm_broker_serve_control(up->broker, up->options.dir, &up_control_ops, up, error,
 				       sizeof(error))) {
 		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
-		console_finish(up->console);
 		goto close_consoles;
 	}
-	for (unsigned i = 0; i < POLL_CHILDREN + up->children; i++)
+	up->poll_count = POLL_CHILDREN + up->children;
+	for (unsigned i = 0; i < up->poll_count; i++)
 		up->poll[i].events = POLLIN;
 	up->poll[POLL_BROKER].fd = ivshm_broker_fd(up->broker);
 	up->poll[POLL_SIGNALS].fd = signals;
-	up->poll[POLL_CONSOLE].fd = console_fd(up->console);
+	up->poll[POLL_CONSOLE].fd = up->consoles_changed;
 	up->status = EXIT_SUCCESS;
 	live(up);
 close_consoles:
 	/* Abandoned ones are still in use; they end with the process. */
-	if (up->console && !up->abandoned)
-		console_destroy(up->console);
-	for (unsigned i = 0; i < up->children && !up->abandoned; i++)
-		attach_destroy(up->child[i].attach);
+	while (up->consoles && !up->abandoned)
+		up_drop_console(up, up->console[0]);
 	ivshm_broker_destroy(up->broker);
+	up_abandon(up);
+	if (!up->abandoned)
+		free_children(up);
+	free(up->console);
 	free(up->child);
 	free(up->poll);
+	if (up->consoles_changed >= 0)
+		close(up->consoles_changed);
 close_signals:
 	close(signals);
 	return up->status;
@@ -290,7 +320,8 @@ close_signals:
 
 static int up(const struct command_line *line)
 {
-	struct up up = {.options = {.dir = line->dir, .verbose = line->verbose}};
+	struct up up = {.consoles_changed = -1,
+			.options = {.dir = line->dir, .verbose = line->verbose}};
 	struct ivshm_config *config;
 	int status;
 

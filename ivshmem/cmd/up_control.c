@@ -12,7 +12,7 @@ int up_kill_late(struct up *up)
 	uint64_t now = ivshm_clock_ns(), next = UINT64_MAX;
 
 	for (unsigned i = 0; i < up->children; i++) {
-		struct child *child = &up->child[i];
+		struct child *child = up->child[i];
 
 		if (child->kill_ns && child->kill_ns <= now) {
 			child_signal(child, SIGKILL);
@@ -26,7 +26,7 @@ int up_kill_late(struct up *up)
 
 static struct ivshm_process process_of(void *context, unsigned index)
 {
-	const struct child *child = &((struct up *)context)->child[index];
+	const struct child *child = ((struct up *)context)->child[index];
 
 	return (struct ivshm_process){.pid = child->pidfd < 0 ? 0 : child->pid,
 				      .pidfd = child->pidfd,
@@ -38,7 +38,7 @@ static struct ivshm_process process_of(void *context, unsigned index)
 /* A guest that comes again has another console: who was at the last one is hung up on. */
 static int renew_console(struct up *up, unsigned index)
 {
-	struct child *child = &up->child[index];
+	struct child *child = up->child[index];
 	struct attach *attach;
 	int ret;
 
@@ -47,7 +47,7 @@ static int renew_console(struct up *up, unsigned index)
 	ret = attach_create(up->options.dir, child->instance->name, &attach);
 	if (ret)
 		return ret;
-	if (!console_attach(up->console, index, attach)) {
+	if (!console_attach(child->console, child->stream, attach)) {
 		attach_destroy(attach);
 		return -EBUSY;
 	}
@@ -62,17 +62,17 @@ static int on_start(void *context, unsigned index)
 
 	if (ret)
 		return ret;
-	up->child[index].asked = true;
+	up->child[index]->asked = true;
 	ret = up_start(up, index);
 	if (ret)
-		attach_close(up->child[index].attach);
+		attach_close(up->child[index]->attach);
 	return ret;
 }
 
 static int on_stop(void *context, unsigned index)
 {
 	struct up *up = context;
-	struct child *child = &up->child[index];
+	struct child *child = up->child[index];
 
 	if (up->stopping)
 		return -ESHUTDOWN;
@@ -94,4 +94,10 @@ static void on_down(void *context)
 		up_stop(up, up->status);
 }
 
-const struct ivshm_control_ops up_control_ops = {process_of, on_start, on_stop, on_down};
+const struct ivshm_control_ops up_control_ops = {.process = process_of,
+						 .start = on_start,
+						 .stop = on_stop,
+						 .down = on_down,
+						 .prepare = up_prepare,
+						 .commit = up_commit,
+						 .abandon = up_abandon};

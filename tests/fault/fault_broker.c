@@ -287,8 +287,10 @@ static void ignore_request(void *context)
 	(void)context;
 }
 
-static const struct ivshm_control_ops control_ops = {no_process, refuse_request, refuse_request,
-						     ignore_request};
+static const struct ivshm_control_ops control_ops = {.process = no_process,
+						     .start = refuse_request,
+						     .stop = refuse_request,
+						     .down = ignore_request};
 
 /* Whether the whole answer came; if not, it was hung up on. */
 static bool try_status(void)

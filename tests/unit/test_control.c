@@ -60,7 +60,8 @@ static void on_down(void *context)
 	owner.downs++;
 }
 
-static const struct ivshm_control_ops ops = {process_of, on_start, on_stop, on_down};
+static const struct ivshm_control_ops ops = {
+	.process = process_of, .start = on_start, .stop = on_stop, .down = on_down};
 
 static int serve_control(void)
 {

@@ -202,7 +202,7 @@ several() { # two `up`s in one directory
 	said "isthmus: instance 'b' is of several: say which file; there are $work/one.yml (pid $first), $work/two.yml (pid $second)"
 	ask down
 	expect_status 1
-	said "isthmus: \`down\` is of several: say which file; there are $work/one.yml (pid $first), $work/two.yml (pid $second)"
+	said "isthmus: this is of several: say which file; there are $work/one.yml (pid $first), $work/two.yml (pid $second)"
 	ask stop pong b
 	expect_status 0
 	shows '[.ups[].instances[] | select(.name == "b") | .state] == ["running", "ended"]' || complain "the wrong b"

@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * broker_reload.c: going over to another configuration, step by step, with nobody waited for.
+ * docs/protocol.md, "Live change", has the steps by number.
+ */
+#include "broker_reload.h"
+#include "log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PATIENCE_TICKS (2u * IVSHM_TICKS_A_SECOND)
+
+void ivshm_reload_say(struct ivshm_reload *reload, char how, const char *format, ...)
+{
+	char text[1024];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (how == IVSHM_SAY_ERROR)
+		reload->said_error = true;
+	fprintf(reload->lines, "%c%s\n", how, text);
+}
+
+/* All that was made is taken back or was taken over. */
+static void destroy(struct ivshm_reload *reload)
+{
+	struct ivshm_broker *broker = reload->broker;
+
+	for (unsigned i = 0; reload->users && i < broker->groups_count; i++)
+		free(reload->users[i]);
+	free(reload->users);
+	free(reload->place);
+	free(reload->added);
+	free(reload->path);
+	ivshm_changes_free(&reload->changes);
+	ivshm_config_free(reload->next);
+	if (reload->lines)
+		fclose(reload->lines);
+	free(reload->text);
+	free(reload);
+}
+
+/* It is over: what there is to say goes to who asked. */
+static void finish(struct ivshm_reload *reload, int code)
+{
+	struct ivshm_broker *broker = reload->broker;
+	char *text = NULL;
+
+	broker->reload = NULL;
+	/* Where there was no memory for the lines there are none, and the code says so. */
+	if (fclose(reload->lines) == 0) {
+		text = reload->text;
+		reload->text = NULL;
+	} else if (code == 0) {
+		code = ENOMEM;
+	}
+	reload->lines = NULL;
+	ivshm_controls_reloaded(broker->controls, text, code);
+	destroy(reload);
+}
+
+/* ---- Step 1: whatever can fail here ---------------------------------------------------------- */
+
+static int load(struct ivshm_reload *reload)
+{
+	struct stat status;
+	char *errors = NULL, *line, *rest;
+	size_t size;
+	FILE *out;
+	int r;
+
+	/* Anything else could make everybody wait. */
+	if (stat(reload->path, &status) == 0 && !S_ISREG(status.st_mode)) {
+		ivshm_reload_say(reload, IVSHM_SAY_PLAIN, "%s: not a file", reload->path);
+		return -EINVAL;
+	}
+	out = open_memstream(&errors, &size);
+	if (!out)
+		return -ENOMEM;
+	r = ivshm_config_load(reload->path, out, &reload->next);
+	if (fclose(out) != 0)
+		r = r ? r : -ENOMEM;
+	for (line = errors; line && (line = strtok_r(line, "\n", &rest)); line = NULL)
+		do
+			ivshm_reload_say(reload, IVSHM_SAY_PLAIN, "%s", line);
+		while ((line = strtok_r(NULL, "\n", &rest)));
+	free(errors);
+	return r;
+}
+
+static int index_of(const struct ivshm_config *config, const char *name)
+{
+	const struct ivshm_instance_config *found = ivshm_config_instance(config, name);
+
+	return found ? (int)(found - config->instances) : -1;
+}
+
+/* Who has joined a group as this instance; NULL: nobody. `group` NULL: any. */
+static const struct ivshm_link *joined(const struct ivshm_broker *broker, const char *instance,
+				       const char *group_name)
+{
+	for (unsigned g = 0; g < broker->groups_count; g++) {
+		const struct ivshm_group *group = &broker->group[g];
+
+		if (group_name && strcmp(group->config->name, group_name) != 0)
+			continue;
+		for (uint32_t id = 0; id < group->config->members_count; id++) {
+			const struct ivshm_instance_config *member =
+				ivshm_config_member(broker->config, group->config, id);
+
+			if (group->seat[id].link && member && !strcmp(member->name, instance))
+				return group->seat[id].link;
+		}
+	}
+	return NULL;
+}
+
+/* The process that is this instance, or 0. *here: it was started here. */
+static pid_t pid_of(const struct ivshm_reload *reload, const char *instance, bool *here)
+{
+	const struct ivshm_broker *broker = reload->broker;
+	int index = index_of(broker->config, instance);
+	struct ivshm_process process = {0};
+	const struct ivshm_link *link = joined(broker, instance, NULL);
+
+	if (index >= 0)
+		process = ivshm_controls_process(broker->controls, (unsigned)index);
+	*here = process.pid != 0;
+	return process.pid ? process.pid : link ? link->pid : 0;
+}
+
+static void refuse(struct ivshm_reload *reload, const struct ivshm_change *change,
+		   const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void refuse(struct ivshm_reload *reload, const struct ivshm_change *change,
+		   const char *format, ...)
+{
+	char why[256];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(why, sizeof(why), format, arguments);
+	va_end(arguments);
+	ivshm_reload_say(reload, IVSHM_SAY_ERROR, "not while it runs: %s: %s", change->text, why);
+}
+
+/* A right of who has joined. */
+static void check_right(struct ivshm_reload *reload, const struct ivshm_change *change)
+{
+	const struct ivshm_link *link = joined(reload->broker, change->instance, change->group);
+
+	if (!link || link->legacy)
+		return;
+	if (ivshm_link_is_vm(link) && link->minor < 2)
+		refuse(reload, change, "'%s' (pid %d) speaks ABI 1.%u, this takes 1.2",
+		       change->instance, (int)link->pid, link->minor);
+	else if (change->paged && !ivshm_link_is_vm(link))
+		refuse(reload, change, "'%s' (pid %d) is a process, and the region page-coherent",
+		       change->instance, (int)link->pid);
+}
+
+static void check_change(struct ivshm_reload *reload, const struct ivshm_change *change)
+{
+	bool here = true;
+	pid_t pid = change->instance ? pid_of(reload, change->instance, &here) : 0;
+
+	if (change->when == IVSHM_CHANGE_NEVER)
+		refuse(reload, change, "%s", change->why);
+	else if (change->when == IVSHM_CHANGE_STOPPED && pid)
+		refuse(reload, change, "%s%s'%s' has pid %d", change->why,
+		       *change->why ? ", and " : "", change->instance, (int)pid);
+	else if (change->what == IVSHM_CHANGE_REMOVED && pid && !here)
+		refuse(reload, change, "it was not started here (pid %d)", (int)pid);
+	else if (change->what == IVSHM_CHANGE_RIGHT)
+		check_right(reload, change);
+}
+
+static int compare(struct ivshm_reload *reload)
+{
+	int r;
+
+	ivshm_compare_continue(reload->broker->config, reload->next);
+	r = ivshm_compare(reload->broker->config, reload->next, &reload->changes);
+	for (unsigned i = 0; r == 0 && i < reload->changes.count; i++)
+		check_change(reload, &reload->changes.change[i]);
+	if (r == 0 && reload->said_error)
+		r = -EBUSY;
+	for (unsigned i = 0; r == 0 && i < reload->changes.count; i++)
+		ivshm_reload_say(reload, IVSHM_SAY_CHANGE, "%s", reload->changes.change[i].text);
+	return r;
+}
+
+/* Sockets that more users may connect to. Who does is checked when it connects, so early is fine.
+ */
+static int set_modes(const struct ivshm_group *group, mode_t mode)
+{
+	int r = chmod(group->door.socket_path, mode) ? -errno : 0;
+
+	for (unsigned i = 0; r == 0 && i < group->legacy_count; i++)
+		r = chmod(group->legacy[i].door.socket_path, mode) ? -errno : 0;
+	return r;
+}
+
+static int prepare_group(struct ivshm_reload *reload, unsigned index)
+{
+	struct ivshm_group *group = &reload->broker->group[index];
+	const struct ivshm_group_config *next =
+		ivshm_config_group(reload->next, group->config->name);
+	char error[256];
+	int r = ivshm_group_find_users(next, &reload->users[index], error, sizeof(error));
+
+	if (r) {
+		ivshm_reload_say(reload, IVSHM_SAY_ERROR, "%s", error);
+		return r;
+	}
+	if (next->users_count && !group->config->users_count)
+		r = set_modes(group, 0666);
+	if (r)
+		ivshm_reload_say(reload, IVSHM_SAY_ERROR, "group '%s': its sockets: %s", next->name,
+				 strerror(-r));
+	return r;
+}
+
+static int prepare(struct ivshm_reload *reload)
+{
+	struct ivshm_broker *broker = reload->broker;
+	const struct ivshm_config *now = broker->config;
+	void *context;
+	const struct ivshm_control_ops *ops = ivshm_controls_ops(broker->controls, &context);
+	int r = 0;
+
+	reload->users = calloc(broker->groups_count + 1u, sizeof(reload->users[0]));
+	reload->place = calloc(now->instances_count + 1u, sizeof(reload->place[0]));
+	if (!reload->users || !reload->place)
+		return -ENOMEM;
+	for (unsigned i = 0; i < now->instances_count; i++)
+		reload->place[i] =
+			(unsigned)index_of(reload->next, now->instances[i].name); /* ~0u: gone */
+	for (unsigned i = 0; r == 0 && i < broker->groups_count; i++)
+		r = prepare_group(reload, i);
+	if (r == 0)
+		r = ops->prepare(context, reload->next);
+	return r;
+}
+
+/* ---- Taken back ------------------------------------------------------------------------------ */
+
+static void set_next(struct ivshm_broker *broker, const struct ivshm_config *next)
+{
+	broker->next = next;
+	for (unsigned i = 0; i < broker->groups_count; i++) {
+		struct ivshm_group *group = &broker->group[i];
+
+		group->next = next ? ivshm_config_group(next, group->config->name) : NULL;
+		for (struct ivshm_link *link = group->links; link; link = link->next)
+			link->rights.refused = 0;
+	}
+}
+
+static void tell_all(struct ivshm_broker *broker)
+{
+	for (unsigned i = 0; i < broker->groups_count; i++)
+		ivshm_group_tell_all(&broker->group[i]);
+}
+
+static void abandon(struct ivshm_reload *reload, int code)
+{
+	struct ivshm_broker *broker = reload->broker;
+	void *context;
+	const struct ivshm_control_ops *ops = ivshm_controls_ops(broker->controls, &context);
+
+	ops->abandon(context);
+	set_next(broker, NULL);
+	tell_all(broker);
+	for (unsigned i = 0; i < broker->groups_count; i++)
+		if (!broker->group[i].config->users_count)
+			set_modes(&broker->group[i], 0600);
+	finish(reload, code);
+}
+
+/* ---- Steps 2 to 6 ---------------------------------------------------------------------------- */
+
+/*
+ * The first VM that has not confirmed yet: of those that have joined, or, `all`, of those too that
+ * are about to and of those that have hung up.
+ */
+static const struct ivshm_link *pending(const struct ivshm_broker *broker, bool all)
+{
+	for (unsigned i = 0; i < broker->groups_count; i++)
+		for (const struct ivshm_link *link = broker->group[i].links; link;
+		     link = link->next)
+			if (ivshm_link_rights_pending(link) &&
+			    (all || (link->ready && link->socket.fd >= 0)))
+				return link;
+	return NULL;
+}
+
+static const struct ivshm_link *refusing(const struct ivshm_broker *broker)
+{
+	for (unsigned i = 0; i < broker->groups_count; i++)
+		for (const struct ivshm_link *link = broker->group[i].links; link;
+		     link = link->next)
+			if (link->rights.refused)
+				return link;
+	return NULL;
+}
+
+static void more(struct ivshm_reload *reload)
+{
+	struct ivshm_broker *broker = reload->broker;
+	const struct ivshm_link *link = refusing(broker);
+
+	if (link) {
+		ivshm_reload_say(reload, IVSHM_SAY_ERROR,
+				 "group '%s': '%s' (pid %d) cannot have more: %s",
+				 link->group->config->name, ivshm_link_name(link), (int)link->pid,
+				 strerror((int)link->rights.refused));
+		abandon(reload, (int)link->rights.refused);
+		return;
+	}
+	link = pending(broker, false);
+	if (link && reload->ticks >= PATIENCE_TICKS) {
+		ivshm_reload_say(reload, IVSHM_SAY_ERROR,
+				 "group '%s': '%s' (pid %d) does not answer",
+				 link->group->config->name, ivshm_link_name(link), (int)link->pid);
+		abandon(reload, ETIMEDOUT);
+		return;
+	}
+	if (!link)
+		reload->stage = IVSHM_RELOAD_STOP;
+}
+
+/* Those that are gone from the configuration. */
+static void stop(struct ivshm_reload *reload)
+{
+	struct ivshm_broker *broker = reload->broker;
+	void *context;
+	const struct ivshm_control_ops *ops = ivshm_controls_ops(broker->controls, &context);
+	bool any = false;
+
+	for (unsigned i = 0; i < broker->config->instances_count; i++) {
+		const char *name = broker->config->instances[i].name;
+		struct ivshm_process process = {0};
+
+		if (reload->place[i] != IVSHM_NO_MEMBER)
+			continue;
+		process = ivshm_controls_process(broker->controls, i);
+		any |= process.pid || joined(broker, name, NULL);
+		if (process.pid)
+			ops->stop(context, i); /* once more changes nothing */
+	}
+	if (!any)
+		reload->stage = IVSHM_RELOAD_COMMIT;
+}
+
+static void commit_group(struct ivshm_group *group, uid_t **users)
+{
+	const struct ivshm_group_config *next = group->next;
+	struct ivshm_layout layout;
+
+	if (next->regions_count > group->config->regions_count &&
+	    ivshm_layout_compute(next, &layout) == 0) {
+		group->memory.layout = layout;
+		ivshm_roster_add_regions(&group->memory, next);
+	}
+	if (!next->users_count && group->config->users_count)
+		set_modes(group, 0600); /* who connects is refused in any case */
+	free(group->users);
+	group->users = *users;
+	group->users_count = next->users_count;
+	*users = NULL;
+	group->config = next;
+	group->next = NULL;
+}
+
+static void commit(struct ivshm_reload *reload)
+{
+	struct ivshm_broker *broker = reload->broker;
+	struct ivshm_config *before = broker->loaded;
+	void *context;
+	const struct ivshm_control_ops *ops = ivshm_controls_ops(broker->controls, &context);
+
+	broker->config = broker->loaded = reload->next;
+	broker->next = reload->next = NULL;
+	for (unsigned i = 0; i < broker->groups_count; i++) {
+		struct ivshm_group *group = &broker->group[i];
+		bool grown = group->next->regions_count > group->config->regions_count;
+
+		commit_group(group, &reload->users[i]);
+		if (ivshm_group_rights_write(group))
+			ivshm_group_ring_all(group);
+		else if (grown) {
+			ivshm_roster_changed(&group->memory);
+			ivshm_group_ring_all(group);
+		}
+	}
+	ivshm_controls_renumber(broker->controls, reload->place, reload->path);
+	reload->path = NULL;
+	ops->commit(context);
+	/* The names in it were used until now. */
+	ivshm_changes_free(&reload->changes);
+	ivshm_config_free(before);
+	tell_all(broker);
+	ivshm_log(IVSHM_LOG_INFO, "another configuration is in force: %s", broker->config->path);
+	reload->stage = IVSHM_RELOAD_LESS;
+	reload->ticks = 0;
+}
+
+/* Each VM that has not answered, by name; with `kill`, it is ended. */
+static void name_pending(struct ivshm_reload *reload, bool end)
+{
+	const struct ivshm_broker *broker = reload->broker;
+
+	for (unsigned i = 0; i < broker->groups_count; i++) {
+		for (struct ivshm_link *link = broker->group[i].links; link; link = link->next) {
+			if (!ivshm_link_rights_pending(link))
+				continue;
+			ivshm_reload_say(reload, end ? IVSHM_SAY_CHANGE : IVSHM_SAY_ERROR,
+					 end ? "group '%s': '%s' (pid %d) does not answer: killed"
+					     : "group '%s': '%s' (pid %d) does not answer: it may "
+					       "still have what it had",
+					 link->group->config->name, ivshm_link_name(link),
+					 (int)link->pid);
+			if (end)
+				syscall(SYS_pidfd_send_signal, link->process.fd, SIGKILL, NULL, 0);
+		}
+	}
+}
+
+/* Those whose rights nobody enforces, where what they have is more. */
+static void name_asked(struct ivshm_reload *reload)
+{
+	const struct ivshm_broker *broker = reload->broker;
+
+	for (unsigned i = 0; i < broker->groups_count; i++) {
+		const struct ivshm_group *group = &broker->group[i];
+
+		for (const struct ivshm_link *link = group->links; link; link = link->next)
+			if (link->rights.asked)
+				ivshm_reload_say(
+					reload, IVSHM_SAY_CHANGE,
+					"group '%s': '%s' (pid %d) is only asked: %s",
+					group->config->name, ivshm_link_name(link), (int)link->pid,
+					link->legacy      ? "it is a QEMU"
+					: link->minor < 2 ? "a process, which hears of it when "
+							    "it joins again"
+							  : "a process");
+	}
+}
+
+static void less(struct ivshm_reload *reload)
+{
+	const struct ivshm_link *link = pending(reload->broker, true);
+
+	if (link && reload->ticks >= PATIENCE_TICKS) {
+		bool end = reload->flags & IVSHM_CONTROL_FORCE && !reload->forced;
+
+		name_pending(reload, end);
+		reload->forced = true;
+		reload->ticks = 0;
+		link = end ? link : NULL;
+	}
+	if (!link)
+		reload->stage = IVSHM_RELOAD_START;
+}
+
+static void start(struct ivshm_reload *reload)
+{
+	struct ivshm_broker *broker = reload->broker;
+	void *context;
+	const struct ivshm_control_ops *ops = ivshm_controls_ops(broker->controls, &context);
+
+	for (unsigned i = 0; i < broker->config->instances_count; i++) {
+		const struct ivshm_instance_config *instance = &broker->config->instances[i];
+		int r;
+
+		if (!instance->autostart || !reload->added[i])
+			continue;
+		r = ops->start(context, i);
+		if (r)
+			ivshm_reload_say(reload, IVSHM_SAY_ERROR,
+					 "instance '%s' could not start: %s", instance->name,
+					 strerror(-r));
+	}
+	name_asked(reload);
+	finish(reload, reload->said_error ? EIO : 0);
+}
+
+void ivshm_reload_step(struct ivshm_broker *broker)
+{
+	static void (*const steps[])(struct ivshm_reload * reload) = {
+		[IVSHM_RELOAD_MORE] = more,     [IVSHM_RELOAD_STOP] = stop,
+		[IVSHM_RELOAD_COMMIT] = commit, [IVSHM_RELOAD_LESS] = less,
+		[IVSHM_RELOAD_START] = start,
+	};
+	enum ivshm_reload_stage before;
+
+	while (broker->reload) {
+		before = broker->reload->stage;
+		steps[before](broker->reload);
+		if (broker->reload && broker->reload->stage == before)
+			break;
+	}
+}
+
+void ivshm_reload_tick(struct ivshm_broker *broker)
+{
+	if (!broker->reload)
+		return;
+	broker->reload->ticks++;
+	ivshm_broker_tick_later(broker);
+}
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+/* Who of those that have joined has a lesser right, and is only asked. */
+static void mark_asked(struct ivshm_reload *reload)
+{
+	struct ivshm_broker *broker = reload->broker;
+
+	for (unsigned i = 0; i < broker->groups_count; i++)
+		for (struct ivshm_link *link = broker->group[i].links; link; link = link->next)
+			link->rights.asked = false;
+	for (unsigned i = 0; i < reload->changes.count; i++) {
+		const struct ivshm_change *change = &reload->changes.change[i];
+		struct ivshm_link *link;
+
+		if (change->what != IVSHM_CHANGE_RIGHT || change->to > change->from)
+			continue;
+		link = (struct ivshm_link *)(uintptr_t)joined(broker, change->instance,
+							      change->group);
+		if (link && !ivshm_link_is_vm(link))
+			link->rights.asked = true;
+	}
+}
+
+static int mark_added(struct ivshm_reload *reload)
+{
+	const struct ivshm_config *next = reload->next;
+
+	reload->added = calloc(next->instances_count + 1u, sizeof(reload->added[0]));
+	if (!reload->added)
+		return -ENOMEM;
+	for (unsigned i = 0; i < next->instances_count; i++)
+		reload->added[i] = index_of(reload->broker->config, next->instances[i].name) < 0;
+	return 0;
+}
+
+int ivshm_reload_begin(struct ivshm_broker *broker, const char *path, uint32_t flags)
+{
+	struct ivshm_reload *reload = calloc(1, sizeof(*reload));
+	int r;
+
+	if (!reload)
+		return -ENOMEM;
+	reload->broker = broker;
+	reload->flags = flags;
+	reload->path = strdup(path);
+	reload->lines = open_memstream(&reload->text, &reload->size);
+	if (!reload->path || !reload->lines) {
+		destroy(reload);
+		return -ENOMEM;
+	}
+	broker->reload = reload;
+	r = load(reload);
+	if (r == 0)
+		r = compare(reload);
+	if (r == 0 && flags & IVSHM_CONTROL_DRY) {
+		finish(reload, 0);
+		return 0;
+	}
+	if (r == 0)
+		r = mark_added(reload);
+	if (r == 0)
+		r = prepare(reload);
+	if (r) {
+		abandon(reload, -r);
+		return 0;
+	}
+	mark_asked(reload);
+	set_next(broker, reload->next);
+	tell_all(broker);
+	ivshm_broker_tick_later(broker);
+	return 0;
+}
+
+/* The broker ends, and all with it. */
+void ivshm_reload_destroy(struct ivshm_broker *broker)
+{
+	if (broker->reload)
+		destroy(broker->reload);
+	broker->reload = NULL;
+	ivshm_config_free(broker->loaded);
+	broker->loaded = NULL;
+}

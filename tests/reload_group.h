@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * reload_group.h: the group of broker_fixture.h from a file, a control socket with an owner of
+ * processes behind it, and other files to go over to.
+ */
+#ifndef TESTS_RELOAD_GROUP_H
+#define TESTS_RELOAD_GROUP_H
+
+#include <stdarg.h>
+
+#include "ivshmem/control.h"
+#include "ivshmem/door.h"
+#include "tests/broker_fixture.h"
+
+static struct fixture f;
+static char file[96]; /* that `up` was started with, and those that follow */
+
+/* What a file says where it is not told something else. */
+struct text {
+	const char *shared; /* of the region, behind its name */
+	const char *table;
+	const char *more;   /* regions, and other keys of the group */
+	const char *left;   /* of the instance, behind its name */
+	const char *others; /* instances after left */
+};
+
+#define SHARED_TEXT "size: 64K, access: rw"
+#define TABLE_TEXT                                                                                 \
+	"size: 8K, access: ro, coherence: incoherent, rights: [{instance: left, access: rw}, "     \
+	"{instance: third, access: none}]"
+#define OTHERS_TEXT                                                                                \
+	"  - {name: right, kind: process, command: [x], groups: [ping]}\n"                         \
+	"  - {name: third, kind: process, command: [x], groups: [ping]}\n"
+
+static inline const char *or_else(const char *text, const char *otherwise)
+{
+	return text ? text : otherwise;
+}
+
+static inline void write_file(struct text text)
+{
+	FILE *out = fopen(file, "w");
+
+	must(out);
+	fprintf(out,
+		"groups:\n  - name: ping\n    vectors: 3\n    max_peers: 4\n    size: 256K\n"
+		"    run_state: false\n    regions:\n      - {name: shared, %s}\n"
+		"      - {name: table, %s}\n%s"
+		"instances:\n  - {name: left, %s, groups: [ping]}\n%s",
+		or_else(text.shared, SHARED_TEXT), or_else(text.table, TABLE_TEXT),
+		or_else(text.more, ""), or_else(text.left, "kind: process, command: [x]"),
+		or_else(text.others, OTHERS_TEXT));
+	must(fclose(out) == 0);
+}
+
+/* The owner of the processes: what it was asked, and what it says. By the instance's number. */
+static struct {
+	struct ivshm_process process[8];
+	unsigned starts, stops, prepared, committed, abandoned;
+	unsigned started; /* the last */
+	unsigned stopped;
+	int result; /* of prepare() */
+} owner;
+
+static inline struct ivshm_process process_of(void *context, unsigned instance)
+{
+	(void)context;
+	return owner.process[instance];
+}
+
+static inline int on_start(void *context, unsigned instance)
+{
+	(void)context;
+	owner.starts++;
+	owner.started = instance;
+	return 0;
+}
+
+static inline int on_stop(void *context, unsigned instance)
+{
+	(void)context;
+	owner.stops++;
+	owner.stopped = instance;
+	return 0;
+}
+
+static inline void on_down(void *context)
+{
+	(void)context;
+}
+
+static inline int on_prepare(void *context, const struct ivshm_config *next)
+{
+	(void)context;
+	(void)next;
+	owner.prepared++;
+	return owner.result;
+}
+
+static inline void on_commit(void *context)
+{
+	(void)context;
+	owner.committed++;
+}
+
+static inline void on_abandon(void *context)
+{
+	(void)context;
+	owner.abandoned++;
+}
+
+static const struct ivshm_control_ops ops = {.process = process_of,
+					     .start = on_start,
+					     .stop = on_stop,
+					     .down = on_down,
+					     .prepare = on_prepare,
+					     .commit = on_commit,
+					     .abandon = on_abandon};
+
+static struct ivshm_config *loaded;
+
+/* What is created is what this says. */
+static inline void start_with(struct text text)
+{
+	memset(&owner, 0, sizeof(owner));
+	fixture_configure(&f);
+	snprintf(file, sizeof(file), "%s.yml", f.dir);
+	write_file(text);
+	must(ivshm_config_load(file, stderr, &loaded) == 0);
+	f.config = *loaded;
+	must(fixture_serve(&f) == 0);
+	must(ivshm_broker_serve_control(f.broker, f.dir, &ops, NULL, f.error, sizeof(f.error)) ==
+	     0);
+}
+
+static inline void start(void)
+{
+	start_with((struct text){0});
+}
+
+static inline void stop(void)
+{
+	fixture_stop(&f);
+	ivshm_config_free(loaded);
+	unlink(file);
+}
+
+/* ---- Asking ---------------------------------------------------------------------------------- */
+
+/* Asks to go over to what the file says now. */
+static inline int ask_reload(uint32_t flags)
+{
+	struct ivshm_control request = {.row = {.type = IVSHM_CONTROL_RELOAD, .flags = flags}};
+	int fd = ivshm_door_enter(&ivshm_control_door, f.dir, "1");
+
+	must(fd >= 0);
+	snprintf(request.text, sizeof(request.text), "%s", file);
+	must(ivshm_control_send(fd, &request) == 0);
+	fixture_settle(&f);
+	return fd;
+}
+
+/* All that is answered, a line each, and how it ends: "= 0", or the errno. */
+static inline const char *answer(int fd)
+{
+	static char text[8192];
+	struct ivshm_control m;
+	size_t used = 0;
+
+	do {
+		fixture_await(&f, fd);
+		must(ivshm_control_receive(fd, &m, MSG_DONTWAIT) == 0);
+		if (m.row.type == IVSHM_CONTROL_LINE)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s\n",
+						 m.row.flags & IVSHM_CONTROL_WRONG ? "! " : "",
+						 m.text);
+	} while (m.row.type == IVSHM_CONTROL_LINE);
+	must(m.row.type == IVSHM_CONTROL_DONE || m.row.type == IVSHM_CONTROL_ERROR);
+	snprintf(text + used, sizeof(text) - used, "= %d", m.row.code);
+	close(fd);
+	fixture_settle(&f);
+	return text;
+}
+
+/* Nothing is answered yet. */
+static inline bool is_quiet(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	fixture_settle(&f);
+	return poll(&p, 1, 0) == 0;
+}
+
+/* ---- Peers ----------------------------------------------------------------------------------- */
+
+static inline struct ist_wire expect_right(int fd, uint32_t index, uint32_t right)
+{
+	struct ivshm_packet packet = raw_expect(&f, fd, IST_WIRE_RIGHT);
+
+	must(packet.wire.id == index && packet.wire.right == right && packet.wire.count != 0);
+	return packet.wire;
+}
+
+static inline void right_done(int fd, struct ist_wire told, uint32_t code)
+{
+	struct ivshm_packet packet = {.wire = told};
+
+	packet.wire.type = IST_WIRE_RIGHT_DONE;
+	packet.wire.code = code;
+	must(ivshm_wire_send(fd, &packet) == 0);
+	fixture_settle(&f);
+}
+
+/* Nothing is there to read. */
+static inline bool hears_nothing(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	fixture_settle(&f);
+	return poll(&p, 1, 0) == 0;
+}
+
+/* What the roster says that a peer may do. */
+static inline uint32_t roster_right(const struct raw *raw, uint32_t index, uint32_t id)
+{
+	const struct ist_region *table = (const void *)(raw->map + IST_REGION_TABLE_OFFSET);
+
+	if (__atomic_load_n(&table[index].writers, __ATOMIC_RELAXED) >> id & 1)
+		return IST_RIGHT_WRITE;
+	return __atomic_load_n(&table[index].readers, __ATOMIC_RELAXED) >> id & 1 ? IST_RIGHT_READ
+										  : IST_RIGHT_NONE;
+}
+
+#endif
