@@ -12,7 +12,7 @@
 #include "ivshmem/door.h"
 #include "tests/broker_fixture.h"
 
-static struct fixture f;
+/* The test has its fixture: static struct fixture f. */
 static char file[96]; /* that `up` was started with, and those that follow */
 
 /* What a file says where it is not told something else. */
@@ -133,12 +133,12 @@ static inline void start_with(struct text text)
 	     0);
 }
 
-static inline void start(void)
+static inline void reload_start(void)
 {
 	start_with((struct text){0});
 }
 
-static inline void stop(void)
+static inline void reload_stop(void)
 {
 	fixture_stop(&f);
 	ivshm_config_free(loaded);

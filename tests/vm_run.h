@@ -21,6 +21,7 @@ static char image[128], stats[128];   /* files of the guest that runs */
 static int input = -1;                /* stdin of isthmus-vm, -1: the test's own */
 static unsigned long refused_request; /* KVM's answer to it is refused_errno */
 static int refused_errno;
+static int *refused_in; /* shared with it: how many calls from now; 0: none. NULL: each call */
 
 int ioctl(int fd, unsigned long request, ...)
 {
@@ -30,7 +31,8 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(arguments, request);
 	argument = va_arg(arguments, void *);
 	va_end(arguments);
-	if (request == refused_request) {
+	if (request == refused_request &&
+	    (refused_in == NULL || (*refused_in != 0 && --*refused_in == 0))) {
 		errno = refused_errno;
 		return -1;
 	}

@@ -9,6 +9,10 @@
 #include <sys/timerfd.h>
 
 #include "ivshmem/log.h"
+#include "tests/broker_fixture.h"
+
+static struct fixture f;
+
 #include "tests/reload_group.h"
 
 #define SHARED 0u
@@ -623,7 +627,7 @@ int main(void)
 	int failed;
 
 	ivshm_log_level = IVSHM_LOG_ERROR;
-	tcase_add_checked_fixture(tests, start, stop);
+	tcase_add_checked_fixture(tests, reload_start, reload_stop);
 	tcase_add_test(tests, less);
 	tcase_add_test(tests, more);
 	tcase_add_test(tests, more_is_refused);
