@@ -208,7 +208,7 @@ static int hear(struct ivshm_link *link, const struct ist_wire *wire)
 	}
 	if (wire->type == IST_WIRE_RECALL && link->ready && !link->bye && ivshm_link_pages(link))
 		return ivshm_recall(link, wire);
-	if (wire->type == IST_WIRE_RIGHT_DONE && link->ready && !link->bye)
+	if (wire->type == IST_WIRE_RIGHT_DONE && told)
 		return ivshm_link_right_done(link, wire);
 	if (wire->type == IST_WIRE_ERROR && link->stage > IVSHM_STAGE_HELLO && !link->bye &&
 	    ivshm_link_pages(link)) {

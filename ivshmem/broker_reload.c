@@ -309,7 +309,7 @@ static const struct ivshm_link *refusing(const struct ivshm_broker *broker)
 	for (unsigned i = 0; i < broker->groups_count; i++)
 		for (const struct ivshm_link *link = broker->group[i].links; link;
 		     link = link->next)
-			if (link->rights.refused)
+			if (link->rights.refused && ivshm_link_is_vm(link))
 				return link;
 	return NULL;
 }
@@ -371,6 +371,7 @@ static void commit_group(struct ivshm_group *group, uid_t **users)
 	    ivshm_layout_compute(next, &layout) == 0) {
 		group->memory.layout = layout;
 		ivshm_roster_add_regions(&group->memory, next);
+		ivshm_roster_changed(&group->memory);
 	}
 	if (!next->users_count && group->config->users_count)
 		set_modes(group, 0600); /* who connects is refused in any case */
@@ -391,25 +392,20 @@ static void commit(struct ivshm_reload *reload)
 
 	broker->config = broker->loaded = reload->next;
 	broker->next = reload->next = NULL;
-	for (unsigned i = 0; i < broker->groups_count; i++) {
-		struct ivshm_group *group = &broker->group[i];
-		bool grown = group->next->regions_count > group->config->regions_count;
-
-		commit_group(group, &reload->users[i]);
-		if (ivshm_group_rights_write(group))
-			ivshm_group_ring_all(group);
-		else if (grown) {
-			ivshm_roster_changed(&group->memory);
-			ivshm_group_ring_all(group);
-		}
-	}
+	for (unsigned i = 0; i < broker->groups_count; i++)
+		commit_group(&broker->group[i], &reload->users[i]);
 	ivshm_controls_renumber(broker->controls, reload->place, reload->path);
 	reload->path = NULL;
 	ops->commit(context);
 	/* The names in it were used until now. */
 	ivshm_changes_free(&reload->changes);
 	ivshm_config_free(before);
-	tell_all(broker);
+	/* The roster, then RIGHT, then vector 0: who is rung finds both. */
+	for (unsigned i = 0; i < broker->groups_count; i++) {
+		ivshm_group_rights_write(&broker->group[i]);
+		ivshm_group_tell_all(&broker->group[i]);
+		ivshm_group_ring_all(&broker->group[i]);
+	}
 	ivshm_log(IVSHM_LOG_INFO, "another configuration is in force: %s", broker->config->path);
 	reload->stage = IVSHM_RELOAD_LESS;
 	reload->ticks = 0;

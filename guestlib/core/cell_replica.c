@@ -48,7 +48,10 @@ int ist_replica_regions(const struct ist_group *group, const struct ist_cell_opt
 	if (found->coherence != IST_COHERENCE_HARDWARE ||
 	    (options->region && __builtin_strcmp(found->name, options->region) != 0))
 		return -EINVAL;
-	return found->right == IST_RIGHT_WRITE && (*pool)->right == IST_RIGHT_WRITE ? 0 : -EACCES;
+	return ist_group_right(group, found) == IST_RIGHT_WRITE &&
+			       ist_group_right(group, *pool) == IST_RIGHT_WRITE
+		       ? 0
+		       : -EACCES;
 }
 
 int ist_replica_place(struct ist_group *group, const struct ist_group_region *home,
@@ -88,7 +91,7 @@ int ist_replica_fit(struct ist_cell *cell, const struct ist_arena_object *object
 	    IST_REPLICA_PEERS(place) != group->max_peers || group->id >= group->max_peers ||
 	    end_of(pool, object->parameters[0], place, &end))
 		return -EPROTO;
-	if (pool->right != IST_RIGHT_WRITE)
+	if (ist_group_right(group, pool) != IST_RIGHT_WRITE)
 		return -EACCES;
 	cell->pool.peers = IST_REPLICA_PEERS(place);
 	cell->pool.valid = &((struct ist_replica *)(void *)replicas)[group->id].valid;

@@ -27,7 +27,8 @@ struct ist_channel {
 	uint64_t held;      /* sender: bytes reserved + 1; receiver: bytes peeked + 1; 0: nothing */
 	uint32_t held_long; /* they are in the ring, from position `start` */
 	uint32_t other_generation; /* the last one looked at */
-	int error; /* for good: -EPROTO the channel is broken, -ENODEV the group is gone */
+	int error; /* for good: -EPROTO the channel is broken, -ENODEV the group is gone,
+		      -EACCES this peer may not write its region any more */
 	int gone;  /* what became of the other end, until another attaches */
 
 	/* Long messages. A sender counts ring positions from its own beginning; they never wrap. */
@@ -49,6 +50,7 @@ struct ist_channel {
 	uint32_t flags;
 	enum ist_role role;
 	struct ist_group *group;
+	const struct ist_group_region *region;
 	struct ist_channel_memory *memory;
 	struct ist_end *own;
 };

@@ -197,6 +197,7 @@ int ist_channel_open(struct ist_group *group, const char *name, enum ist_role ro
 			goto out_unlock;
 	}
 	channel->group = group;
+	channel->region = region;
 	channel->role = role;
 	channel->flags = options->flags;
 	channel->memory = (struct ist_channel_memory *)(void *)object.memory;
@@ -227,12 +228,16 @@ void ist_channel_close(struct ist_channel *channel)
 {
 	if (!channel)
 		return;
-	if (channel->role == IST_RECEIVER && !channel->error)
-		ist_store_release(&channel->memory->credit, channel->next);
-	ist_store_release(&channel->own->wake,
-			  IST_WAKE(IST_WAKE_POLL, 0, (channel->generation + 1) & ~1u));
-	ist_store_release(&channel->own->owner, 0);
-	ist_channel_kick(channel);
+	/* Else the other end hears of it by this peer's end, or never: it waits for who is there.
+	 */
+	if (ist_group_right(channel->group, channel->region) == IST_RIGHT_WRITE) {
+		if (channel->role == IST_RECEIVER && !channel->error)
+			ist_store_release(&channel->memory->credit, channel->next);
+		ist_store_release(&channel->own->wake,
+				  IST_WAKE(IST_WAKE_POLL, 0, (channel->generation + 1) & ~1u));
+		ist_store_release(&channel->own->owner, 0);
+		ist_channel_kick(channel);
+	}
 	hold_own(channel, 0);
 	channel_free(channel);
 }

@@ -36,6 +36,8 @@ struct ist_channel_look ist_channel_look(const struct ist_channel *channel)
 	look.owner = 0;
 	if (ist_group_gone(channel->group)) {
 		look.error = -ENODEV;
+	} else if (ist_group_right(channel->group, channel->region) != IST_RIGHT_WRITE) {
+		look.error = -EACCES; /* the broker has raised `changes` for that, too */
 	} else if (ist_load(&channel->memory->broken)) {
 		look.error = -EPROTO;
 	} else if (look.generation == channel->other_generation) {
@@ -63,7 +65,7 @@ struct ist_channel_look ist_channel_look(const struct ist_channel *channel)
 
 int ist_channel_settle(struct ist_channel *channel, const struct ist_channel_look *look)
 {
-	if (look->error == -EPROTO || look->error == -ENODEV)
+	if (look->error == -EPROTO || look->error == -ENODEV || look->error == -EACCES)
 		return channel->error = look->error;
 	channel->changes_seen = look->changes;
 	/* Somebody new: its own fate has not been looked at yet. */
@@ -81,6 +83,9 @@ int ist_channel_break(struct ist_channel *channel)
 {
 	if (ist_group_gone(channel->group))
 		return channel->error = -ENODEV;
+	/* What was read may be nothing that anybody wrote, and what is written lands nowhere. */
+	if (ist_group_right(channel->group, channel->region) != IST_RIGHT_WRITE)
+		return channel->error = -EACCES;
 	channel->error = -EPROTO;
 	ist_store_release(&channel->memory->broken, 1);
 	/* This end is as good as detached: the other one looks, and sees why. */

@@ -24,6 +24,14 @@ _Static_assert((int)IST_WRITE == IST_RIGHT_WRITE, "rights are the roster's");
 _Static_assert(sizeof(((struct ist_peer_info *)0)->name) == IST_NAME_SIZE, "names are the ABI's");
 _Static_assert(sizeof(((struct ist_region_info *)0)->name) == IST_NAME_SIZE, "names are the ABI's");
 
+/* Before ABI 1.2 they are what they were at the start, wherever that is told. */
+static uint32_t rights_are_live(const struct ist_group *group)
+{
+	const struct ist_roster *roster = (const void *)(group->base + IST_ROSTER_OFFSET);
+
+	return __atomic_load_n(&roster->abi_minor, __ATOMIC_RELAXED) >= 2;
+}
+
 int ist_group_open(const char *name, struct ist_group **out)
 {
 	struct ist_group *group = ist_platform_alloc(sizeof(*group));
@@ -36,6 +44,7 @@ int ist_group_open(const char *name, struct ist_group **out)
 		ist_platform_free(group);
 		return err;
 	}
+	group->live = rights_are_live(group);
 	*out = group;
 	return 0;
 }
@@ -227,6 +236,22 @@ int ist_peer_running(struct ist_group *group, uint32_t id)
 
 /* ---- Regions ---- */
 
+uint32_t ist_group_right(const struct ist_group *group, const struct ist_group_region *region)
+{
+	const struct ist_region *entry =
+		(const struct ist_region *)(const void *)(group->base + IST_REGION_TABLE_OFFSET) +
+		(region - group->region);
+	uint32_t mapped = ist_load32(&region->right), told = IST_RIGHT_NONE;
+
+	if (!group->live)
+		return mapped;
+	if (ist_load(&entry->writers) >> group->id & 1)
+		told = IST_RIGHT_WRITE;
+	else if (ist_load(&entry->readers) >> group->id & 1)
+		told = IST_RIGHT_READ;
+	return group->whole || told < mapped ? told : mapped;
+}
+
 int ist_region_get(struct ist_group *group, uint32_t index, struct ist_region_info *out)
 {
 	const struct ist_group_region *region;
@@ -235,7 +260,7 @@ int ist_region_get(struct ist_group *group, uint32_t index, struct ist_region_in
 		return -ENOENT;
 	region = &group->region[index];
 	__builtin_memcpy(out->name, region->name, IST_NAME_SIZE);
-	out->right = (enum ist_right)region->right;
+	out->right = (enum ist_right)ist_group_right(group, region);
 	out->address = out->right == IST_NONE ? NULL : group->base + region->offset;
 	out->size = region->size;
 	out->coherence = region->coherence;
@@ -261,11 +286,11 @@ int ist_group_find_writable(const struct ist_group *group, const char *name,
 		const struct ist_group_region *region = &group->region[i];
 
 		if (name ? __builtin_strcmp(region->name, name) != 0
-			 : region->right != IST_RIGHT_WRITE ||
+			 : ist_group_right(group, region) != IST_RIGHT_WRITE ||
 				    region->coherence == IST_COHERENCE_INCOHERENT)
 			continue;
 		*out = region;
-		if (region->right != IST_RIGHT_WRITE)
+		if (ist_group_right(group, region) != IST_RIGHT_WRITE)
 			return -EACCES;
 		return region->coherence == IST_COHERENCE_INCOHERENT ? -EOPNOTSUPP : 0;
 	}

@@ -11,7 +11,7 @@ struct ist_group_region {
 	char name[IST_NAME_SIZE];
 	uint64_t offset; /* page-aligned, offset + size <= group->size: checked */
 	uint64_t size;
-	uint32_t right; /* IST_RIGHT_* */
+	uint32_t right; /* atomic; IST_RIGHT_*: as it is mapped here */
 	uint32_t coherence;
 };
 
@@ -28,6 +28,8 @@ struct ist_group {
 	const struct ist_run_state *run; /* NULL: nobody says who runs */
 	uint32_t client; /* tells the users of this peer apart; 0 where there is but one */
 	uint32_t alone;  /* 1: another client of this peer is one that has ended */
+	uint32_t whole;  /* 1: all is mapped here: what holds is the roster's rights alone */
+	uint32_t live;   /* 1: the roster's rights are kept up to date (ABI 1.2) */
 	uint32_t deaf;   /* 1: doorbells do not reach this instance */
 	uint32_t gone;   /* atomic; 1: the platform has lost the group, its memory reads as zeros */
 	void *platform;  /* the platform's own */
@@ -49,6 +51,9 @@ uint32_t ist_group_peer_kind(const struct ist_group *group, uint32_t id);
 
 /* The roster's word that moves after every change of its tables. */
 const uint64_t *ist_group_changes(const struct ist_group *group);
+
+/* IST_RIGHT_*: this peer's right now on one of the group's regions. */
+uint32_t ist_group_right(const struct ist_group *group, const struct ist_group_region *region);
 
 /* Me, as the holder of something. */
 uint64_t ist_group_owner(const struct ist_group *group);

@@ -69,6 +69,8 @@ static void add_group(const char *name)
 		strcpy(region->name, i ? "right" : "left");
 		region->offset = IST_REGIONS_OFFSET + i * IST_PAGE;
 		region->size = IST_PAGE;
+		region->readers = 2;
+		region->writers = i ? 0 : 2;
 	}
 }
 

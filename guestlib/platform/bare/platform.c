@@ -68,6 +68,7 @@ int ist_platform_open(const char *name, struct ist_group *group)
 	group->incarnation = boot->incarnation;
 	group->vectors = boot->vectors;
 	group->max_peers = boot->max_peers;
+	group->whole = 1;
 	error = read_roster(boot, group);
 	if (error)
 		return error;

@@ -27,6 +27,8 @@ int ist_host_socket_path(const char *name, char *out, size_t size);
 
 /* ---- wire.c: packets ---- */
 
+struct ist_host;
+
 struct ist_host_packet {
 	struct ist_wire wire;
 	unsigned fds;
@@ -71,6 +73,7 @@ struct ist_host_peers {
 	uint32_t max_peers;
 	uint32_t gone;           /* atomic; the broker hung up */
 	struct coh_pager *pager; /* is told of peers, and given their last descriptor; or NULL */
+	struct ist_host *rights; /* whose rights may change, once all is mapped; or NULL */
 	pthread_mutex_t lock;
 	struct ist_host_table *current; /* RCU: read by who rings, replaced under the lock */
 	struct ist_host_table tables[2];
@@ -92,6 +95,10 @@ void ist_host_peers_drain(struct ist_host_peers *peers);
 int ist_host_peers_ring(struct ist_host_peers *peers, uint32_t id, uint32_t incarnation,
 			uint32_t vector);
 
+/* ---- rights.c: one IST_WIRE_RIGHT, under the lock of peers: done and answered ---- */
+
+void ist_host_right(struct ist_host *host, const struct ist_wire *wire);
+
 /* ---- wait.c: our own doorbells ---- */
 
 struct ist_host_bells {
@@ -112,6 +119,7 @@ struct ist_host {
 	uint32_t blank;                      /* atomic; it has been blanked */
 	uint64_t directory[IST_REGIONS_MAX]; /* of page-coherent regions on which we have a right */
 	struct coh_pager_group *paged;       /* what the pager was told, or NULL */
+	struct ist_group *group;
 	struct ist_host_peers peers;
 	struct ist_host_bells bells;
 };

@@ -98,6 +98,8 @@ static void apply(struct ist_host_peers *peers, struct ist_host_table *table,
 {
 	const struct ist_wire *wire = &packet->wire;
 
+	if (wire->type == IST_WIRE_RIGHT && peers->rights)
+		ist_host_right(peers->rights, wire);
 	if (wire->id >= peers->max_peers || wire->id == peers->self)
 		return;
 	if (wire->type == IST_WIRE_PEER && is_sound(peers, packet)) {

@@ -79,6 +79,8 @@ static int host_open(const char *name, struct ist_group *group)
 	if (err)
 		goto bells_fini;
 	err = check_roster(group, &offer);
+	host->group = group;
+	host->peers.rights = host;
 	if (!err)
 		err = ist_host_pages_start(host, group);
 	if (!err)
