@@ -69,6 +69,7 @@ static void peers_work(struct work_struct *work)
 
 	if (look(isthmus, false))
 		sysfs_notify(&isthmus->dev.kobj, NULL, "peers");
+	isthmus_rights_follow(isthmus);
 }
 
 void isthmus_peers_init(struct isthmus *isthmus)

@@ -88,7 +88,6 @@ static int info(struct isthmus_file *file, struct ist_linux_info *info)
 		.incarnation = isthmus->incarnation,
 		.vectors = isthmus->vectors,
 		.max_peers = roster->max_peers,
-		.regions = roster->regions,
 		.client = file->client,
 		.registers = isthmus->page,
 		.doorbell = isthmus->doorbell,
@@ -96,10 +95,11 @@ static int info(struct isthmus_file *file, struct ist_linux_info *info)
 		.run_state = isthmus->run_state != NULL,
 	};
 	memcpy(info->name, roster->name, sizeof(info->name));
+	down_read(&isthmus->here);
+	info->regions = roster->regions;
 	for (u32 i = 0; i < roster->regions; i++)
 		info->rights[i] = isthmus_right(roster, isthmus->id, roster->region[i].offset,
 						roster->region[i].size);
-	down_read(&isthmus->here);
 	if (!isthmus->gone) {
 		WRITE_ONCE(file->changes, isthmus_group_changes(isthmus));
 		error = 0;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* group.c: reads the roster out of shared memory, each word once. */
-#include <linux/slab.h>
-
 #include "isthmus.h"
 
 #define PEER_TRIES 4 /* a peer's fields change on joining alone: who finds more sees garbage */
@@ -16,23 +14,27 @@ static struct ist_peer *peer_of(struct isthmus *isthmus, u32 id)
 	return (struct ist_peer *)(isthmus->memory + IST_PEER_TABLE_OFFSET) + id;
 }
 
+/* A checked copy of the tables as they are now. As isthmus_roster_check(). */
+int isthmus_group_look(struct isthmus *isthmus, u64 memory_size, struct isthmus_roster *out,
+		       char why[ISTHMUS_WHY_SIZE])
+{
+	struct isthmus_tables *tables = &isthmus->tables;
+
+	memcpy(&tables->header, header_of(isthmus), sizeof(tables->header));
+	smp_rmb(); /* pairs with the broker's release of `regions` after it wrote an entry */
+	memcpy(tables->region, isthmus->memory + IST_REGION_TABLE_OFFSET, sizeof(tables->region));
+	barrier(); /* the copies are what is checked and used, not the memory again */
+	return isthmus_roster_check(tables, memory_size, out, why);
+}
+
 /* Checks the roster and this device's place in it; one line says what is wrong. */
 int isthmus_group_read(struct isthmus *isthmus, u64 memory_size)
 {
 	struct device *dev = &isthmus->pdev->dev;
-	struct isthmus_tables *tables;
 	char why[ISTHMUS_WHY_SIZE];
 	u64 word = 0;
-	int error;
+	int error = isthmus_group_look(isthmus, memory_size, &isthmus->roster, why);
 
-	tables = kmalloc(sizeof(*tables), GFP_KERNEL);
-	if (!tables)
-		return -ENOMEM;
-	memcpy(&tables->header, header_of(isthmus), sizeof(tables->header));
-	memcpy(tables->region, isthmus->memory + IST_REGION_TABLE_OFFSET, sizeof(tables->region));
-	barrier(); /* the copies are what is checked and used, not the memory again */
-	error = isthmus_roster_check(tables, memory_size, &isthmus->roster, why);
-	kfree(tables);
 	if (!error) {
 		if (isthmus->id < isthmus->roster.max_peers)
 			word = isthmus_group_word(isthmus, isthmus->id);

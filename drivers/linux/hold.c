@@ -13,14 +13,17 @@ int isthmus_hold(struct isthmus_file *file, const struct ist_linux_hold *hold)
 {
 	struct isthmus *isthmus = file->isthmus;
 	unsigned long index = hold->offset / sizeof(u64);
-	int error = isthmus_hold_check(&isthmus->roster, isthmus->id, hold);
 	bool was;
+	int error;
 
-	if (error)
-		return error;
 	mutex_lock(&isthmus->mutex);
 	was = xa_load(&file->holds, index);
-	if (isthmus->gone) {
+	error = isthmus_hold_check(&isthmus->roster, isthmus->id, hold);
+	if (error == -EACCES && was && !hold->on)
+		error = 0; /* a right that it had when it declared the word */
+	if (error) {
+		/* nothing changes */
+	} else if (isthmus->gone) {
 		error = -ENODEV;
 	} else if (was && !hold->on) {
 		xa_erase(&file->holds, index);
@@ -48,6 +51,10 @@ bool isthmus_holds_end(struct isthmus_file *file)
 	xa_for_each(&file->holds, index, entry) {
 		u64 *word = (u64 *)file->isthmus->memory + index;
 
+		/* Where this peer may not write any more no store lands. */
+		if (isthmus_right(&file->isthmus->roster, file->isthmus->id, index * sizeof(u64),
+				  sizeof(u64)) != IST_RIGHT_WRITE)
+			continue;
 		any |= cmpxchg(word, owner, owner | IST_OWNER_DIED) == owner;
 	}
 	xa_destroy(&file->holds);

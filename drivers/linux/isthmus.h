@@ -40,7 +40,8 @@ struct isthmus {
 	struct cdev cdev;
 	struct pci_dev *pdev; /* not after `gone` */
 
-	/* Fixed when the device is bound. */
+	/* Fixed when the device is bound, but for `roster`'s rights and regions: those change under
+	 * both locks below, and are read under either. */
 	u32 personality;
 	u32 id;
 	u32 incarnation;
@@ -72,6 +73,8 @@ struct isthmus {
 
 	struct ida clients;
 
+	struct isthmus_tables tables; /* for who follows the roster, under the mutex */
+	struct isthmus_roster fresh;
 	struct work_struct peers_work;
 	u64 changes; /* the roster's, when user space was last told of peers */
 	struct isthmus_peer peer[IST_PEERS_MAX];
@@ -109,8 +112,13 @@ void isthmus_device_ring(struct isthmus *isthmus, u32 peer, u32 incarnation, u32
 void isthmus_deliver(struct isthmus *isthmus, u32 vector);
 void isthmus_peers_init(struct isthmus *isthmus);
 
+/* rights.c: the roster says something else of this peer's rights, or of regions. */
+void isthmus_rights_follow(struct isthmus *isthmus);
+
 /* group.c: the roster in shared memory. */
 int isthmus_group_read(struct isthmus *isthmus, u64 memory_size);
+int isthmus_group_look(struct isthmus *isthmus, u64 memory_size, struct isthmus_roster *out,
+		       char why[ISTHMUS_WHY_SIZE]);
 u64 isthmus_group_changes(struct isthmus *isthmus);
 u64 isthmus_group_word(struct isthmus *isthmus, u32 id);
 bool isthmus_group_peer(struct isthmus *isthmus, u32 id, struct ist_peer *out);
@@ -123,6 +131,7 @@ int isthmus_hold(struct isthmus_file *file, const struct ist_linux_hold *hold);
 bool isthmus_holds_end(struct isthmus_file *file); /* true: something was held; tell */
 void isthmus_holds_tell(struct isthmus *isthmus);
 void isthmus_file_revoke(struct isthmus_file *file); /* its mappings */
+void isthmus_file_revoke_part(struct isthmus_file *file, u64 offset, u64 size);
 
 /* sysfs.c */
 extern const struct attribute_group *isthmus_groups[];

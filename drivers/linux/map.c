@@ -24,6 +24,17 @@ static unsigned long pfn_of(struct isthmus *isthmus, unsigned long pgoff)
 	return PHYS_PFN(isthmus->memory_start) + pgoff;
 }
 
+/* Rights change: a mapping that allows more than is left is good for nothing. */
+static bool allowed(struct isthmus *isthmus, struct vm_area_struct *vma, unsigned long pgoff)
+{
+	u32 right = IST_RIGHT_WRITE;
+
+	if (pgoff < IST_LINUX_REGISTERS >> PAGE_SHIFT)
+		right = isthmus_right(&isthmus->roster, isthmus->id, (u64)pgoff << PAGE_SHIFT,
+				      PAGE_SIZE);
+	return right == IST_RIGHT_WRITE || (right == IST_RIGHT_READ && !(vma->vm_flags & VM_WRITE));
+}
+
 static vm_fault_t isthmus_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -35,16 +46,38 @@ static vm_fault_t isthmus_fault(struct vm_fault *vmf)
 	vm_fault_t result = VM_FAULT_SIGBUS;
 
 	down_read(&isthmus->here);
-	if (!isthmus->gone)
+	if (!isthmus->gone && allowed(isthmus, vma, vmf->pgoff))
 		result = vmf_insert_pfn(vma, fault, pfn_of(isthmus, vmf->pgoff));
-	for (unsigned long at = from; result == VM_FAULT_NOPAGE && at < to; at += PAGE_SIZE)
-		vmf_insert_pfn(vma, at, pfn_of(isthmus, linear_page_index(vma, at)));
+	for (unsigned long at = from; result == VM_FAULT_NOPAGE && at < to; at += PAGE_SIZE) {
+		unsigned long pgoff = linear_page_index(vma, at);
+
+		if (allowed(isthmus, vma, pgoff))
+			vmf_insert_pfn(vma, at, pfn_of(isthmus, pgoff));
+	}
 	up_read(&isthmus->here);
 	return result;
 }
 
+/* What was made for writing, and may only be read by now, does not become writable again. */
+static int isthmus_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+			    unsigned long flags)
+{
+	struct isthmus_file *file = vma->vm_file->private_data;
+	struct isthmus *isthmus = file->isthmus;
+	u64 offset = (u64)linear_page_index(vma, start) << PAGE_SHIFT;
+	u32 right = IST_RIGHT_WRITE;
+
+	if (!(flags & VM_WRITE) || offset >= IST_LINUX_REGISTERS)
+		return 0;
+	down_read(&isthmus->here);
+	right = isthmus_right(&isthmus->roster, isthmus->id, offset, end - start);
+	up_read(&isthmus->here);
+	return right == IST_RIGHT_WRITE ? 0 : -EACCES;
+}
+
 static const struct vm_operations_struct isthmus_vm_ops = {
 	.fault = isthmus_fault,
+	.mprotect = isthmus_mprotect,
 };
 
 /* What may be mapped there: a right, or -EINVAL for a range that is none. */
@@ -74,7 +107,9 @@ int isthmus_mmap(struct file *filp, struct vm_area_struct *vma)
 	/* A private mapping would be a copy. (VM_SHARED is not set when the file is read-only.) */
 	if (!(vma->vm_flags & VM_MAYSHARE) || offset >> PAGE_SHIFT != vma->vm_pgoff)
 		return -EINVAL;
+	down_read(&isthmus->here);
 	right = right_of(isthmus, offset, vma->vm_end - vma->vm_start);
+	up_read(&isthmus->here);
 	if (right < 0)
 		return right;
 	if (right != IST_RIGHT_WRITE)
@@ -91,4 +126,10 @@ int isthmus_mmap(struct file *filp, struct vm_area_struct *vma)
 void isthmus_file_revoke(struct isthmus_file *file)
 {
 	unmap_mapping_range(file->filp->f_mapping, 0, 0, 1);
+}
+
+/* What may still be accessed there comes back by faults. */
+void isthmus_file_revoke_part(struct isthmus_file *file, u64 offset, u64 size)
+{
+	unmap_mapping_range(file->filp->f_mapping, offset, size, 1);
 }

@@ -222,6 +222,38 @@ uint32_t isthmus_right(const struct isthmus_roster *roster, uint32_t id, uint64_
 	return right;
 }
 
+static int same_region(const struct isthmus_region *a, const struct isthmus_region *b)
+{
+	return !strcmp(a->name, b->name) && a->offset == b->offset && a->size == b->size &&
+	       a->coherence == b->coherence;
+}
+
+int isthmus_roster_follow(struct isthmus_roster *roster, const struct isthmus_roster *fresh,
+			  uint32_t id, uint32_t *less, uint32_t *other)
+{
+	*less = *other = 0;
+	if (strcmp(roster->name, fresh->name) || roster->max_peers != fresh->max_peers ||
+	    roster->vectors != fresh->vectors || roster->size != fresh->size ||
+	    roster->output_offset != fresh->output_offset ||
+	    roster->output_size != fresh->output_size || fresh->regions < roster->regions)
+		return -EPROTO;
+	for (uint32_t i = 0; i < roster->regions; i++)
+		if (!same_region(&roster->region[i], &fresh->region[i]))
+			return -EPROTO;
+	for (uint32_t i = 0; i < fresh->regions; i++) {
+		const struct isthmus_region *now = &fresh->region[i];
+		uint32_t before = isthmus_right(roster, id, now->offset, now->size);
+		uint32_t after = isthmus_right(fresh, id, now->offset, now->size);
+
+		if (after < before)
+			*less |= 1u << i;
+		if (after != before || i >= roster->regions)
+			*other |= 1u << i;
+	}
+	*roster = *fresh;
+	return 0;
+}
+
 int isthmus_hold_check(const struct isthmus_roster *roster, uint32_t id,
 		       const struct ist_linux_hold *hold)
 {

@@ -53,6 +53,15 @@ int isthmus_roster_self(const struct isthmus_roster *roster, uint32_t id, uint64
 /* Is it 1 to 31 letters, digits, '.', '_' and '-', and then a NUL? */
 int isthmus_name_ok(const char name[IST_NAME_SIZE]);
 
+/*
+ * What may change of a roster while the device is bound: rights, and regions at the end. `roster`
+ * becomes `fresh`, which has been checked. *less: bit i: peer `id` has less of region i now;
+ * *other: more or less, or it is new. 0; or -EPROTO, and nothing has changed: the rest is not what
+ * it was.
+ */
+int isthmus_roster_follow(struct isthmus_roster *roster, const struct isthmus_roster *fresh,
+			  uint32_t id, uint32_t *less, uint32_t *other);
+
 /* The peer's right on all bytes of the range: the least of its parts; IST_RIGHT_NONE in a gap. */
 uint32_t isthmus_right(const struct isthmus_roster *roster, uint32_t id, uint64_t offset,
 		       uint64_t size);

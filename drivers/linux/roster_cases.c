@@ -267,6 +267,46 @@ static void check_rights(void (*result)(const char *what, int ok))
 						    cases[i].size) == cases[i].right);
 }
 
+/* What the roster says later. */
+static void check_changes(void (*result)(const char *what, int ok))
+{
+	static struct isthmus_roster later;
+	uint32_t less, other;
+
+	later = roster;
+	result("nothing is another right",
+	       !isthmus_roster_follow(&roster, &later, 0, &less, &other) && !less && !other);
+	later.region[0].writers = 2;
+	later.region[1].writers |= 1;
+	result("less of one region, more of another",
+	       !isthmus_roster_follow(&roster, &later, 0, &less, &other) && less == 1 &&
+		       other == 3);
+	result("which holds then", isthmus_right(&roster, 0, MAIN, 8) == IST_RIGHT_READ &&
+					   isthmus_right(&roster, 0, TABLE, 8) == IST_RIGHT_WRITE);
+	later.region[0].readers = 2;
+	result("another's rights are no matter",
+	       !isthmus_roster_follow(&roster, &later, 1, &less, &other) && !less && !other);
+	later.region[3] = (struct isthmus_region){
+		.name = "late", .offset = GAP, .size = 0x1000, .readers = 1};
+	later.regions = 4;
+	result("a region at the end", !isthmus_roster_follow(&roster, &later, 0, &less, &other) &&
+					      !less && other == 8 &&
+					      isthmus_right(&roster, 0, GAP, 8) == IST_RIGHT_READ);
+	later.regions = 3;
+	result("no fewer", isthmus_roster_follow(&roster, &later, 0, &less, &other) == -EPROTO);
+	later = roster;
+	later.region[1].offset += 0x1000;
+	later.region[0].readers = 0;
+	result("a region that moves",
+	       isthmus_roster_follow(&roster, &later, 0, &less, &other) == -EPROTO);
+	later = roster;
+	later.size *= 2;
+	result("another size", isthmus_roster_follow(&roster, &later, 0, &less, &other) == -EPROTO);
+	result("and then nothing has changed", isthmus_right(&roster, 0, GAP, 8) == IST_RIGHT_READ);
+	make_good();
+	isthmus_roster_check(&tables, MEMORY, &roster, why);
+}
+
 static void check_holds(void (*result)(const char *what, int ok))
 {
 	struct ist_linux_hold hold = {.offset = MAIN + 8, .on = 1};
@@ -342,6 +382,7 @@ void isthmus_roster_cases(void (*result)(const char *what, int ok))
 	check_corruptions(result);
 	check_random(result);
 	check_rights(result);
+	check_changes(result);
 	check_holds(result);
 	check_peers(result);
 }

@@ -27,9 +27,10 @@ static ssize_t regions_show(struct device *dev, struct device_attribute *attribu
 {
 	static const char *const rights[] = {"none", "read", "write"};
 	static const char *const coherences[] = {"hardware", "page", "incoherent"};
-	const struct isthmus *isthmus = isthmus_of(dev);
+	struct isthmus *isthmus = isthmus_of(dev);
 	int length = 0;
 
+	down_read(&isthmus->here);
 	for (u32 i = 0; i < isthmus->roster.regions; i++) {
 		const struct isthmus_region *region = &isthmus->roster.region[i];
 		u32 right =
@@ -39,6 +40,7 @@ static ssize_t regions_show(struct device *dev, struct device_attribute *attribu
 					region->offset, region->size, rights[right],
 					coherences[region->coherence]);
 	}
+	up_read(&isthmus->here);
 	return length;
 }
 static DEVICE_ATTR_RO(regions);

@@ -22,7 +22,7 @@ from machines import Failed  # noqa: E402
 # Shares of the scenarios: where the machine is emulated, each has a first level of its own, of so many
 # CPUs; those of one CPU run at the same time. All scenarios of a module share one broker and its guests.
 SHARES = (("a", 1, ("boot", "hostile", "memory")),
-          ("b", 1, ("sharing", "driver", "death", "pages")),
+          ("b", 1, ("sharing", "driver", "death", "pages", "rights")),
           ("c", 2, ("polling", "running")))
 LAST = "logs"  # at the end of each share
 
