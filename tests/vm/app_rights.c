@@ -3,8 +3,9 @@
  * app_rights.c: stores as fast as it can, in all regions of its group that it may write at the
  * start; for the tests of rights that change (tests/vm/test_reload.sh).
  *
- * Every word of the first page of each region is a counter. What the library says of the rights is
- * printed when it changes. Ends when the first word of the region "stop" is 1.
+ * In the first page of each region a word of each line is a counter, at this peer's ID in the line.
+ * What the library says of the rights is printed when it changes. Ends when the first word of the
+ * region "stop" is 1.
  */
 #include <isthmus/isthmus.h>
 
@@ -12,10 +13,10 @@
 
 static const char *const names[] = {"none", "ro", "rw"};
 
-static void store_all(struct ist_region_info *region, unsigned count, uint64_t value)
+static void store_all(struct ist_region_info *region, unsigned count, uint32_t id, uint64_t value)
 {
 	for (unsigned i = 0; i < count; i++)
-		for (unsigned w = 0; region[i].right == IST_WRITE && w < WORDS; w += 8)
+		for (unsigned w = id % 8; region[i].right == IST_WRITE && w < WORDS; w += 8)
 			__atomic_store_n((uint64_t *)region[i].address + w, value,
 					 __ATOMIC_RELAXED);
 }
@@ -49,7 +50,7 @@ int main(void)
 		count++;
 	for (uint64_t value = 1; __atomic_load_n((uint64_t *)stop.address, __ATOMIC_RELAXED) == 0;
 	     value++) {
-		store_all(region, count, value);
+		store_all(region, count, ist_group_self(group), value);
 		if (value % 64 == 1)
 			look(group, known);
 	}
