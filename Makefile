@@ -110,6 +110,10 @@ $(BUILD)/host/bench/rings.o: INC_bench += $(patsubst -I%,-isystem %,$(call pkg_c
 $(BUILD)/host/bench/floor_pages.o: INC_bench = $(INC_tests)
 $(BUILD)/bench/floor_pages: $(BUILD)/libvm.a
 LIBS_bench_floor_pages := -lnuma
+# bench/revoke.c asks a running `up`.
+$(BUILD)/host/bench/revoke.o: INC_bench = $(INC_tests)
+$(BUILD)/bench/revoke: $(BUILD)/libivshmem.a
+LIBS_bench_revoke := $(BUILD)/libivshmem.a $(LIBS_isthmus)
 LIBS_bench_rings := $(if $(call pkg_cflags,libdpdk),-lrte_ring -lrte_eal)
 
 # tests/unit/*.c: Check programs over all host code. tests/core/*.c: Check programs over guestlib's core

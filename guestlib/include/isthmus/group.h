@@ -134,7 +134,8 @@ struct ist_region_info {
  * ist_region_get - the index-th region of the group, in configuration order
  *
  * The memory stays mapped until ist_group_close(). Peers may change it at any time: read once,
- * check, use. Never blocks, any thread. Returns 0; -ENOENT no such index.
+ * check, use. The right is that of now: `isthmus reload` can change it, and rings vector 0 then.
+ * Never blocks, any thread. Returns 0; -ENOENT no such index.
  */
 IST_API int ist_region_get(struct ist_group *group, uint32_t index, struct ist_region_info *out);
 

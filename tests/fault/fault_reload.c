@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fault_reload.c: the n-th call that can fail does, for every n, while a broker goes over to
+ * another configuration. Each time it is all changed or nothing is, the answer says which, and the
+ * next try succeeds; no descriptor is left.
+ */
+#include <dlfcn.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+
+#include "ivshmem/broker.h"
+#include "ivshmem/log.h"
+
+static struct {
+	bool armed;              /* the broker runs, not the test */
+	unsigned calls, fail_at; /* of a run */
+	const char *failed;      /* what was made to fail, when it was */
+} fault;
+
+static int dispatch(struct ivshm_broker *broker)
+{
+	int result;
+
+	fault.armed = true;
+	result = ivshm_broker_dispatch(broker);
+	fault.armed = false;
+	return result;
+}
+
+/* What the fixture's functions call. */
+#define ivshm_broker_dispatch dispatch
+#include "tests/broker_fixture.h"
+
+static struct fixture f;
+
+#include "tests/reload_group.h"
+
+static bool fails(const char *name, int error)
+{
+	if (!fault.armed || ++fault.calls != fault.fail_at)
+		return false;
+	fault.failed = name;
+	errno = error;
+	return true;
+}
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+/* A function with a result of `none` on errors. */
+#define FAULT(type, none, name, error, parameters, ...)                                            \
+	type name parameters                                                                       \
+	{                                                                                          \
+		return fails(#name, error) ? none : REAL(name)(__VA_ARGS__);                       \
+	}
+
+FAULT(void *, NULL, reallocarray, ENOMEM, (void *memory, size_t count, size_t size), memory, count,
+      size)
+FAULT(char *, NULL, strdup, ENOMEM, (const char *text), text)
+FAULT(FILE *, NULL, open_memstream, ENOMEM, (char **text, size_t *size), text, size)
+FAULT(int, -1, open, EMFILE, (const char *path, int flags, ...), path, flags)
+FAULT(ssize_t, -1, read, EIO, (int fd, void *data, size_t size), fd, data, size)
+FAULT(int, -1, chmod, EPERM, (const char *path, mode_t mode), path, mode)
+FAULT(ssize_t, -1, sendmsg, ENOBUFS, (int fd, const struct msghdr *message, int flags), fd, message,
+      flags)
+
+/* dlsym() allocates: it is asked before there is a fault. */
+void *calloc(size_t count, size_t size)
+{
+	extern void *__libc_calloc(size_t, size_t);
+
+	return fails("calloc", ENOMEM) ? NULL : __libc_calloc(count, size);
+}
+
+int getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size,
+	       struct passwd **found)
+{
+	if (fails("getpwnam_r", 0))
+		return EIO;
+	return REAL(getpwnam_r)(name, entry, buffer, size, found);
+}
+
+/* Ticks, a hundred times as fast: a message that could not be sent is sent again after one. */
+int timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
+{
+	struct itimerspec fast = *new;
+
+	fast.it_interval.tv_nsec /= 100;
+	fast.it_value.tv_nsec /= 100;
+	return (int)syscall(SYS_timerfd_settime, fd, flags, &fast, old);
+}
+
+static const struct text next = {
+	.shared = "size: 64K, access: rw, rights: [{instance: left, access: ro}]",
+	.more = "      - {name: extra, size: 16K, access: rw}\n    users: [root]\n",
+	.others = OTHERS_TEXT "  - {name: fourth, kind: process, command: [x], groups: [ping]}\n"};
+
+/* Answers what it is told, until the reload is over. 0 or what is answered; -1: it was hung up on.
+ */
+static int reload(struct raw *left)
+{
+	struct ivshm_control m = {.row = {.type = IVSHM_CONTROL_RELOAD}};
+	int fd = ivshm_door_enter(&ivshm_control_door, f.dir, "1"), r = 0;
+	struct pollfd p[3] = {{.fd = ivshm_broker_fd(f.broker), .events = POLLIN},
+			      {.fd = left->socket, .events = POLLIN},
+			      {.fd = fd, .events = POLLIN}};
+
+	must(fd >= 0);
+	snprintf(m.text, sizeof(m.text), "%s", file);
+	must(ivshm_control_send(fd, &m) == 0);
+	do {
+		struct ivshm_packet packet;
+
+		must(poll(p, 3, FIXTURE_PATIENCE_MS) > 0);
+		if (p[0].revents)
+			must(dispatch(f.broker) == 0);
+		if (p[1].revents) {
+			must(ivshm_wire_receive(left->socket, &packet) == 0);
+			must(packet.wire.type == IST_WIRE_RIGHT ||
+			     packet.wire.type == IST_WIRE_REGION);
+			packet.wire.type += packet.wire.type == IST_WIRE_RIGHT;
+			if (packet.wire.type == IST_WIRE_RIGHT_DONE)
+				must(ivshm_wire_send(left->socket, &packet) == 0);
+		}
+		if (p[2].revents)
+			r = ivshm_control_receive(fd, &m, MSG_DONTWAIT);
+	} while (r == 0 && (!p[2].revents || m.row.type == IVSHM_CONTROL_LINE));
+	close(fd);
+	fixture_settle(&f);
+	return r ? -1 : m.row.code;
+}
+
+static uint32_t regions(const struct raw *left)
+{
+	return ((const struct ist_roster *)(const void *)(left->map + IST_ROSTER_OFFSET))->regions;
+}
+
+/* One run, in which call `at` fails. Returns whether there were so many. */
+static bool run(unsigned at)
+{
+	struct raw left;
+	int code;
+
+	reload_start();
+	left = raw_live(&f, "left");
+	write_file(next);
+	fault.calls = 0;
+	fault.failed = NULL;
+	fault.fail_at = at;
+	code = reload(&left);
+	fault.fail_at = 0;
+	if (code == 0) {
+		must(owner.committed == 1 && regions(&left) == 3);
+		must(roster_right(&left, 0, 0) == IST_RIGHT_READ);
+		must(roster_right(&left, 2, 0) == IST_RIGHT_WRITE);
+	} else if (code > 0) {
+		must(owner.committed == 0 && owner.starts == 0 && regions(&left) == 2);
+		must(roster_right(&left, 0, 0) == IST_RIGHT_WRITE);
+		must(fault.failed);
+		if (reload(&left) != 0)
+			fprintf(stderr, "after %s: no second try\n", fault.failed);
+		must(owner.committed == 1 && regions(&left) == 3);
+	}
+	must(code >= 0 || fault.failed);
+	while (!hears_nothing(left.socket)) {
+		struct ivshm_packet packet;
+
+		must(ivshm_wire_receive(left.socket, &packet) == 0);
+		ivshm_wire_close_fds(&packet);
+	}
+	raw_leave(&f, &left);
+	reload_stop();
+	return fault.failed != NULL;
+}
+
+int main(void)
+{
+	unsigned at = 1, before;
+
+	ivshm_log_level = IVSHM_LOG_ERROR;
+	must(!run(1000000)); /* what is made once and stays */
+	before = count_descriptors();
+	while (run(at)) {
+		if (count_descriptors() != before)
+			fprintf(stderr, "%s, call %u: %u descriptors, not %u\n", fault.failed, at,
+				count_descriptors(), before);
+		must(count_descriptors() == before);
+		at++;
+	}
+	printf("1..1\nok 1 - reload, %u calls that fail\n", at - 1);
+	must(at > 20);
+	return 0;
+}
