@@ -39,4 +39,17 @@ struct ivshm_reload {
 __attribute__((format(printf, 3, 4))) void ivshm_reload_say(struct ivshm_reload *reload, char how,
 							    const char *format, ...);
 
+/* Sockets that more users may connect to, or fewer. 0 or -errno. */
+int ivshm_reload_set_modes(const struct ivshm_group *group, mode_t mode);
+
+/* broker_reload_look.c */
+
+/* Reads the file, compares, looks who runs: says what changes, or what cannot. 0 or -errno. */
+int ivshm_reload_look(struct ivshm_reload *reload);
+/* Makes all that takes memory or descriptors. 0; or -errno, said: then abandon it. */
+int ivshm_reload_prepare(struct ivshm_reload *reload);
+/* Who has joined a group as this instance; NULL: nobody. `group` NULL: any. */
+const struct ivshm_link *ivshm_reload_joined(const struct ivshm_broker *broker,
+					     const char *instance, const char *group);
+
 #endif

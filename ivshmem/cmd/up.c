@@ -210,7 +210,7 @@ static int open_consoles(struct up *up)
 	unsigned total = up->config->instances_count;
 	int ret = 0;
 
-	up->child = calloc(total, sizeof(*up->child));
+	up->child = calloc(total, sizeof(struct child *));
 	up->poll = calloc(POLL_CHILDREN + (size_t)total, sizeof(*up->poll));
 	up->consoles_changed = epoll_create1(EPOLL_CLOEXEC);
 	if (!up->child || !up->poll)

@@ -10,7 +10,7 @@
 int up_add_console(struct up *up, struct child **child, unsigned count)
 {
 	struct epoll_event event = {.events = EPOLLIN};
-	struct console **grown = reallocarray(up->console, up->consoles + 1u, sizeof(*grown));
+	struct console **grown = reallocarray(up->console, up->consoles + 1u, sizeof(struct console *));
 	int ret;
 
 	if (!grown)

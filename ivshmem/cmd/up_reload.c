@@ -53,8 +53,8 @@ int up_prepare(void *context, const struct ivshm_config *config)
 		return -ENOMEM;
 	up->next = next;
 	next->config = config;
-	next->child = calloc(total + 1, sizeof(next->child[0]));
-	next->added = calloc(total + 1, sizeof(next->added[0]));
+	next->child = calloc(total + 1, sizeof(struct child *));
+	next->added = calloc(total + 1, sizeof(struct child *));
 	next->poll = calloc(polled, sizeof(next->poll[0]));
 	if (!next->child || !next->added || !next->poll)
 		ret = -ENOMEM;
