@@ -30,6 +30,13 @@ void ivshm_reload_say(struct ivshm_reload *reload, char how, const char *format,
 	fprintf(reload->lines, "%c%s\n", how, text);
 }
 
+/* Said when they are made, or would be. */
+static void say_changes(struct ivshm_reload *reload)
+{
+	for (unsigned i = 0; i < reload->changes.count; i++)
+		ivshm_reload_say(reload, IVSHM_SAY_CHANGE, "%s", reload->changes.change[i].text);
+}
+
 /* All that was made is taken back or was taken over. */
 static void destroy(struct ivshm_reload *reload)
 {
@@ -224,6 +231,7 @@ static void commit(struct ivshm_reload *reload)
 	ivshm_controls_renumber(broker->controls, reload->place, reload->path);
 	reload->path = NULL;
 	ops->commit(context);
+	say_changes(reload);
 	/* The names in it were used until now. */
 	ivshm_changes_free(&reload->changes);
 	ivshm_config_free(before);
@@ -363,6 +371,7 @@ int ivshm_reload_begin(struct ivshm_broker *broker, const char *path, uint32_t f
 	broker->reload = reload;
 	r = ivshm_reload_look(reload);
 	if (r == 0 && flags & IVSHM_CONTROL_DRY) {
+		say_changes(reload);
 		finish(reload, 0);
 		return 0;
 	}

@@ -136,8 +136,6 @@ static int compare(struct ivshm_reload *reload)
 		check_change(reload, &reload->changes.change[i]);
 	if (r == 0 && reload->said_error)
 		r = -EBUSY;
-	for (unsigned i = 0; r == 0 && i < reload->changes.count; i++)
-		ivshm_reload_say(reload, IVSHM_SAY_CHANGE, "%s", reload->changes.change[i].text);
 	return r;
 }
 
@@ -180,6 +178,8 @@ static int prepare(struct ivshm_reload *reload)
 		r = prepare_group(reload, i);
 	if (r == 0)
 		r = ops->prepare(context, reload->next);
+	if (r == -ESHUTDOWN)
+		ivshm_reload_say(reload, IVSHM_SAY_ERROR, "all is being ended");
 	return r;
 }
 
