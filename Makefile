@@ -254,6 +254,7 @@ $(BUILD)/tests/model/page_run: $(OBJ_traced_pager)
 # Calls of the system that a fault test replaces.
 WRAP_fault_host := calloc socket setsockopt connect send recvmsg fcntl fstat eventfd mmap ppoll syscall \
 	ioctl madvise pthread_create
+WRAP_fault_reload := calloc
 WRAP_test_linux_device := ioctl mmap
 WRAP_fault_pager := ioctl mmap calloc madvise mprotect fallocate pthread_create
 $(TESTS_unit) $(TESTS_fault) $(BUILD)/tests/model/page_run: $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)/libvm.a \

@@ -65,12 +65,13 @@ FAULT(int, -1, chmod, EPERM, (const char *path, mode_t mode), path, mode)
 FAULT(ssize_t, -1, sendmsg, ENOBUFS, (int fd, const struct msghdr *message, int flags), fd, message,
       flags)
 
-/* dlsym() allocates: it is asked before there is a fault. */
-void *calloc(size_t count, size_t size)
-{
-	extern void *__libc_calloc(size_t, size_t);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
 
-	return fails("calloc", ENOMEM) ? NULL : __libc_calloc(count, size);
+/* The broker's; not those of libraries, nor of dlsym(). */
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails("calloc", ENOMEM) ? NULL : __real_calloc(count, size);
 }
 
 int getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size,
