@@ -44,10 +44,7 @@ static void take(struct vmm_group *group, unsigned index, uint32_t right)
 			  group->client.group, region->name, error.text);
 	if (region->coherence == IST_COHERENCE_PAGE)
 		coh_pager_limit(group->pager, region->offset, right);
-	/* The pager's mapping stays writable for its own work: a page that it had to write may be
-	 * here. */
-	if (region->coherence == IST_COHERENCE_PAGE && right != IST_RIGHT_NONE)
-		return;
+	/* The mapping too: KVM's own workers ask for writing where that allows it. */
 	region->right = before;
 	if (vmm_host_allow(group, index, right, &error) != 0)
 		vmm_group_complain(group, error.text);
@@ -72,10 +69,10 @@ int vmm_rights_change(void *context, unsigned index, uint32_t right)
 		result = give(group, index, right, &error);
 	else
 		take(group, index, right);
-	vmm_pause_end(group->vm);
-	/* What it has not lost yet it loses with all else. */
+	/* What it has not lost yet it loses with all else: no vCPU gets in again. */
 	if (result != 0 && right < before)
 		vmm_vm_end(group->vm, VMM_STATUS_FAULT);
+	vmm_pause_end(group->vm);
 	if (result != 0)
 		ivshm_log(IVSHM_LOG_WARN, "group '%s': no more right on region '%s': %s",
 			  group->client.group, group->client.region[index].name, error.text);

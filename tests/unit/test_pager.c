@@ -457,6 +457,73 @@ START_TEST(leaves)
 }
 END_TEST
 
+/* A right that becomes less: to reading. What it holds it keeps until it is asked. */
+START_TEST(limited)
+{
+	struct member *a = &g.member[0], *b = &g.member[1];
+	uint64_t region;
+
+	start(_i, 2);
+	region = g.memory.layout.region_offset[0];
+	put(a, 0, 1);
+	coh_pager_limit(a->pager, region + IST_PAGE, IST_RIGHT_NONE); /* there is none */
+	coh_pager_limit(a->pager, region, IST_RIGHT_READ);
+	must(mprotect(a->page, PAGER_PAGES * IST_PAGE, PROT_READ) == 0); /* as who calls it does */
+	expect_word(0, IST_DIR_MODIFIED, 0, 1);
+	ck_assert_uint_eq(get(a, 0), 1);
+	ck_assert_uint_eq(get(b, 0), 1);
+	expect_word(0, IST_DIR_SHARED, -1, 3);
+	put(b, 0, 2);
+	ck_assert_uint_eq(get(a, 0), 2);
+	put(b, 3, 5);
+	ck_assert_uint_eq(get(a, 3), 5);
+	expect_word(3, IST_DIR_SHARED, -1, 3);
+	stop(2);
+}
+END_TEST
+
+/* To nothing: it gives up all, even what it was amid of, and takes no question and no fault then.
+ */
+START_TEST(closed)
+{
+	struct member *a = &g.member[0], *b = &g.member[1];
+	struct adder adder;
+	pthread_t thread;
+
+	group_create(TENURE, RECALL);
+	ivshm_roster_admit(&g.memory, 3, 1, "d", 1, IST_KIND_APP);
+	members_start(2);
+	put(a, 0, 1);
+	put(a, 1, 2);
+	/* A holder that lives and does not answer: a stays busy there. */
+	g.entry[2].directory.control = IST_DIR_CONTROL(IST_DIR_MODIFIED, 0, 4, 7);
+	g.entry[2].directory.sharers = 8;
+	adder = (struct adder){a, 3, 3};
+	must(pthread_create(&thread, NULL, add, &adder) == 0);
+	while (IST_DIR_BUSY(coh_load(&g.entry[2].directory).control) != 1)
+		usleep(500);
+	coh_pager_limit(a->pager, g.memory.layout.region_offset[0], IST_RIGHT_NONE);
+	for (unsigned page = 0; page < PAGER_PAGES; page++) {
+		struct ist_directory word = coh_load(&g.entry[page].directory);
+
+		ck_assert_uint_eq(word.sharers & 1, 0);
+		ck_assert_uint_eq(IST_DIR_BUSY(word.control), 0);
+	}
+	put(b, 1, 9);
+	expect_word(1, IST_DIR_MODIFIED, 1, 2);
+	/* Its thread faults again and again, until there is nothing to fault for. */
+	must(mmap(a->page, PAGER_PAGES * IST_PAGE, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+	must(pthread_join(thread, NULL) == 0);
+	ck_assert_int_eq(__atomic_load_n(&a->broken, __ATOMIC_ACQUIRE), 0);
+	ck_assert_int_eq(__atomic_load_n(&b->stalled, __ATOMIC_ACQUIRE), 0);
+	coh_pager_destroy(a->pager);
+	munmap(a->page, PAGER_PAGES * IST_PAGE);
+	member_stop(b);
+	group_destroy();
+}
+END_TEST
+
 static bool everybody_may(void)
 {
 	FILE *file = fopen("/proc/sys/vm/unprivileged_userfaultfd", "re");
@@ -590,6 +657,8 @@ int main(void)
 	tcase_add_test(tests, a_holder_without_a_bell);
 	tcase_add_loop_test(tests, hostile_words, 0, 5);
 	tcase_add_test(tests, leaves);
+	tcase_add_loop_test(tests, limited, 0, 2);
+	tcase_add_test(tests, closed);
 	tcase_add_test(tests, without_privilege);
 	tcase_add_loop_test(tests, false_sharing, 0, 2);
 	suite_add_tcase(suite, tests);

@@ -27,6 +27,8 @@ static void look(struct ist_group *group, enum ist_right *known)
 	struct ist_region_info info;
 
 	for (uint32_t i = 0; ist_region_get(group, i, &info) == 0; i++) {
+		if (info.right == IST_READ)
+			(void)*(volatile uint64_t *)info.address; /* and it can be */
 		if (info.right == known[i])
 			continue;
 		known[i] = info.right;
