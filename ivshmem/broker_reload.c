@@ -189,9 +189,10 @@ static void stop(struct ivshm_reload *reload)
 			continue;
 		process = ivshm_controls_process(broker->controls, i);
 		any |= process.pid || ivshm_reload_joined(broker, name, NULL);
-		if (process.pid)
-			ops->stop(context, i); /* once more changes nothing */
+		if (process.pid && !reload->told_to_end)
+			ops->stop(context, i);
 	}
+	reload->told_to_end = true; /* and none of them starts meanwhile */
 	if (!any)
 		reload->stage = IVSHM_RELOAD_COMMIT;
 }

@@ -25,11 +25,12 @@ struct ivshm_reload {
 	char *path;                /* absolute */
 	struct ivshm_config *next; /* NULL once it is in force */
 	struct ivshm_changes changes;
-	uid_t **users;   /* of each of the broker's groups */
-	unsigned *place; /* in `next` of each instance; ~0u: it is gone */
-	bool *added;     /* of each instance of `next`: it is new */
-	unsigned ticks;  /* in this stage */
-	bool forced;     /* who does not answer has been named, or killed */
+	uid_t **users;    /* of each of the broker's groups */
+	unsigned *place;  /* in `next` of each instance; ~0u: it is gone */
+	bool *added;      /* of each instance of `next`: it is new */
+	unsigned ticks;   /* in this stage */
+	bool told_to_end; /* instances that are gone */
+	bool forced;      /* who does not answer has been named, or killed */
 	bool said_error;
 	FILE *lines; /* what there is to say, a line each behind its IVSHM_SAY_* */
 	char *text;  /* of it */
