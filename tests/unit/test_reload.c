@@ -58,8 +58,10 @@ static struct raw live_as(const char *name, uint32_t minor, uint32_t kind)
 	must(raw.map != MAP_FAILED);
 	do {
 		must(raw_receive(&f, raw.socket, &packet) == 0);
-		if (packet.wire.type == IST_WIRE_PEER)
+		if (packet.fds_count == FIXTURE_VECTORS)
 			raw_keep_peer(&raw, &packet);
+		else
+			ivshm_wire_close_fds(&packet); /* with a pager's */
 	} while (packet.wire.type != IST_WIRE_READY);
 	raw_send(raw.socket, IST_WIRE_READY, "");
 	fixture_settle(&f);
@@ -283,6 +285,57 @@ START_TEST(older)
 	ck_assert_str_eq(answer(ask_reload(0)), line);
 	ck_assert(hears_nothing(left.socket));
 	raw_leave(&f, &left);
+}
+END_TEST
+
+/* A QEMU is told nothing, and has everything mapped: the roster says what it is asked. */
+START_TEST(asked_of_qemu)
+{
+	char line[256];
+	int fd;
+
+	reload_stop();
+	start_with((struct text){.left = "kind: qemu, autostart: false",
+				 .more = "    legacy: trusted\n"});
+	fd = ivshm_door_enter(&ivshm_legacy_door, f.dir, "left@ping");
+	must(fd >= 0);
+	fixture_settle(&f);
+	write_file((struct text){.left = "kind: qemu, autostart: false",
+				 .more = "    legacy: trusted\n",
+				 .shared = SHARED_RO});
+	snprintf(line, sizeof(line),
+		 SHARED_RO_LINE "group 'ping': 'left' (pid %d) is only asked: it is a QEMU\n= 0",
+		 getpid());
+	ck_assert_str_eq(answer(ask_reload(0)), line);
+	close(fd);
+}
+END_TEST
+
+/* An app that runs as a process: its pager cannot let go of a region. */
+START_TEST(pages_of_a_process)
+{
+	char left[160], line[256];
+	struct text text = {.shared = "size: 64K, access: rw, coherence: page", .left = left};
+	struct raw raw;
+
+	reload_stop();
+	snprintf(left, sizeof(left), "kind: app, image: /etc/passwd, memory: 16M");
+	start_with(text);
+	raw = live_as("left", 2, IST_KIND_PROCESS);
+	text.shared = "size: 64K, access: rw, coherence: page, rights: [{instance: left, access: "
+		      "ro}]";
+	write_file(text);
+	snprintf(line, sizeof(line),
+		 "! not while it runs: group 'ping': region 'shared' is ro instead of rw for "
+		 "'left': 'left' (pid %d) is a process, and the region page-coherent\n= 16",
+		 getpid());
+	ck_assert_str_eq(answer(ask_reload(0)), line);
+	raw_leave(&f, &raw);
+	raw = live_as("left", 2, IST_KIND_APP);
+	raw_send(raw.socket, IST_WIRE_BYE, "");
+	raw_close(&raw);
+	fixture_settle(&f);
+	ck_assert_str_eq(answer(ask_reload(0)), SHARED_RO_LINE "= 0");
 }
 END_TEST
 
@@ -635,6 +688,8 @@ int main(void)
 	tcase_add_test(tests, hung_up);
 	tcase_add_test(tests, asked);
 	tcase_add_test(tests, older);
+	tcase_add_test(tests, asked_of_qemu);
+	tcase_add_test(tests, pages_of_a_process);
 	tcase_add_test(tests, joins_meanwhile);
 	tcase_add_test(tests, second);
 	tcase_add_test(tests, region_added);
