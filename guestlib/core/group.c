@@ -243,7 +243,8 @@ uint32_t ist_group_right(const struct ist_group *group, const struct ist_group_r
 		(region - group->region);
 	uint32_t mapped = ist_load32(&region->right), told = IST_RIGHT_NONE;
 
-	if (!group->live)
+	/* Of a group that is lost the roster says nothing: -ENODEV is found elsewhere. */
+	if (!group->live || ist_group_gone(group))
 		return mapped;
 	if (ist_load(&entry->writers) >> group->id & 1)
 		told = IST_RIGHT_WRITE;
