@@ -111,6 +111,7 @@ struct ivshm_told_rights {
 	uint32_t numbers;                 /* of RIGHTs so far */
 	uint32_t refused;                 /* errno: it could not have what it was given */
 	bool asked;                       /* a reload takes something, and nobody enforces it */
+	bool late;                        /* a region is new that it is not shown */
 };
 
 /* How far a link has been told what it must know. */

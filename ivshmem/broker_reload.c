@@ -206,6 +206,9 @@ static void commit_group(struct ivshm_group *group, uid_t **users)
 	    ivshm_layout_compute(next, &layout) == 0) {
 		group->memory.layout = layout;
 		ivshm_roster_add_regions(&group->memory, next);
+		for (struct ivshm_link *link = group->links; link; link = link->next)
+			link->rights.late = link->ready && !link->legacy &&
+					    (link->minor < 2 || !ivshm_link_is_vm(link));
 		ivshm_roster_changed(&group->memory);
 	}
 	if (!next->users_count && group->config->users_count)
@@ -289,6 +292,27 @@ static void name_asked(struct ivshm_reload *reload)
 	}
 }
 
+/* Those that do not see a region that is new: a process's library maps what it was told at first.
+ */
+static void name_late(struct ivshm_reload *reload)
+{
+	const struct ivshm_broker *broker = reload->broker;
+
+	for (unsigned i = 0; i < broker->groups_count; i++) {
+		const struct ivshm_group *group = &broker->group[i];
+
+		for (struct ivshm_link *link = group->links; link; link = link->next) {
+			if (link->rights.late)
+				ivshm_reload_say(reload, IVSHM_SAY_CHANGE,
+						 "group '%s': '%s' (pid %d) sees new regions when "
+						 "it joins again",
+						 group->config->name, ivshm_link_name(link),
+						 (int)link->pid);
+			link->rights.late = false;
+		}
+	}
+}
+
 static void less(struct ivshm_reload *reload)
 {
 	const struct ivshm_link *link = pending(reload->broker, true);
@@ -324,6 +348,7 @@ static void start(struct ivshm_reload *reload)
 					 strerror(-r));
 	}
 	name_asked(reload);
+	name_late(reload);
 	finish(reload, reload->said_error ? EIO : 0);
 }
 

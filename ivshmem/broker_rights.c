@@ -31,9 +31,12 @@ static uint32_t roster_right(const struct ivshm_group *group, unsigned index, ui
 	const struct ivshm_link *link = group->seat[id].link;
 	uint32_t right = ivshm_config_right(group->broker->config, group->config, index, id);
 
-	/* QEMU maps everything. Who has not been told of a region will be told what is then. */
-	if (!link || link->legacy || index >= link->rights.regions)
+	/* QEMU maps everything. Who is being told of the regions will be told what is then. */
+	if (!link || link->legacy ||
+	    (index >= link->rights.regions && link->stage <= IVSHM_STAGE_REGIONS))
 		return right;
+	if (index >= link->rights.regions)
+		return IST_RIGHT_NONE;
 	return lesser(right, link->rights.has[index]);
 }
 
@@ -203,7 +206,9 @@ bool ivshm_link_rights_pending(const struct ivshm_link *link)
 {
 	unsigned wanted = wanted_regions(link->group);
 
-	if (link->stage == IVSHM_STAGE_HELLO || !ivshm_link_is_vm(link) || link->bye)
+	/* Rights of who could not be told do not change while it is there. */
+	if (link->stage == IVSHM_STAGE_HELLO || !ivshm_link_is_vm(link) || link->bye ||
+	    link->minor < 2)
 		return false;
 	for (unsigned i = 0; i < link->rights.regions; i++) {
 		uint32_t right = i < wanted ? wanted_right(link, i) : IST_RIGHT_NONE;

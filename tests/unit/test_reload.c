@@ -437,6 +437,34 @@ START_TEST(region_added)
 }
 END_TEST
 
+/* Who is not told of it, as it could not follow: it is named. */
+START_TEST(region_not_seen)
+{
+	struct raw left = live_as("left", 1, IST_KIND_APP);
+	struct raw right = live_as("right", 2, IST_KIND_PROCESS);
+	struct ivshm_packet packet;
+	char line[512];
+
+	packet = raw_expect(&f, left.socket, IST_WIRE_PEER);
+	ivshm_wire_close_fds(&packet);
+	write_file((struct text){.more = EXTRA_TEXT});
+	snprintf(line, sizeof(line),
+		 EXTRA_LINE
+		 "group 'ping': 'right' (pid %d) sees new regions when it joins again\n"
+		 "group 'ping': 'left' (pid %d) sees new regions when it joins again\n= 0",
+		 getpid(), getpid());
+	ck_assert_str_eq(answer(ask_reload(0)), line);
+	ck_assert(hears_nothing(left.socket));
+	ck_assert_uint_eq(roster_right(&left, EXTRA, 0), IST_RIGHT_NONE);
+	ck_assert_uint_eq(roster_right(&left, EXTRA, 1), IST_RIGHT_NONE);
+	ck_assert_uint_eq(roster_right(&left, EXTRA, 2), IST_RIGHT_READ);
+	raw_leave(&f, &right);
+	ck_assert_uint_eq(roster_right(&left, EXTRA, 1), IST_RIGHT_READ);
+	packet = raw_expect(&f, left.socket, IST_WIRE_GONE);
+	raw_leave(&f, &left);
+}
+END_TEST
+
 START_TEST(region_taken_back)
 {
 	struct raw left = raw_live(&f, "left");
@@ -693,6 +721,7 @@ int main(void)
 	tcase_add_test(tests, joins_meanwhile);
 	tcase_add_test(tests, second);
 	tcase_add_test(tests, region_added);
+	tcase_add_test(tests, region_not_seen);
 	tcase_add_test(tests, region_taken_back);
 	tcase_add_test(tests, instance_added_and_removed);
 	tcase_add_test(tests, a_hole);
