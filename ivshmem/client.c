@@ -431,8 +431,7 @@ int ivshm_client_dispatch(struct ivshm_client *client)
 			wrong = take_peer(client, &packet);
 		else if (packet.wire.type == IST_WIRE_GONE)
 			wrong = take_gone(client, &packet);
-		else if (packet.wire.type == IST_WIRE_RIGHT ||
-			 packet.wire.type == IST_WIRE_REGION)
+		else if (packet.wire.type == IST_WIRE_RIGHT || packet.wire.type == IST_WIRE_REGION)
 			wrong = ivshm_client_take_change(client, &packet);
 		else if (packet.wire.type == IST_WIRE_ERROR)
 			wrong = packet.wire.text;

@@ -33,7 +33,8 @@ struct command {
 };
 
 extern const struct command command_check, command_console, command_down, command_path,
-	command_qemu_args, command_reload, command_run, command_start, command_status, command_stop, command_up;
+	command_qemu_args, command_reload, command_run, command_start, command_status, command_stop,
+	command_up;
 
 /* All `up`s there are, to be forgotten. False: told. */
 bool list_ups(const struct command_line *line, struct ivshm_control_ups *ups);
