@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fault_reload.c: the n-th call that can fail does, for every n, while a broker goes over to
- * another configuration. Each time it is all changed or nothing is, the answer says which, and the
- * next try succeeds; no descriptor is left.
+ * fault_reload.c: the n-th call that can fail does, for every n (FAULT_ALL; else every fifth),
+ * while a broker goes over to another configuration. Each time it is all changed or nothing is, the
+ * answer says which, and the next try succeeds; no descriptor is left.
  */
 #include <dlfcn.h>
 #include <pwd.h>
@@ -177,7 +177,8 @@ static bool run(unsigned at)
 
 int main(void)
 {
-	unsigned at = 1, before;
+	/* All of them take 8 s: FAULT_ALL. Else some, of all kinds. */
+	unsigned step = getenv("FAULT_ALL") ? 1 : 5, at = 1, tried = 0, before;
 
 	ivshm_log_level = IVSHM_LOG_ERROR;
 	must(!run(1000000)); /* what is made once and stays */
@@ -187,9 +188,10 @@ int main(void)
 			fprintf(stderr, "%s, call %u: %u descriptors, not %u\n", fault.failed, at,
 				count_descriptors(), before);
 		must(count_descriptors() == before);
-		at++;
+		at += step;
+		tried++;
 	}
-	printf("1..1\nok 1 - reload, %u calls that fail\n", at - 1);
-	must(at > 20);
+	printf("1..1\nok 1 - reload, %u of some %u calls that fail\n", tried, at - step);
+	must(tried > 20);
 	return 0;
 }
