@@ -39,7 +39,7 @@
 /* ---- Version and limits ---------------------------------------------------------------------- */
 
 #define IST_ABI_MAJOR 1u /* another major number: refuse */
-#define IST_ABI_MINOR 1u /* a higher minor number: go on, fields may have been added */
+#define IST_ABI_MINOR 2u /* a higher minor number: go on, fields may have been added */
 
 #define IST_LINE 64u       /* bytes of a cache line */
 #define IST_LINE_PAIR 128u /* bytes between two writers */
@@ -817,6 +817,9 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
  *                    come and go
  *   broker -> peer   ERROR at any time; the broker closes after it
  *   peer -> broker   ERROR after HELLO: the text is for the broker's log
+ * and to a broker that was restarted, by who was there:
+ *   peer -> broker   REATTACH, BELLS of itself, BELLS..., READY, then THREAD...
+ *   broker -> peer   RUN_STATE, READY; then PEER and GONE as above
  */
 #define IST_WIRE_HELLO 1u /* abi, kind, name: instance */
 #define IST_WIRE_WELCOME                                                                           \
@@ -832,6 +835,9 @@ IST_ABI_SIZE(struct ist_linux_hold, 16);
 #define IST_WIRE_THREAD 10u   /* ABI 1.1; id: thread ID of a vCPU, count: of how many */
 #define IST_WIRE_RECALL                                                                            \
 	11u /* ABI 1.1; id, incarnation, offset: that peer does not give up this page */
+#define IST_WIRE_REATTACH                                                                          \
+	12u /* ABI 1.2; instead of HELLO: abi, kind, id, incarnation, name; 1 fd: memory */
+#define IST_WIRE_BELLS 13u /* ABI 1.2; id, incarnation, vectors; eventfds as in PEER */
 
 #define IST_RIGHT_NONE 0u
 #define IST_RIGHT_READ 1u

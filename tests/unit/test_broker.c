@@ -171,7 +171,7 @@ START_TEST(what_a_peer_is_told)
 	right = raw_live(&f, "right");
 	raw_send(fd, IST_WIRE_HELLO, "third");
 	p = raw_expect(&f, fd, IST_WIRE_WELCOME);
-	ck_assert_uint_eq(p.wire.abi, 0x10001);
+	ck_assert_uint_eq(p.wire.abi, 0x10002);
 	ck_assert_uint_eq(p.wire.id, 2);
 	ck_assert_uint_eq(p.wire.incarnation, 1);
 	ck_assert_uint_eq(p.wire.vectors, 3);

@@ -95,10 +95,10 @@ START_TEST(not_a_hello)
 
 	wire.abi = 2u << 16;
 	expect_refusal(&wire, EPROTONOSUPPORT,
-		       "isthmus ABI 2.0 is not spoken here (this broker: 1.1)");
+		       "isthmus ABI 2.0 is not spoken here (this broker: 1.2)");
 	wire.abi = 0xffffffff;
 	expect_refusal(&wire, EPROTONOSUPPORT,
-		       "isthmus ABI 65535.65535 is not spoken here (this broker: 1.1)");
+		       "isthmus ABI 65535.65535 is not spoken here (this broker: 1.2)");
 	wire = hello;
 	wire.kind = 4;
 	expect_refusal(&wire, EINVAL, "4 is not a kind of instance");
@@ -111,8 +111,8 @@ START_TEST(not_a_hello)
 	wire = hello;
 	wire.type = 0;
 	expect_refusal(&wire, EPROTO, "unknown message type 0");
-	wire.type = 12;
-	expect_refusal(&wire, EPROTO, "unknown message type 12");
+	wire.type = 22;
+	expect_refusal(&wire, EPROTO, "unknown message type 22");
 	wire.type = 0xffffffff;
 	expect_refusal(&wire, EPROTO, "unknown message type 4294967295");
 	wire.type = IST_WIRE_READY;

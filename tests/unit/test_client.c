@@ -98,7 +98,7 @@ static void play(void)
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		must(recv(fd, &p.wire, sizeof(p.wire), 0) == sizeof(p.wire));
-		must(p.wire.type == IST_WIRE_HELLO && p.wire.abi == 0x10001);
+		must(p.wire.type == IST_WIRE_HELLO && p.wire.abi == 0x10002);
 		must(!strcmp(p.wire.name, "right") && p.wire.kind == IST_KIND_LINUX);
 		for (unsigned i = 0; i < t.steps; i++)
 			ivshm_wire_send(fd, &t.script[i]);
