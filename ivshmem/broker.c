@@ -178,8 +178,8 @@ out_bell:
 	return ivshm_fail(error, error_size, r, "broker: epoll: %s", strerror(-r));
 }
 
-int ivshm_broker_create(const struct ivshm_config *config, const char *dir, char *error,
-			size_t error_size, struct ivshm_broker **out)
+static int create(const struct ivshm_config *config, const char *dir, bool attach, char *error,
+		  size_t error_size, struct ivshm_broker **out)
 {
 	struct ivshm_broker *broker =
 		calloc(1, sizeof(*broker) + config->groups_count * sizeof(broker->group[0]));
@@ -188,6 +188,7 @@ int ivshm_broker_create(const struct ivshm_config *config, const char *dir, char
 	if (!broker)
 		return ivshm_fail(error, error_size, -ENOMEM, "broker: out of memory");
 	broker->config = config;
+	broker->attach = attach;
 	r = open_events(broker, error, error_size);
 	if (r) {
 		free(broker);
@@ -208,8 +209,26 @@ int ivshm_broker_create(const struct ivshm_config *config, const char *dir, char
 	return 0;
 
 out_destroy:
+	ivshm_broker_keep(broker);
 	ivshm_broker_destroy(broker);
 	return r;
+}
+
+int ivshm_broker_create(const struct ivshm_config *config, const char *dir, char *error,
+			size_t error_size, struct ivshm_broker **out)
+{
+	return create(config, dir, false, error, error_size, out);
+}
+
+int ivshm_broker_attach(const struct ivshm_config *config, const char *dir, char *error,
+			size_t error_size, struct ivshm_broker **out)
+{
+	return create(config, dir, true, error, error_size, out);
+}
+
+void ivshm_broker_keep(struct ivshm_broker *broker)
+{
+	broker->keep = true;
 }
 
 int ivshm_broker_fd(const struct ivshm_broker *broker)

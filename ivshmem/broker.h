@@ -31,6 +31,29 @@ int ivshm_runtime_dir(char *out, size_t size);
 int ivshm_broker_create(const struct ivshm_config *config, const char *dir, char *error,
 			size_t error_size, struct ivshm_broker **out);
 
+/*
+ * The same, of groups that a killed broker has left with living processes: takes them over, with
+ * their memory, IDs and incarnations; those that nobody has left it creates.
+ * ivshm_broker_create() refuses such a group with -EBUSY; this one with -EINVAL if the
+ * configuration is another one.
+ */
+int ivshm_broker_attach(const struct ivshm_config *config, const char *dir, char *error,
+			size_t error_size, struct ivshm_broker **out);
+
+/* It is to be destroyed without having served: what it has taken over is left for the next one. */
+void ivshm_broker_keep(struct ivshm_broker *broker);
+
+struct ivshm_state_process; /* state.h */
+
+/*
+ * What is kept of an instance's process for the next broker. False: nothing, as no group of it was
+ * taken over.
+ */
+bool ivshm_broker_process(const struct ivshm_broker *broker, unsigned instance,
+			  struct ivshm_state_process *out);
+void ivshm_broker_set_process(struct ivshm_broker *broker, unsigned instance,
+			      const struct ivshm_state_process *process);
+
 /* What the owner of the instances' processes says of one; all 0: it was never started. */
 struct ivshm_process {
 	pid_t pid;  /* 0: it does not run */

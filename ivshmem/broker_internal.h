@@ -17,6 +17,7 @@
 #include "door.h"
 #include "memory.h"
 #include "run_state.h"
+#include "state.h"
 #include "wire.h"
 
 #define IVSHM_TICKS_A_SECOND 10
@@ -40,7 +41,8 @@ struct ivshm_seat {
 	uint64_t since_ns;       /* ivshm_clock_ns() of the last change of state */
 	struct ivshm_link *link; /* who sits there; NULL when absent or dead */
 	uint32_t kind;
-	int fds[IVSHM_WIRE_FDS_MAX]; /* eventfds, valid while there is a link */
+	int fds[IVSHM_WIRE_FDS_MAX]; /* eventfds, while there is a link; -1: not handed back */
+	uint64_t bell[IVSHM_WIRE_FDS_MAX]; /* ivshm_eventfd_id() of each */
 };
 
 /* A member of kind qemu: the socket at which it joins by QEMU's protocol. */
@@ -54,7 +56,9 @@ struct ivshm_legacy {
 struct ivshm_group {
 	struct ivshm_broker *broker;
 	const struct ivshm_group_config *config;
-	struct ivshm_memory memory;
+	struct ivshm_memory memory; /* without a map: nobody has handed it back */
+	struct ivshm_state state;
+	bool taken;   /* from a broker that was killed */
 	int run_page; /* -1: the group has none; the run state's */
 	struct ivshm_door door;
 	struct ivshm_watch listener;
@@ -81,6 +85,8 @@ struct ivshm_broker {
 	uint64_t warned_second;          /* when the last warnings were written, and how many */
 	unsigned warnings;
 	char *made_dir; /* the directory, when this broker made it */
+	bool attach;    /* takes over what a killed broker has left */
+	bool keep;      /* does not serve: what it has taken over is left for the next one */
 	unsigned groups_count;
 	struct ivshm_group group[]; /* by configuration */
 };
@@ -98,6 +104,7 @@ struct ivshm_told {
 /* How far a link has been told what it must know. */
 enum ivshm_stage {
 	IVSHM_STAGE_HELLO, /* has not said who it is */
+	IVSHM_STAGE_BACK,  /* was there before this broker: hands back what it holds */
 	IVSHM_STAGE_WELCOME,
 	IVSHM_STAGE_RUN_STATE,
 	IVSHM_STAGE_REGIONS,
@@ -114,7 +121,13 @@ struct ivshm_link {
 	struct ivshm_watch socket;
 	struct ivshm_watch process; /* its pidfd */
 	pid_t pid;
+	uint64_t start; /* of the process; valid when admitted */
 	uid_t uid;
+	bool away;        /* was there before this broker, and is not back */
+	bool returned;    /* was, and is */
+	uint64_t back_ns; /* when; ivshm_clock_ns() */
+	bool holds;       /* its HELLO waits for the group's memory: */
+	struct ist_wire held;
 	bool legacy;    /* speaks QEMU's protocol */
 	unsigned ticks; /* while it has not said HELLO, or does not read */
 	enum ivshm_stage stage;
@@ -150,12 +163,40 @@ void ivshm_group_destroy(struct ivshm_group *group);
 void ivshm_group_accept(struct ivshm_group *group, const struct ivshm_watch *listener,
 			struct ivshm_legacy *legacy);
 void ivshm_group_tick(struct ivshm_group *group);
+/* There is no memory, and nobody is left who could hand it back: makes another. 0 or -errno. */
+int ivshm_group_renew(struct ivshm_group *group);
+/* The memory is mapped: its roster says what is, and who waited for it goes on. */
+void ivshm_group_whole(struct ivshm_group *group);
+
+/* broker_state.c: what outlives this broker. docs/protocol.md, "The broker's restart". */
+/* Takes what a predecessor has left, or refuses it. `group` has its layout and its lock. */
+int ivshm_group_take_state(struct ivshm_group *group, const char *dir, char *error,
+			   size_t error_size);
+/* The memory is new: so is what the file says of it. */
+int ivshm_group_make_state(struct ivshm_group *group, const char *dir, char *error,
+			   size_t error_size);
+void ivshm_group_end_state(struct ivshm_group *group);
+/* Before the roster: what the seat is now. */
+void ivshm_seat_store(struct ivshm_group *group, uint32_t id);
+
+/* broker_return.c: who was there before this broker. */
+/* Seats as the state file has them, and who ended meanwhile. */
+int ivshm_group_take_over(struct ivshm_group *group, char *error, size_t error_size);
+/* Messages of who comes back. Each takes its descriptors out of the packet that it keeps. Returns
+ * 0; or -errno after refusing it. */
+int ivshm_link_reattach(struct ivshm_link *link, struct ivshm_packet *packet);
+int ivshm_link_bells(struct ivshm_link *link, struct ivshm_packet *packet);
+int ivshm_link_back(struct ivshm_link *link);
+/* Whether so many of its doorbells are there. */
+bool ivshm_seat_rings(const struct ivshm_seat *seat, unsigned bells);
 
 /* broker_seat.c: the life of an incarnation. */
 int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind);
 void ivshm_seat_live(struct ivshm_link *link);
 void ivshm_seat_leaving(struct ivshm_link *link);
 void ivshm_seat_end(struct ivshm_link *link, uint32_t state);
+/* Vector 0 of all that are live: the roster has changed. */
+void ivshm_group_ring_all(struct ivshm_group *group);
 
 /* broker_run.c: whose threads are watched. A broker or group without run state: nothing happens. */
 void ivshm_broker_run_create(struct ivshm_broker *broker);
@@ -201,6 +242,10 @@ bool ivshm_process_stalled(pid_t pid, int pidfd);
 int ivshm_link_create(struct ivshm_group *group, int socket, const struct ivshm_legacy *legacy);
 const char *ivshm_link_name(const struct ivshm_link *link); /* of the instance; it is admitted */
 void ivshm_link_destroy(struct ivshm_link *link);
+void ivshm_link_free(struct ivshm_link *link); /* takes it out of its group's list */
+struct ivshm_link *ivshm_link_await(struct ivshm_group *group, uint32_t id, pid_t pid, int pidfd);
+void ivshm_group_hear_held(struct ivshm_group *group);
+uint32_t ivshm_group_find(const struct ivshm_group *group, const char *name); /* or members_count */
 void ivshm_link_tick(struct ivshm_link *link);
 /* Says why, in a warning and, unless it is QEMU, an ERROR message. The caller closes. */
 void ivshm_link_refuse(struct ivshm_link *link, int code, const char *format, ...)

@@ -104,7 +104,8 @@ static bool is_news(const struct ivshm_link *link, uint32_t id)
 	if (id == link->id)
 		return false;
 	if (told->incarnation == 0)
-		return link->group->seat[id].state == IST_PEER_LIVE;
+		return link->group->seat[id].state == IST_PEER_LIVE &&
+		       ivshm_seat_rings(&link->group->seat[id], link->group->config->vectors);
 	return !told->gone && told->vectors < link->group->config->vectors;
 }
 

@@ -51,8 +51,7 @@ const char *ivshm_link_name(const struct ivshm_link *link)
 	return instance_name(link->group, link->id);
 }
 
-/* ID of the member of that name, or members_count. */
-static uint32_t find_member(const struct ivshm_group *group, const char *name)
+uint32_t ivshm_group_find(const struct ivshm_group *group, const char *name)
 {
 	uint32_t id = 0;
 
@@ -86,6 +85,25 @@ static bool refuse_pages(struct ivshm_link *link, const struct ist_wire *wire, u
 	return paged;
 }
 
+static void end(struct ivshm_link *link, uint32_t state)
+{
+	ivshm_watch_close(&link->process);
+	ivshm_seat_end(link, state);
+	ivshm_link_free(link);
+}
+
+/*
+ * Who is held for and says HELLO has left meanwhile, and its BYE met no broker. One process joins
+ * an ID once at a time.
+ */
+static void free_seat(const struct ivshm_link *link, uint32_t id)
+{
+	struct ivshm_link *sitting = link->group->seat[id].link;
+
+	if (sitting && sitting->away && !sitting->legacy && sitting->pid == link->pid)
+		end(sitting, IST_PEER_ABSENT);
+}
+
 /* It has a seat. */
 static void welcome(struct ivshm_link *link)
 {
@@ -97,8 +115,10 @@ static void welcome(struct ivshm_link *link)
 static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
 {
 	struct ivshm_group *group = link->group;
-	uint32_t id = find_member(group, wire->name);
+	uint32_t id = ivshm_group_find(group, wire->name);
 	int r;
+
+	link->holds = false;
 
 	if (IVSHM_WIRE_ABI_MAJOR(wire->abi) != IST_ABI_MAJOR) {
 		ivshm_link_refuse(link, EPROTONOSUPPORT,
@@ -118,6 +138,12 @@ static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
 	}
 	if (group->bells != group->config->vectors && refuse_pages(link, wire, id))
 		return -EACCES;
+	if (!group->memory.map && ivshm_group_renew(group)) {
+		link->holds = true;
+		link->held = *wire;
+		return 0;
+	}
+	free_seat(link, id);
 	if (group->seat[id].link) {
 		ivshm_link_refuse(link, EBUSY, "instance '%s' is already in group '%s' (pid %d)",
 				  wire->name, group->config->name, (int)group->seat[id].link->pid);
@@ -149,6 +175,8 @@ static int out_of_order(struct ivshm_link *link, const struct ist_wire *wire)
 		[IST_WIRE_RUN_STATE] = "RUN_STATE",
 		[IST_WIRE_THREAD] = "THREAD",
 		[IST_WIRE_RECALL] = "RECALL",
+		[IST_WIRE_REATTACH] = "REATTACH",
+		[IST_WIRE_BELLS] = "BELLS",
 	};
 
 	if (wire->type >= sizeof(name) / sizeof(name[0]) || !name[wire->type])
@@ -162,9 +190,12 @@ static int hear(struct ivshm_link *link, const struct ist_wire *wire)
 {
 	bool told = link->stage == IVSHM_STAGE_UPDATES;
 
-	if (wire->type == IST_WIRE_HELLO && link->stage == IVSHM_STAGE_HELLO)
+	if (wire->type == IST_WIRE_HELLO && link->stage == IVSHM_STAGE_HELLO && !link->holds)
 		return hear_hello(link, wire);
-	if (wire->type == IST_WIRE_THREAD && told && !link->ready && link->run_state)
+	if (wire->type == IST_WIRE_READY && link->stage == IVSHM_STAGE_BACK)
+		return ivshm_link_back(link);
+	if (wire->type == IST_WIRE_THREAD && told && (!link->ready || link->returned) &&
+	    link->run_state)
 		return ivshm_link_thread(link, wire);
 	if (wire->type == IST_WIRE_READY && told && !link->ready) {
 		link->ready = true;
@@ -189,6 +220,21 @@ static int hear(struct ivshm_link *link, const struct ist_wire *wire)
 	return out_of_order(link, wire);
 }
 
+/* A packet with all that came with it, which whoever keeps it takes out. */
+static int hear_packet(struct ivshm_link *link, struct ivshm_packet *packet)
+{
+	uint32_t type = packet->wire.type;
+
+	if (type == IST_WIRE_REATTACH && link->stage == IVSHM_STAGE_HELLO && !link->holds)
+		return ivshm_link_reattach(link, packet);
+	if (type == IST_WIRE_BELLS && link->stage == IVSHM_STAGE_BACK)
+		return ivshm_link_bells(link, packet);
+	if (packet->fds_count == 0)
+		return hear(link, &packet->wire);
+	ivshm_link_refuse(link, EPROTO, "a peer sends no descriptors");
+	return -EPROTO;
+}
+
 /* Takes one packet. Returns 0; -EAGAIN: there is none; others: the connection is over. */
 static int receive_one(struct ivshm_link *link)
 {
@@ -208,21 +254,21 @@ static int receive_one(struct ivshm_link *link)
 	case -EBADMSG:
 		ivshm_link_refuse(link, EBADMSG, "a name or text is not terminated");
 		return r;
+	case -EMFILE:
+		ivshm_link_refuse(link, EMFILE, "no room for the descriptors that came");
+		return r;
 	case -ETOOMANYREFS:
 		ivshm_link_refuse(link, EPROTO, "a peer sends no descriptors");
 		return r;
 	default:
 		return r;
 	}
-	if (packet.fds_count > 0) {
-		ivshm_wire_close_fds(&packet);
-		ivshm_link_refuse(link, EPROTO, "a peer sends no descriptors");
-		return -EPROTO;
-	}
-	return hear(link, &packet.wire);
+	r = hear_packet(link, &packet);
+	ivshm_wire_close_fds(&packet);
+	return r;
 }
 
-static void unlink_and_free(struct ivshm_link *link)
+void ivshm_link_free(struct ivshm_link *link)
 {
 	struct ivshm_link **at = &link->group->links;
 
@@ -248,6 +294,12 @@ static void hang_up(struct ivshm_link *link)
 	bool admitted = link->stage != IVSHM_STAGE_HELLO;
 
 	close_socket(link);
+	if (link->stage == IVSHM_STAGE_BACK) { /* it may try again */
+		link->away = true;
+		memset(link->told, 0, sizeof(link->told));
+		link->stage = IVSHM_STAGE_DEAF;
+		return;
+	}
 	link->stage = IVSHM_STAGE_DEAF;
 	if (admitted && !link->bye) {
 		ivshm_seat_leaving(link);
@@ -258,7 +310,7 @@ static void hang_up(struct ivshm_link *link)
 		ivshm_seat_end(link, IST_PEER_ABSENT);
 	else
 		link->group->strangers--;
-	unlink_and_free(link);
+	ivshm_link_free(link);
 }
 
 static void on_socket(void *owner, uint32_t events)
@@ -278,6 +330,7 @@ static void on_socket(void *owner, uint32_t events)
 static void on_process(void *owner, uint32_t events)
 {
 	struct ivshm_link *link = owner;
+	struct ivshm_group *group = link->group;
 	int r = link->socket.fd < 0 ? -EPIPE : 0;
 
 	(void)events;
@@ -292,7 +345,9 @@ static void on_process(void *owner, uint32_t events)
 		link->stage = IVSHM_STAGE_DEAF;
 		ivshm_seat_end(link, link->bye ? IST_PEER_ABSENT : IST_PEER_DEAD);
 	}
-	unlink_and_free(link);
+	ivshm_link_free(link);
+	if (!group->memory.map)
+		ivshm_group_renew(group);
 }
 
 static bool may_join(const struct ivshm_group *group, uid_t uid)
@@ -408,13 +463,61 @@ void ivshm_link_tick(struct ivshm_link *link)
 					  link->group->config->name, ivshm_link_name(link),
 					  (int)link->pid, IVSHM_PATIENCE_SECONDS);
 	}
-	if (link->stage != IVSHM_STAGE_HELLO)
+	if (link->stage != IVSHM_STAGE_HELLO && link->stage != IVSHM_STAGE_BACK)
 		return;
 	ivshm_broker_tick_later(link->group->broker);
-	if (++link->ticks > IVSHM_HELLO_SECONDS * IVSHM_TICKS_A_SECOND) {
-		ivshm_link_refuse(link, ETIMEDOUT, "no HELLO in %d seconds", IVSHM_HELLO_SECONDS);
-		hang_up(link);
+	if (++link->ticks <= IVSHM_HELLO_SECONDS * IVSHM_TICKS_A_SECOND)
+		return;
+	if (link->holds)
+		ivshm_link_refuse(link, EAGAIN, "group '%s' waits for its memory",
+				  link->group->config->name);
+	else
+		ivshm_link_refuse(link, ETIMEDOUT, "no %s in %d seconds",
+				  link->stage == IVSHM_STAGE_BACK ? "READY" : "HELLO",
+				  IVSHM_HELLO_SECONDS);
+	hang_up(link);
+}
+
+/* Whose HELLO has waited. One that is refused is gone from the list: it begins anew. */
+void ivshm_group_hear_held(struct ivshm_group *group)
+{
+	struct ivshm_link *link = group->links;
+
+	while (link) {
+		struct ist_wire wire = link->held;
+
+		if (!link->holds) {
+			link = link->next;
+			continue;
+		}
+		if (hear_hello(link, &wire))
+			hang_up(link);
+		link = group->links;
 	}
+}
+
+/* Whose process is known, and nothing more of it is here: a link without a socket. NULL: no room.
+ */
+struct ivshm_link *ivshm_link_await(struct ivshm_group *group, uint32_t id, pid_t pid, int pidfd)
+{
+	struct ivshm_link *link = calloc(1, sizeof(*link));
+
+	if (!link)
+		return NULL;
+	link->group = group;
+	link->id = id;
+	link->pid = pid;
+	link->stage = IVSHM_STAGE_DEAF;
+	link->away = true;
+	link->socket = (struct ivshm_watch){.fd = -1, .ready = on_socket, .owner = link};
+	link->process = (struct ivshm_watch){.fd = pidfd, .ready = on_process, .owner = link};
+	if (pidfd >= 0 && ivshm_watch_add(group->broker, &link->process, EPOLLIN)) {
+		free(link);
+		return NULL;
+	}
+	link->next = group->links;
+	group->links = link;
+	return link;
 }
 
 /* The broker goes, the peer stays: its roster entry is left as it is. */
@@ -427,7 +530,8 @@ void ivshm_link_destroy(struct ivshm_link *link)
 		struct ivshm_seat *seat = &link->group->seat[link->id];
 
 		for (uint32_t i = 0; i < link->group->bells; i++)
-			close(seat->fds[i]);
+			if (seat->fds[i] >= 0)
+				close(seat->fds[i]);
 	}
-	unlink_and_free(link);
+	ivshm_link_free(link);
 }

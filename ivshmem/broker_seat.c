@@ -8,6 +8,7 @@
  */
 #include "broker_internal.h"
 #include "log.h"
+#include "process.h"
 
 #include <errno.h>
 #include <string.h>
@@ -28,11 +29,11 @@ static void log_change(const struct ivshm_link *link, const char *what)
 		  link->group->seat[link->id].incarnation, what, (int)link->pid);
 }
 
-/* Vector 0 of all that are live: the roster has changed. */
-static void ring_all(struct ivshm_group *group)
+void ivshm_group_ring_all(struct ivshm_group *group)
 {
 	for (uint32_t id = 0; id < group->config->max_peers; id++) {
-		if (group->seat[id].state == IST_PEER_LIVE)
+		if (group->seat[id].state == IST_PEER_LIVE &&
+		    group->seat[id].fds[IST_VECTOR_ROSTER] >= 0)
 			ivshm_bell_ring(&group->broker->bell, group->memory.fd,
 					group->seat[id].fds[IST_VECTOR_ROSTER]);
 	}
@@ -50,13 +51,33 @@ static void set_state(struct ivshm_link *link, uint32_t state)
 
 	seat->state = state;
 	seat->since_ns = ivshm_clock_ns();
-	ivshm_roster_set_state(&link->group->memory, link->id, seat->incarnation, state);
+	ivshm_seat_store(link->group, link->id);
+	/* Before somebody has handed the memory back there is none to write to. */
+	if (link->group->memory.map)
+		ivshm_roster_set_state(&link->group->memory, link->id, seat->incarnation, state);
 }
 
 static void close_eventfds(struct ivshm_seat *seat, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
-		close(seat->fds[i]);
+	for (uint32_t i = 0; i < count; i++) {
+		if (seat->fds[i] >= 0)
+			close(seat->fds[i]);
+		seat->fds[i] = -1;
+		seat->bell[i] = 0;
+	}
+}
+
+/* One that the next broker can tell from others. A kernel that names none: it cannot. */
+static int open_eventfd(struct ivshm_seat *seat, uint32_t i)
+{
+	int r;
+
+	seat->bell[i] = 0;
+	seat->fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (seat->fds[i] < 0)
+		return -errno;
+	r = ivshm_eventfd_id(seat->fds[i], &seat->bell[i]);
+	return r == -EINVAL ? 0 : r;
 }
 
 int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind)
@@ -64,13 +85,15 @@ int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind)
 	struct ivshm_group *group = link->group;
 	struct ivshm_seat *seat = &group->seat[id];
 	uint32_t vectors = group->config->vectors;
+	int r = ivshm_process_start(link->pid, link->process.fd, &link->start);
 
+	/* Who has ended by now is heard of soon. */
+	if (r && r != -ESRCH)
+		return r;
 	for (uint32_t i = 0; i < group->bells; i++) {
-		seat->fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-		if (seat->fds[i] < 0) {
-			int r = -errno;
-
-			close_eventfds(seat, i);
+		r = open_eventfd(seat, i);
+		if (r) {
+			close_eventfds(seat, i + 1);
 			return r;
 		}
 	}
@@ -81,8 +104,9 @@ int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind)
 	seat->kind = kind;
 	seat->link = link;
 	link->id = id;
+	ivshm_seat_store(group, id);
 	ivshm_roster_admit(&group->memory, id, seat->incarnation, name_of(link), vectors, kind);
-	ring_all(group);
+	ivshm_group_ring_all(group);
 	log_change(link, "admitted");
 	return 0;
 }
@@ -95,7 +119,7 @@ void ivshm_seat_live(struct ivshm_link *link)
 	tell_all(link->group);
 	ivshm_link_watch(link);
 	set_state(link, IST_PEER_LIVE);
-	ring_all(link->group);
+	ivshm_group_ring_all(link->group);
 	log_change(link, "joined");
 }
 
@@ -103,7 +127,7 @@ void ivshm_seat_leaving(struct ivshm_link *link)
 {
 	ivshm_link_forget(link);
 	set_state(link, IST_PEER_LEAVING);
-	ring_all(link->group);
+	ivshm_group_ring_all(link->group);
 	log_change(link, "leaves");
 }
 
@@ -123,7 +147,7 @@ void ivshm_seat_end(struct ivshm_link *link, uint32_t state)
 		}
 	}
 	tell_all(group);
-	ring_all(group);
+	ivshm_group_ring_all(group);
 	close_eventfds(seat, group->bells);
 	seat->link = NULL;
 	log_change(link, state == IST_PEER_DEAD ? "died" : "left");

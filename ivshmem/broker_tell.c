@@ -85,8 +85,12 @@ static void make_peer(const struct ivshm_link *link, uint32_t id, struct ivshm_p
 
 static bool is_news(const struct ivshm_link *link, uint32_t id)
 {
+	const struct ivshm_group *group = link->group;
+
 	return id != link->id && link->told[id].incarnation == 0 &&
-	       link->group->seat[id].state == IST_PEER_LIVE;
+	       group->seat[id].state == IST_PEER_LIVE &&
+	       ivshm_seat_rings(&group->seat[id],
+				ivshm_link_pages(link) ? group->bells : group->config->vectors);
 }
 
 static int tell_peer(struct ivshm_link *link, uint32_t id)
@@ -147,6 +151,10 @@ static int tell_next(struct ivshm_link *link)
 
 	if (link->legacy)
 		return ivshm_legacy_tell_next(link);
+	/* Who is back has all but the page, and has said whom it knows. */
+	if (link->returned && link->stage >= IVSHM_STAGE_REGIONS &&
+	    link->stage <= IVSHM_STAGE_PEERS)
+		return 1;
 	switch (link->stage) {
 	case IVSHM_STAGE_WELCOME:
 		make_welcome(link, &packet);
@@ -199,7 +207,7 @@ void ivshm_link_tell(struct ivshm_link *link)
 	int r = 0;
 
 	link->deferred = false;
-	while (link->stage > IVSHM_STAGE_HELLO && link->stage < IVSHM_STAGE_DEAF) {
+	while (link->stage > IVSHM_STAGE_BACK && link->stage < IVSHM_STAGE_DEAF) {
 		r = tell_next(link);
 		if (r < 0)
 			break;

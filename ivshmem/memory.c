@@ -70,6 +70,7 @@ int ivshm_memory_create(struct ivshm_memory *memory, const struct ivshm_config *
 	memory->fd = -1;
 	memory->map = NULL;
 	memory->changes = 0;
+	memory->kept = NULL;
 	r = ivshm_layout_compute(group, &memory->layout);
 	if (r)
 		return ivshm_fail(error, error_size, r, "group '%s': its regions do not fit it",
@@ -82,6 +83,18 @@ int ivshm_memory_create(struct ivshm_memory *memory, const struct ivshm_config *
 				  strerror(-r));
 	}
 	ivshm_roster_write(memory, config, group);
+	return 0;
+}
+
+int ivshm_memory_adopt(struct ivshm_memory *memory, int fd)
+{
+	void *map =
+		mmap(NULL, memory->layout.total_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	memory->fd = fd;
+	memory->map = map;
 	return 0;
 }
 

@@ -91,8 +91,12 @@ static void store_word(struct ivshm_memory *memory, uint32_t id, uint64_t word)
 			 __ATOMIC_RELAXED);
 	/* Release: pairs with the acquire load of `word` by who reads the peer's fields. */
 	__atomic_store_n(&peer_of(memory, id)->word, word, __ATOMIC_RELEASE);
+	memory->changes++;
+	/* First where the next broker finds it: no number is used for two changes. */
+	if (memory->kept)
+		__atomic_store_n(memory->kept, memory->changes, __ATOMIC_RELEASE);
 	/* Release: pairs with the acquire load of `changes` by who then looks for what changed. */
-	__atomic_store_n(&header_of(memory)->changes, ++memory->changes, __ATOMIC_RELEASE);
+	__atomic_store_n(&header_of(memory)->changes, memory->changes, __ATOMIC_RELEASE);
 }
 
 /* The state that personality v2 shows of a peer: 0 whenever an incarnation begins or ends. */
@@ -103,8 +107,9 @@ static void clear_state_table(struct ivshm_memory *memory, uint32_t id)
 	__atomic_store_n(&table[id], 0, __ATOMIC_RELAXED);
 }
 
-void ivshm_roster_admit(struct ivshm_memory *memory, uint32_t id, uint32_t incarnation,
-			const char *name, uint32_t vectors, uint32_t kind)
+/* Everything of an admission up to JOINING. */
+static void write_peer(struct ivshm_memory *memory, uint32_t id, uint32_t incarnation,
+		       const char *name, uint32_t vectors, uint32_t kind)
 {
 	struct ist_peer *peer = peer_of(memory, id);
 	uint64_t words[IST_NAME_SIZE / sizeof(uint64_t)];
@@ -126,8 +131,26 @@ void ivshm_roster_admit(struct ivshm_memory *memory, uint32_t id, uint32_t incar
 	}
 	__atomic_store_n(&peer->vectors, vectors, __ATOMIC_RELAXED);
 	__atomic_store_n(&peer->kind, kind, __ATOMIC_RELAXED);
+}
+
+void ivshm_roster_admit(struct ivshm_memory *memory, uint32_t id, uint32_t incarnation,
+			const char *name, uint32_t vectors, uint32_t kind)
+{
+	write_peer(memory, id, incarnation, name, vectors, kind);
 	clear_state_table(memory, id);
 	store_word(memory, id, IST_PEER_WORD(IST_PEER_JOINING, incarnation));
+}
+
+/*
+ * The state table is not cleared of who is JOINING: it was when the last incarnation ended, and who
+ * joins may have its device in use by now.
+ */
+void ivshm_roster_restore(struct ivshm_memory *memory, uint32_t id, uint32_t incarnation,
+			  uint32_t state, const char *name, uint32_t vectors, uint32_t kind)
+{
+	if (state == IST_PEER_JOINING)
+		write_peer(memory, id, incarnation, name, vectors, kind);
+	ivshm_roster_set_state(memory, id, incarnation, state);
 }
 
 void ivshm_roster_set_state(struct ivshm_memory *memory, uint32_t id, uint32_t incarnation,

@@ -86,8 +86,9 @@ int ivshm_wire_receive(int socket, struct ivshm_packet *packet)
 	take_fds(&message, packet);
 	if (length == 0 && packet->fds_count == 0)
 		return end_or_empty(socket);
+	/* The kernel drops descriptors that our own limit has no room for. */
 	if (message.msg_flags & MSG_CTRUNC)
-		r = -ETOOMANYREFS;
+		r = packet->fds_count < IVSHM_WIRE_FDS_MAX ? -EMFILE : -ETOOMANYREFS;
 	else if ((size_t)length != sizeof(packet->wire) || message.msg_flags & MSG_TRUNC)
 		r = -EMSGSIZE;
 	else if (!memchr(packet->wire.name, 0, sizeof(packet->wire.name)) ||

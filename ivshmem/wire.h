@@ -27,7 +27,7 @@ int ivshm_wire_send(int socket, const struct ivshm_packet *packet);
  * Receives without blocking. What it returns has its size checked and all strings terminated; on an
  * error no descriptor is left open. Returns 0; -EAGAIN: there is nothing; -EPIPE: the other side is
  * gone; -EMSGSIZE: not the size of a struct ist_wire; -ETOOMANYREFS: too many descriptors;
- * -EBADMSG: a string without end.
+ * -EMFILE: there was no room for those that came; -EBADMSG: a string without end.
  */
 int ivshm_wire_receive(int socket, struct ivshm_packet *packet);
 

@@ -63,7 +63,7 @@ struct fixture {
 	struct ivshm_region_config region[2];
 	struct ivshm_region_right rights[2];
 	struct ivshm_instance_config instance[3];
-	struct ivshm_broker *broker;
+	struct ivshm_broker *broker; /* NULL: it is in a process of its own (restart_fixture.h) */
 };
 
 static inline void fixture_configure(struct fixture *f)
@@ -125,8 +125,11 @@ static inline void fixture_stop(struct fixture *f)
 /* Lets the broker do all that it has to do now. */
 static inline void fixture_settle(struct fixture *f)
 {
-	struct pollfd p = {.fd = ivshm_broker_fd(f->broker), .events = POLLIN};
+	struct pollfd p = {.events = POLLIN};
 
+	if (!f->broker)
+		return;
+	p.fd = ivshm_broker_fd(f->broker);
 	while (poll(&p, 1, 0) == 1)
 		must(ivshm_broker_dispatch(f->broker) == 0);
 }
@@ -134,7 +137,7 @@ static inline void fixture_settle(struct fixture *f)
 /* Drives the broker until `fd` can be read. */
 static inline void fixture_await(struct fixture *f, int fd)
 {
-	struct pollfd p[2] = {{.fd = ivshm_broker_fd(f->broker), .events = POLLIN},
+	struct pollfd p[2] = {{.fd = f->broker ? ivshm_broker_fd(f->broker) : -1, .events = POLLIN},
 			      {.fd = fd, .events = POLLIN}};
 
 	do {
@@ -155,6 +158,7 @@ struct raw {
 	uint32_t incarnation;
 	int own[FIXTURE_VECTORS];                 /* its own doorbells */
 	int peer[FIXTURE_PEERS][FIXTURE_VECTORS]; /* the others', as told in PEER */
+	uint32_t told[FIXTURE_PEERS];             /* of which incarnations; itself too */
 };
 
 static inline int raw_connect(struct fixture *f)
@@ -244,6 +248,7 @@ static inline void raw_keep_peer(struct raw *raw, const struct ivshm_packet *pac
 			close(fds[i]);
 		fds[i] = packet->fds[i];
 	}
+	raw->told[packet->wire.id] = packet->wire.incarnation;
 }
 
 /* Joins and takes everything up to the broker's READY. */
@@ -320,6 +325,10 @@ static inline uint64_t raw_word(const struct raw *raw, uint32_t id)
 static inline void raw_await_word(struct fixture *f, const struct raw *raw, uint32_t id,
 				  uint64_t word)
 {
+	for (unsigned ms = 0; !f->broker && raw_word(raw, id) != word; ms++) {
+		must(ms < FIXTURE_PATIENCE_MS);
+		usleep(1000);
+	}
 	while (raw_word(raw, id) != word) {
 		struct pollfd p = {.fd = ivshm_broker_fd(f->broker), .events = POLLIN};
 

@@ -19,11 +19,12 @@ struct served {
 	int control; /* the broker ends when this is closed */
 };
 
-static inline void served_serve(struct fixture *f, int control)
+static inline void served_serve(struct fixture *f, int control, bool attach)
 {
 	struct pollfd p[2] = {{.fd = control, .events = POLLIN}, {.events = POLLIN}};
 
-	must(fixture_serve(f) == 0);
+	must((attach ? ivshm_broker_attach : ivshm_broker_create)(
+		     &f->config, f->dir, f->error, sizeof(f->error), &f->broker) == 0);
 	must(write(control, "", 1) == 1);
 	p[1].fd = ivshm_broker_fd(f->broker);
 	while (poll(p, 2, -1) > 0 && !p[0].revents)
@@ -32,29 +33,36 @@ static inline void served_serve(struct fixture *f, int control)
 	_exit(0);
 }
 
+static inline void served_fork(struct served *served, bool attach)
+{
+	int pair[2];
+	char byte;
+
+	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	served->broker = fork();
+	must(served->broker >= 0);
+	if (served->broker == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* Nothing of this process's: who takes a group over has none of its descriptors. */
+		must(dup2(pair[1], PROCESS_CONTROL) == PROCESS_CONTROL);
+		close_range(PROCESS_CONTROL + 1, ~0u, 0);
+		served_serve(&served->fixture, PROCESS_CONTROL, attach);
+	}
+	close(pair[1]);
+	served->control = pair[0];
+	must(read(served->control, &byte, 1) == 1);
+}
+
 /*
  * `also` changes the configuration first. Sets the environment, too, in which libisthmus finds the
  * group, as instance "left".
  */
 static inline void served_start_as(struct served *served, void (*also)(struct fixture *))
 {
-	int pair[2];
-	char byte;
-
 	fixture_configure(&served->fixture);
 	if (also)
 		also(&served->fixture);
-	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
-	served->broker = fork();
-	must(served->broker >= 0);
-	if (served->broker == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close(pair[0]);
-		served_serve(&served->fixture, pair[1]);
-	}
-	close(pair[1]);
-	served->control = pair[0];
-	must(read(served->control, &byte, 1) == 1);
+	served_fork(served, false);
 	must(setenv("ISTHMUS_RUNTIME_DIR", served->fixture.dir, 1) == 0);
 	must(setenv("ISTHMUS_INSTANCE", "left", 1) == 0);
 	must(unsetenv("ISTHMUS_GROUPS") == 0);
@@ -82,16 +90,24 @@ static inline void served_stop(struct served *served)
 	must(status == 0);
 }
 
-/* The broker dies; what it leaves is removed. */
+/* The broker dies, and leaves what it has. */
+static inline void served_murder(struct served *served)
+{
+	must(kill(served->broker, SIGKILL) == 0);
+	must(waitpid(served->broker, NULL, 0) == served->broker);
+	close(served->control);
+}
+
+/* The same; what it leaves is removed. */
 static inline void served_kill(struct served *served)
 {
 	char path[sizeof(served->fixture.dir) + 16];
 
-	must(kill(served->broker, SIGKILL) == 0);
-	must(waitpid(served->broker, NULL, 0) == served->broker);
-	close(served->control);
+	served_murder(served);
 	must(unlink(served->fixture.path) == 0);
 	snprintf(path, sizeof(path), "%s/ping.lock", served->fixture.dir);
+	must(unlink(path) == 0);
+	snprintf(path, sizeof(path), "%s/ping.state", served->fixture.dir);
 	must(unlink(path) == 0);
 	must(rmdir(served->fixture.dir) == 0);
 }

@@ -83,6 +83,16 @@ ssize_t send(int fd, const void *data, size_t size, int flags)
 	return fails("send", ENOBUFS) ? -1 : REAL(send)(fd, data, size, flags);
 }
 
+int posix_fallocate(int fd, off_t offset, off_t size)
+{
+	return fails("posix_fallocate", ENOSPC) ? ENOSPC : REAL(posix_fallocate)(fd, offset, size);
+}
+
+ssize_t read(int fd, void *data, size_t size)
+{
+	return fails("read", EIO) ? -1 : REAL(read)(fd, data, size);
+}
+
 void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
 	/* Only the broker's own: the allocator's failures are injected as its own. */
