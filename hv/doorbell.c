@@ -65,7 +65,20 @@ static void on_gone(void *context, uint32_t id, uint32_t incarnation, uint32_t s
 	coh_pager_gone(group->pager, id, incarnation);
 }
 
-const struct ivshm_client_ops vmm_doorbell_client_ops = {on_peer, on_gone};
+static unsigned get_bells(void *context, uint32_t id, int out[IST_VECTORS_MAX + 1])
+{
+	const struct vmm_group *group = context;
+	const struct ivshm_client_peer *peer = &group->peer[id];
+	int pager = coh_pager_bell(group->pager, id);
+
+	for (uint32_t vector = 0; vector < peer->vectors; vector++)
+		out[vector] = peer->fds[vector];
+	if (pager >= 0)
+		out[peer->vectors] = pager;
+	return peer->vectors + (pager >= 0);
+}
+
+const struct ivshm_client_ops vmm_doorbell_client_ops = {on_peer, on_gone, get_bells};
 
 /* ---- The function tells ---- */
 

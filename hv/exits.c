@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* exits.c: what a guest did that KVM does not do by itself. */
-#include <poll.h>
-
 #include "vm.h"
 
 /* A full console makes its guest wait, not its VM: it can be ended all the while. */
@@ -17,7 +15,7 @@ static void console_write(struct vmm_vcpu *vcpu, const void *bytes, size_t size)
 			next += written;
 			size -= (size_t)written;
 		} else if (errno == EAGAIN) {
-			poll(&(struct pollfd){.fd = console, .events = POLLOUT}, 1, -1);
+			vmm_console_wait(vcpu->vm, -1);
 		} else if (errno != EINTR) {
 			return; /* nobody reads it any more */
 		}

@@ -41,6 +41,7 @@ struct vmm_group {
 	struct vmm_vm *vm;
 	unsigned index;
 	struct ivshm_client client;
+	bool away; /* its broker has gone */
 	struct coh_pager *pager;
 	struct ivshm_device device;
 
@@ -104,6 +105,9 @@ void vmm_run_state_fini(struct vmm_group *group);
 
 /* Nobody writes the page any more: it says of nobody that anything is known, from now on. */
 void vmm_run_state_blank(struct vmm_group *group);
+
+/* The page of another broker takes its place, if there is one. */
+void vmm_run_state_renew(struct vmm_group *group);
 
 /* Names the vCPUs' threads, which have started, to the broker. Returns 0 or -errno. */
 int vmm_run_state_tell(const struct vmm_vm *vm, struct vmm_group *group);

@@ -3,7 +3,6 @@
  * platform.c: COM1, power-off and reset. Output is gathered to lines: the vCPU that ends one writes
  * it, and waits while nobody takes it; what stays without an end, the main thread writes soon.
  */
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -34,7 +33,7 @@ static void arm(struct vmm_platform *platform)
 static void drain(struct vmm_vm *vm, int patience_ms)
 {
 	struct vmm_serial *serial = &vm->platform.serial;
-	struct pollfd console = {.fd = vm->options->console, .events = POLLOUT};
+	int console = vm->options->console;
 
 	while (serial->sent != 0 && (patience_ms >= 0 || !vmm_vm_ended(vm))) {
 		size_t size = serial->sent < PIECE ? serial->sent : PIECE;
@@ -44,8 +43,8 @@ static void drain(struct vmm_vm *vm, int patience_ms)
 
 		memcpy(piece, serial->output, size);
 		pthread_mutex_unlock(&vm->lock);
-		ready = poll(&console, 1, patience_ms);
-		written = ready > 0 ? write(console.fd, piece, size) : ready;
+		ready = vmm_console_wait(vm, patience_ms);
+		written = ready > 0 ? write(console, piece, size) : ready;
 		if (written < 0 && errno != EINTR && errno != EAGAIN)
 			written = (ssize_t)size; /* nobody reads it any more */
 		pthread_mutex_lock(&vm->lock);

@@ -72,6 +72,14 @@ void vmm_run_state_blank(struct vmm_group *group)
 		vmm_group_complain(group, "the run-state page cannot be taken away");
 }
 
+void vmm_run_state_renew(struct vmm_group *group)
+{
+	if (group->run_page != NULL && group->client.run_state >= 0 &&
+	    mmap(group->run_page, IST_RUN_STATE_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED,
+		 group->client.run_state, 0) == MAP_FAILED)
+		vmm_group_complain(group, "the new run-state page cannot be mapped");
+}
+
 int vmm_run_state_tell(const struct vmm_vm *vm, struct vmm_group *group)
 {
 	int result = 0;

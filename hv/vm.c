@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 
 #include "image.h"
 
@@ -76,8 +77,10 @@ static int open_events(struct vmm_vm *vm, struct vmm_error *error)
 				strerror(-result));
 	vm->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	vm->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	vm->returns = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	vm->events = epoll_create1(EPOLL_CLOEXEC);
-	if (vm->ended < 0 || vm->signals < 0 || vm->events < 0 ||
+	if (vm->ended < 0 || vm->signals < 0 || vm->returns < 0 || vm->events < 0 ||
+	    vmm_vm_watch(vm, vm->returns, VMM_EVENT_RETURN) != 0 ||
 	    vmm_vm_watch(vm, vm->ended, VMM_EVENT_ENDED) != 0 ||
 	    vmm_vm_watch(vm, vm->signals, VMM_EVENT_SIGNAL) != 0)
 		result = vmm_fail(error, errno, "cannot watch for events: %m");
@@ -136,6 +139,7 @@ static void release(struct vmm_vm *vm)
 	for (unsigned i = 0; i < vm->groups; i++)
 		vmm_group_destroy(vm->group[i]);
 	close_fd(vm->events);
+	close_fd(vm->returns);
 	close_fd(vm->signals);
 	close_fd(vm->ended);
 	ivshm_bell_destroy(&vm->bell);
@@ -150,7 +154,7 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 	vm->options = options;
 	vm->started_ns = vmm_stats_now();
 	vm->status = VMM_STATUS_RUNNING;
-	vm->kvm = vm->fd = vm->ended = vm->signals = vm->events = -1;
+	vm->kvm = vm->fd = vm->ended = vm->signals = vm->returns = vm->events = -1;
 	vm->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	vmm_platform_init(&vm->platform);
 	result = open_events(vm, error);
@@ -179,19 +183,6 @@ int vmm_vm_init(struct vmm_vm *vm, const struct vmm_options *options, struct vmm
 
 /* ---- Running ---- */
 
-static void on_broker(struct vmm_vm *vm, struct vmm_group *group)
-{
-	struct ivshm_client *client = &group->client;
-
-	if (ivshm_client_dispatch(client) == 0)
-		return;
-	epoll_ctl(vm->events, EPOLL_CTL_DEL, client->socket, NULL);
-	vmm_run_state_blank(group);
-	ivshm_log(IVSHM_LOG_WARN,
-		  "the broker of group '%s' is gone: going on with the peers there are",
-		  client->group);
-}
-
 static void on_signal(struct vmm_vm *vm)
 {
 	struct signalfd_siginfo information;
@@ -203,7 +194,9 @@ static void on_signal(struct vmm_vm *vm)
 static void on_event(struct vmm_vm *vm, uint32_t event)
 {
 	if (event < vm->groups)
-		on_broker(vm, vm->group[event]);
+		vmm_broker_serve(vm, vm->group[event]);
+	else if (event == VMM_EVENT_RETURN)
+		vmm_broker_return(vm);
 	else if (event == VMM_EVENT_INPUT)
 		vmm_platform_input(vm);
 	else if (event == VMM_EVENT_OUTPUT)
@@ -224,6 +217,8 @@ int vmm_vm_run(struct vmm_vm *vm)
 			on_signal(vm);
 			continue;
 		}
+		if (event.data.u32 < vm->groups && event.events & EPOLLHUP)
+			vmm_console_alone(vm, true);
 		pthread_mutex_lock(&vm->lock);
 		on_event(vm, event.data.u32);
 		pthread_mutex_unlock(&vm->lock);

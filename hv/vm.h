@@ -24,6 +24,7 @@ enum vmm_event {
 	VMM_EVENT_SIGNAL,
 	VMM_EVENT_INPUT,
 	VMM_EVENT_OUTPUT,
+	VMM_EVENT_RETURN, /* time to try again for a broker that has gone */
 	VMM_EVENT_VECTORS /* and on: one-shot interrupts of that group */
 };
 
@@ -40,6 +41,9 @@ struct vmm_vm {
 	pthread_mutex_t lock; /* of all that is below, while vCPU threads are there */
 	struct vmm_memory memory;
 	struct vmm_irqs irqs;
+	int returns;                  /* timerfd: for brokers that have gone */
+	uint32_t pause_ms;            /* until the next try; 0: none has gone */
+	bool alone;                   /* atomic; see vmm_console_alone() */
 	struct ivshm_bell bell;       /* rings peers where KVM does not */
 	uint32_t pci_address;         /* of a Linux VM: the register at VMM_PORT_PCI */
 	struct vmm_platform platform; /* of a Linux VM */
@@ -63,6 +67,26 @@ int vmm_vm_run(struct vmm_vm *vm);
 
 /* Leaves the groups, frees everything, writes the statistics when that was asked for. */
 void vmm_vm_fini(struct vmm_vm *vm);
+
+/* ---- broker.c: a broker's end, and coming back to the next one ---- */
+
+/* A broker has sent something, or has ended. */
+void vmm_broker_serve(struct vmm_vm *vm, struct vmm_group *group);
+
+/* The timer says so: tries for those that have gone. */
+void vmm_broker_return(struct vmm_vm *vm);
+
+/* ---- console.c ---- */
+
+/*
+ * A broker has ended, and with it, perhaps, who reads the console: from now on the oldest there
+ * makes room for the newest; or not any more. Not with the VM's lock: whoever has it may be waiting
+ * for room.
+ */
+void vmm_console_alone(struct vmm_vm *vm, bool alone);
+
+/* Waits for room, as poll(2) does; -1: for ever. Any thread. */
+int vmm_console_wait(const struct vmm_vm *vm, int patience_ms);
 
 /* ---- stats.c ---- */
 

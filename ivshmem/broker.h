@@ -60,6 +60,7 @@ struct ivshm_process {
 	int pidfd;  /* valid while it runs */
 	bool ended; /* the last one has, as waitpid(2) has it: */
 	int status;
+	bool unknown;      /* nobody knows how */
 	uint64_t since_ns; /* ivshm_clock_ns() of the start, or of the end */
 };
 

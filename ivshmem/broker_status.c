@@ -33,6 +33,7 @@ static void make_instance(const struct ivshm_broker *broker, uint32_t index,
 	} else if (process.ended) {
 		row->process = IVSHM_CONTROL_ENDED;
 		row->code = process.status;
+		row->flags |= process.unknown ? IVSHM_CONTROL_UNKNOWN : 0;
 	}
 }
 
@@ -45,7 +46,9 @@ static void make_group(const struct ivshm_group *group, uint32_t index,
 	row->page_size = group->config->page_size;
 	row->count = group->config->max_peers;
 	row->vectors = group->config->vectors;
-	row->flags = group->run_page >= 0 ? IVSHM_CONTROL_RUN_STATE : 0;
+	row->flags = (group->run_page >= 0 ? IVSHM_CONTROL_RUN_STATE : 0) |
+		     (group->taken ? IVSHM_CONTROL_TAKEN : 0) |
+		     (group->memory.map ? 0 : IVSHM_CONTROL_WAITING);
 	ivshm_wire_set_string(row->name, sizeof(row->name), group->config->name);
 }
 
@@ -95,6 +98,14 @@ static void make_peer(const struct ivshm_group *group, uint32_t id, struct ivshm
 		row->flags |= IVSHM_CONTROL_ENFORCED;
 	if (ivshm_process_stalled(seat->link->pid, seat->link->process.fd))
 		row->flags |= IVSHM_CONTROL_STALLED;
+	if (seat->link->away)
+		row->flags |= seat->link->legacy ? IVSHM_CONTROL_DEAF : IVSHM_CONTROL_AWAY;
+	if (seat->link->returned) {
+		row->flags |= IVSHM_CONTROL_BACK;
+		row->back_ns = age(seat->link->back_ns);
+	}
+	if (!ivshm_seat_rings(seat, group->config->vectors))
+		row->flags |= IVSHM_CONTROL_UNREACHED;
 }
 
 /* Stages that have no rows are passed. */

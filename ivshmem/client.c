@@ -5,7 +5,7 @@
  * The take_ functions check one message and keep what it says. They return NULL, or what is wrong
  * with it. A descriptor they keep is taken out of the packet; the others are closed.
  */
-#include "client.h"
+#include "client_internal.h"
 #include "log.h"
 #include "wire.h"
 
@@ -87,7 +87,7 @@ static const char *take_welcome(struct ivshm_client *client, struct ivshm_packet
 }
 
 /* As the memory: no SIGBUS later. What is no regular file is a BPF map, whose size is fixed. */
-static const char *take_run_state(struct ivshm_client *client, struct ivshm_packet *packet)
+const char *ivshm_client_take_run_state(struct ivshm_packet *packet, int *page)
 {
 	struct stat st;
 
@@ -97,7 +97,7 @@ static const char *take_run_state(struct ivshm_client *client, struct ivshm_pack
 		return "no run-state page";
 	if (S_ISREG(st.st_mode) && check_memory(packet->fds[0], IST_RUN_STATE_SIZE))
 		return "a run-state page that may shrink";
-	client->run_state = packet->fds[0];
+	*page = packet->fds[0];
 	packet->fds_count = 0;
 	return NULL;
 }
@@ -226,7 +226,7 @@ static const char *take_joining(struct ivshm_client *client, struct ivshm_packet
 		return take_welcome(client, packet);
 	if (type == IST_WIRE_RUN_STATE && welcomed && client->run_state < 0 &&
 	    client->regions == 0 && !self)
-		return take_run_state(client, packet);
+		return ivshm_client_take_run_state(packet, &client->run_state);
 	if (type == IST_WIRE_REGION && welcomed && !self)
 		return take_region(client, packet);
 	if (type == IST_WIRE_PEER && (self || (welcomed && packet->wire.id == client->id)))
@@ -238,8 +238,8 @@ static const char *take_joining(struct ivshm_client *client, struct ivshm_packet
 	return "out of order";
 }
 
-/* What an ERROR gives as the reason; the broker's numbers are this system's. */
-static int error_code(const struct ist_wire *wire)
+/* The broker's numbers are this system's. */
+int ivshm_client_error(const struct ist_wire *wire)
 {
 	return wire->code > 0 && wire->code < 4096 ? -(int)wire->code : -EPROTO;
 }
@@ -284,8 +284,8 @@ static int join(struct ivshm_client *client, const char *path, char *error, size
 			return ivshm_fail(error, error_size, r, "%s: the broker: %s", path,
 					  r == -EPIPE ? "it has hung up" : strerror(-r));
 		if (packet.wire.type == IST_WIRE_ERROR)
-			r = ivshm_fail(error, error_size, error_code(&packet.wire), "%s: %s", path,
-				       packet.wire.text);
+			r = ivshm_fail(error, error_size, ivshm_client_error(&packet.wire),
+				       "%s: %s", path, packet.wire.text);
 		else if ((wrong = take_joining(client, &packet, &ready)))
 			r = ivshm_fail(error, error_size, -EPROTO,
 				       "%s: the broker sent message %u: %s", path, packet.wire.type,
@@ -327,6 +327,11 @@ static void close_all(struct ivshm_client *client)
 		close(client->run_state);
 	if (client->socket >= 0)
 		close(client->socket);
+	if (client->attempt >= 0)
+		close(client->attempt);
+	if (client->new_run_page >= 0)
+		close(client->new_run_page);
+	client->attempt = client->new_run_page = -1;
 	client->memory = -1;
 	client->run_state = -1;
 	client->socket = -1;
@@ -356,8 +361,14 @@ int ivshm_client_join(struct ivshm_client *client, const char *path, const char 
 {
 	int r;
 
-	*client = (struct ivshm_client){
-		.socket = -1, .memory = -1, .run_state = -1, .ops = ops, .context = context};
+	*client = (struct ivshm_client){.socket = -1,
+					.memory = -1,
+					.run_state = -1,
+					.kind = kind,
+					.attempt = -1,
+					.new_run_page = -1,
+					.ops = ops,
+					.context = context};
 	if (strlen(instance) >= IST_NAME_SIZE)
 		return ivshm_fail(error, error_size, -EINVAL, "instance '%s': the name is too long",
 				  instance);
@@ -367,6 +378,9 @@ int ivshm_client_join(struct ivshm_client *client, const char *path, const char 
 				  r == -ENOENT || r == -ECONNREFUSED ? "no broker serves this group"
 								     : strerror(-r));
 	client->socket = r;
+	/* Both fit: the connection was made, and the name's length was looked at. */
+	strcpy(client->path, path);
+	strcpy(client->instance, instance);
 	r = send_type(client, IST_WIRE_HELLO, kind, instance);
 	/* The broker may have refused already: join() then reads why. */
 	if (r && r != -EPIPE) {
@@ -438,7 +452,7 @@ int ivshm_client_dispatch(struct ivshm_client *client)
 		if (wrong) {
 			ivshm_log(IVSHM_LOG_ERROR, "group %s: the broker sent message %u: %s",
 				  client->group, packet.wire.type, wrong);
-			return packet.wire.type == IST_WIRE_ERROR ? error_code(&packet.wire)
+			return packet.wire.type == IST_WIRE_ERROR ? ivshm_client_error(&packet.wire)
 								  : -EPROTO;
 		}
 	}

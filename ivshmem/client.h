@@ -24,6 +24,8 @@ struct ivshm_client_peer {
 	int pager; /* one more, its pager's, where there are page directories; or -1 */
 };
 
+#define IVSHM_CLIENT_PATH 108u /* bytes of a socket's path, with its NUL */
+
 #define IVSHM_CLIENT_RANGES_MAX (1u + 2u * IST_REGIONS_MAX + IST_PEERS_MAX)
 
 struct ivshm_client_range { /* of the group's memory */
@@ -37,6 +39,11 @@ struct ivshm_client_ops {
 	void (*peer)(void *context, const struct ivshm_client_peer *peer);
 	/* That incarnation is gone: IST_PEER_ABSENT or IST_PEER_DEAD. */
 	void (*gone)(void *context, uint32_t id, uint32_t incarnation, uint32_t state);
+	/*
+	 * The descriptors that came with that peer, in their order; their number. They stay the
+	 * callee's. NULL: this client does not come back to a broker that was restarted.
+	 */
+	unsigned (*bells)(void *context, uint32_t id, int out[IST_VECTORS_MAX + 1]);
 };
 
 struct ivshm_client {
@@ -58,6 +65,14 @@ struct ivshm_client {
 	uint32_t present[IST_PEERS_MAX]; /* incarnation of each peer told of and not gone, or 0 */
 	const struct ivshm_client_ops *ops;
 	void *context;
+
+	/* Coming back: */
+	char path[IVSHM_CLIENT_PATH];
+	char instance[IST_NAME_SIZE];
+	uint32_t kind;
+	int attempt;      /* the connection of it, or -1 */
+	uint32_t handed;  /* how many messages were sent there */
+	int new_run_page; /* that came there, or -1 */
 };
 
 /*
@@ -94,6 +109,16 @@ int ivshm_client_recall(struct ivshm_client *client, uint32_t id, uint32_t incar
  * it is gone; others: it sent an error or nonsense (logged): no more comes, leave.
  */
 int ivshm_client_dispatch(struct ivshm_client *client);
+
+/* ---- client_return.c: to a broker that was restarted ---- */
+
+/*
+ * Takes the next steps of handing back what this client has, without blocking; after
+ * ivshm_client_dispatch() gave -EPIPE. Returns 0: it is back, and client->socket has the new
+ * connection, client->run_state the new page or -1 (the last one is closed); -EAGAIN: call it again
+ * later; others: no broker will have it back, with one line in `error`.
+ */
+int ivshm_client_return(struct ivshm_client *client, char *error, size_t error_size);
 
 /* ---- client_map.c: of a joined client ---- */
 

@@ -14,7 +14,7 @@
 
 #include "abi.h"
 
-#define IVSHM_CONTROL_VERSION 1u
+#define IVSHM_CONTROL_VERSION 2u
 #define IVSHM_CONTROL_NUMBERS 256u /* of `up`s in one directory */
 
 enum ivshm_control_type {
@@ -29,7 +29,7 @@ enum ivshm_control_type {
 	IVSHM_CONTROL_GROUP,    /* index, name, size, page_size, count, vectors, flags */
 	IVSHM_CONTROL_REGION,   /* index, name, offset, size, coherence */
 	IVSHM_CONTROL_PEER,     /* index: the ID, name, kind, state, incarnation, pid, age_ns,
-				   rights, flags */
+				   rights, flags, back_ns */
 	IVSHM_CONTROL_DONE,
 	IVSHM_CONTROL_ERROR, /* code, text */
 };
@@ -46,6 +46,13 @@ enum ivshm_control_process {
 #define IVSHM_CONTROL_ENFORCED 4u  /* its rights hold whatever it does */
 #define IVSHM_CONTROL_RUN_STATE 8u /* GROUP: has a run-state page */
 #define IVSHM_CONTROL_AUTOSTART 16u
+#define IVSHM_CONTROL_UNKNOWN 32u     /* INSTANCE: it has ended, and nobody knows how */
+#define IVSHM_CONTROL_TAKEN 64u       /* GROUP: taken over from a broker that was killed */
+#define IVSHM_CONTROL_WAITING 128u    /* GROUP: nobody has handed its memory back yet */
+#define IVSHM_CONTROL_AWAY 256u       /* PEER: has not come back to this broker */
+#define IVSHM_CONTROL_BACK 512u       /* PEER: has, back_ns ago */
+#define IVSHM_CONTROL_DEAF 1024u      /* PEER: QEMU's, which hears of no others any more */
+#define IVSHM_CONTROL_UNREACHED 2048u /* PEER: nobody has handed back all its doorbells */
 
 /* What a packet says; fields that its type does not name are 0. */
 struct ivshm_control_row {
@@ -67,7 +74,8 @@ struct ivshm_control_row {
 	uint64_t offset;
 	uint64_t size;
 	uint64_t page_size;
-	uint64_t rights; /* IST_RIGHT_* of region i in bits 2i and 2i + 1 */
+	uint64_t back_ns; /* PEER: since it has come back */
+	uint64_t rights;  /* IST_RIGHT_* of region i in bits 2i and 2i + 1 */
 	char name[IST_NAME_SIZE];
 };
 

@@ -23,7 +23,7 @@ static void print_string(const char *text, FILE *out)
 	fputc('"', out);
 }
 
-static void print_since(bool known, uint64_t age_ns, FILE *out)
+static void print_since(const char *key, bool known, uint64_t age_ns, FILE *out)
 {
 	time_t since = time(NULL) - (time_t)(age_ns / 1000000000u);
 	struct tm tm;
@@ -31,7 +31,7 @@ static void print_since(bool known, uint64_t age_ns, FILE *out)
 
 	if (known && gmtime_r(&since, &tm))
 		strftime(text, sizeof(text), "\"%Y-%m-%dT%H:%M:%SZ\"", &tm);
-	fprintf(out, "\"since\": %s", *text ? text : "null");
+	fprintf(out, "\"%s\": %s", key, *text ? text : "null");
 }
 
 static void print_pid(int pid, FILE *out)
@@ -59,13 +59,15 @@ static void print_instance(const struct ivshm_control_row *row, FILE *out)
 		row->process <= IVSHM_CONTROL_ENDED ? states[row->process] : "?",
 		boolean(row->flags & IVSHM_CONTROL_STALLED));
 	print_pid(row->pid, out);
-	if (row->process == IVSHM_CONTROL_ENDED && WIFSIGNALED(row->code))
+	if (row->process == IVSHM_CONTROL_ENDED && row->flags & IVSHM_CONTROL_UNKNOWN)
+		fputs("\"status\": null, \"signal\": null, ", out);
+	else if (row->process == IVSHM_CONTROL_ENDED && WIFSIGNALED(row->code))
 		fprintf(out, "\"status\": null, \"signal\": %d, ", WTERMSIG(row->code));
 	else if (row->process == IVSHM_CONTROL_ENDED)
 		fprintf(out, "\"status\": %d, \"signal\": null, ", WEXITSTATUS(row->code));
 	else
 		fputs("\"status\": null, \"signal\": null, ", out);
-	print_since(row->process != IVSHM_CONTROL_NEVER, row->age_ns, out);
+	print_since("since", row->process != IVSHM_CONTROL_NEVER, row->age_ns, out);
 	fputc('}', out);
 }
 
@@ -93,7 +95,13 @@ static void print_peer(const struct ivshm_control_up *up, unsigned group,
 		row->state <= IST_PEER_DEAD ? states[row->state] : "?",
 		boolean(row->flags & IVSHM_CONTROL_STALLED), row->incarnation);
 	print_pid(row->pid, out);
-	print_since(row->incarnation != 0, row->age_ns, out);
+	print_since("since", row->incarnation != 0, row->age_ns, out);
+	fputs(", ", out);
+	print_since("back", row->flags & IVSHM_CONTROL_BACK, row->back_ns, out);
+	fprintf(out, ", \"away\": %s, \"deaf\": %s, \"reachable\": %s",
+		boolean(row->flags & IVSHM_CONTROL_AWAY), boolean(row->flags & IVSHM_CONTROL_DEAF),
+		boolean(row->flags & IVSHM_CONTROL_JOINED &&
+			!(row->flags & IVSHM_CONTROL_UNREACHED)));
 	fprintf(out, ", \"enforced\": %s, \"rights\": {",
 		row->flags & IVSHM_CONTROL_JOINED ? boolean(row->flags & IVSHM_CONTROL_ENFORCED)
 						  : "null");
@@ -143,9 +151,12 @@ static void print_group(const struct ivshm_control_up *up, unsigned at, const ch
 	print_string(path, out);
 	fprintf(out,
 		", \"size\": %" PRIu64 ", \"page_size\": %" PRIu64
-		", \"vectors\": %u, \"max_peers\": %u, \"run_state\": %s, \"regions\": ",
+		", \"vectors\": %u, \"max_peers\": %u, \"run_state\": %s, "
+		"\"taken_over\": %s, \"whole\": %s, \"regions\": ",
 		row->size, row->page_size, row->vectors, row->count,
-		boolean(row->flags & IVSHM_CONTROL_RUN_STATE));
+		boolean(row->flags & IVSHM_CONTROL_RUN_STATE),
+		boolean(row->flags & IVSHM_CONTROL_TAKEN),
+		boolean(!(row->flags & IVSHM_CONTROL_WAITING)));
 	print_list(up, IVSHM_CONTROL_REGION, at, NULL, out);
 	fputs(", \"peers\": ", out);
 	print_list(up, IVSHM_CONTROL_PEER, at, NULL, out);
@@ -160,7 +171,7 @@ void ivshm_status_json(const struct ivshm_control_up *up, const char *group, con
 	fputs("{\"file\": ", out);
 	print_string(up->path, out);
 	fprintf(out, ", \"pid\": %d, ", (int)up->pid);
-	print_since(true, up->age_ns, out);
+	print_since("since", true, up->age_ns, out);
 	fputs(", \"instances\": ", out);
 	print_list(up, IVSHM_CONTROL_INSTANCE, 0, group, out);
 	fputs(", \"groups\": [", out);

@@ -64,6 +64,8 @@ static void print_instance(FILE *cells, const struct ivshm_control_row *row)
 		fputs(row->flags & IVSHM_CONTROL_STALLED ? "stalled" : "running", cells);
 	else if (row->process != IVSHM_CONTROL_ENDED)
 		fputs("not started", cells);
+	else if (row->flags & IVSHM_CONTROL_UNKNOWN)
+		fputs("ended", cells);
 	else if (WIFSIGNALED(row->code))
 		fprintf(cells, "killed by signal %d", WTERMSIG(row->code));
 	else
@@ -98,9 +100,17 @@ static void print_peer(FILE *cells, const struct ivshm_control_up *up, unsigned 
 {
 	static const char *const states[] = {"absent", "joining", "live", "leaving", "dead"};
 
-	fprintf(cells, "  %u\t%s\t%s%s\t", row->index, row->name,
+	fprintf(cells, "  %u\t%s\t%s%s%s%s%s", row->index, row->name,
 		row->state <= IST_PEER_DEAD ? states[row->state] : "?",
-		row->flags & IVSHM_CONTROL_STALLED ? ", stalled" : "");
+		row->flags & IVSHM_CONTROL_STALLED ? ", stalled" : "",
+		row->flags & IVSHM_CONTROL_AWAY ? ", away" : "",
+		row->flags & IVSHM_CONTROL_DEAF ? ", deaf" : "",
+		row->flags & IVSHM_CONTROL_UNREACHED ? ", unreachable" : "");
+	if (row->flags & IVSHM_CONTROL_BACK) {
+		fputs(", back for ", cells);
+		print_age(cells, row->back_ns);
+	}
+	fputc('\t', cells);
 	if (row->incarnation)
 		fprintf(cells, "%u\t", row->incarnation);
 	else
@@ -169,9 +179,11 @@ static void print_group(const struct ivshm_control_up *up, unsigned at, FILE *ou
 	for (unsigned i = at + 1; i < up->rows && up->row[i].type != IVSHM_CONTROL_GROUP; i++)
 		joined += up->row[i].type == IVSHM_CONTROL_PEER &&
 			  up->row[i].flags & IVSHM_CONTROL_JOINED;
-	fprintf(out, "\ngroup %s: %s, %u of at most %u peers, %s\n", group->name,
+	fprintf(out, "\ngroup %s: %s, %u of at most %u peers, %s%s%s\n", group->name,
 		ivshm_size_format(group->size, size), joined, group->count,
-		group->flags & IVSHM_CONTROL_RUN_STATE ? "run state" : "no run state");
+		group->flags & IVSHM_CONTROL_RUN_STATE ? "run state" : "no run state",
+		group->flags & IVSHM_CONTROL_TAKEN ? ", taken over" : "",
+		group->flags & IVSHM_CONTROL_WAITING ? ", waits for its memory" : "");
 	print_table(up, at, NULL, make_peers, out);
 }
 

@@ -356,7 +356,7 @@ static inline uint64_t rings(int eventfd)
 /* ---- Peers in processes ---------------------------------------------------------------------- */
 /*
  * A process is forked before there is a broker, and told what to do over a socket pair:
- *   join NAME, ready, dispatch, leave, close, bye-exit, fork, ring ID VECTOR, count VECTOR
+ *   join NAME, ready, dispatch, return, leave, close, bye-exit, fork, ring ID VECTOR, count VECTOR
  * It answers each with the call's result and what it has heard since: "0 +1.1 -1.1/4" is: right
  * (incarnation 1) came, and died.
  */
@@ -402,9 +402,28 @@ static inline void process_gone(void *context, uint32_t id, uint32_t incarnation
 		 how);
 }
 
+static inline unsigned process_bells(void *context, uint32_t id, int out[IST_VECTORS_MAX + 1])
+{
+	const struct process_state *state = context;
+
+	memcpy(out, state->doorbell[id], FIXTURE_VECTORS * sizeof(int));
+	return FIXTURE_VECTORS;
+}
+
+/* Tries until it is back, or is told that it is not to be. */
+static inline int process_return(struct process_state *state)
+{
+	int r;
+
+	while ((r = ivshm_client_return(&state->client, state->error, sizeof(state->error))) ==
+	       -EAGAIN)
+		usleep(1000);
+	return r;
+}
+
 static inline int process_do(struct process_state *state, const char *path, char *command)
 {
-	static const struct ivshm_client_ops ops = {process_peer, process_gone};
+	static const struct ivshm_client_ops ops = {process_peer, process_gone, process_bells};
 	char *verb = strtok(command, " ");
 	char *first = strtok(NULL, " ");
 	char *second = strtok(NULL, " ");
@@ -416,6 +435,8 @@ static inline int process_do(struct process_state *state, const char *path, char
 		return ivshm_client_ready(&state->client);
 	if (!strcmp(verb, "dispatch"))
 		return ivshm_client_dispatch(&state->client);
+	if (!strcmp(verb, "return"))
+		return process_return(state);
 	if (!strcmp(verb, "ring"))
 		return eventfd_write(state->doorbell[atoi(first)][atoi(second)], 1);
 	if (!strcmp(verb, "count"))

@@ -68,6 +68,12 @@ void coh_pager_peer(struct coh_pager *pager, uint32_t id, uint32_t incarnation, 
 	tell(pager);
 }
 
+/* Only who calls this changes it. */
+int coh_pager_bell(const struct coh_pager *pager, uint32_t id)
+{
+	return pager->peer[id].incarnation ? pager->peer[id].bell : -1;
+}
+
 void coh_pager_gone(struct coh_pager *pager, uint32_t id, uint32_t incarnation)
 {
 	if (pager->peer[id].incarnation != incarnation)

@@ -78,6 +78,10 @@ struct coh_pager *coh_pager_create(void);
  */
 void coh_pager_peer(struct coh_pager *pager, uint32_t id, uint32_t incarnation, int bell);
 
+/* The bell that came with that peer, which stays the pager's; -1: it has none. As coh_pager_peer().
+ */
+int coh_pager_bell(const struct coh_pager *pager, uint32_t id);
+
 /* That incarnation is gone, and its mappings are. */
 void coh_pager_gone(struct coh_pager *pager, uint32_t id, uint32_t incarnation);
 

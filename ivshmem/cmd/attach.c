@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* attach.c: DIR/INSTANCE.console: who connects there has the console of a guest, with others. */
 #include "attach.h"
+#include "child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,9 +45,27 @@ static int watch(const struct attach *attach, int operation, int fd)
 	return epoll_ctl(attach->epoll, operation, fd, &event) ? -errno : 0;
 }
 
-int attach_create(const char *dir, const char *name, struct attach **out)
+/* The pipe to the guest: a new one, or that of a guest which has one. */
+static int open_input(struct attach *attach, const struct child *child)
+{
+	int fd = child->pidfd < 0 ? -ESRCH : child_open(child, STDIN_FILENO, O_RDONLY | O_NONBLOCK);
+
+	if (fd == -ESRCH)
+		return pipe2(attach->input, O_CLOEXEC) ? -errno : 0;
+	if (fd < 0)
+		return fd;
+	attach->input[0] = fd;
+	fd = child_open(child, STDIN_FILENO, O_WRONLY | O_NONBLOCK);
+	if (fd < 0)
+		return fd;
+	attach->input[1] = fd;
+	return 0;
+}
+
+int attach_create(const char *dir, const struct child *child, struct attach **out)
 {
 	struct attach *attach = calloc(1, sizeof(*attach));
+	const char *name = child->instance->name;
 	char error[1024];
 	int ret;
 
@@ -58,7 +77,7 @@ int attach_create(const char *dir, const char *name, struct attach **out)
 		attach->client[i].fd = -1;
 	attach->door.listener = attach->input[0] = attach->input[1] = -1;
 	attach->epoll = epoll_create1(EPOLL_CLOEXEC);
-	ret = attach->epoll < 0 || pipe2(attach->input, O_CLOEXEC) ? -errno : 0;
+	ret = attach->epoll < 0 ? -errno : open_input(attach, child);
 	if (ret)
 		goto tell;
 	ret = ivshm_door_open(&attach->door, &ivshm_console_door, dir, name, 0600, error,

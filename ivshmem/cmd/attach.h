@@ -9,10 +9,11 @@
 
 #include <stddef.h>
 
+struct child;
 struct attach; /* NULL: of an instance without; nothing happens to it */
 
-/* 0; or -errno, which is told. */
-int attach_create(const char *dir, const char *name, struct attach **out);
+/* One that runs keeps its stdin. 0; or -errno, which is told. */
+int attach_create(const char *dir, const struct child *child, struct attach **out);
 
 /* The guest's stdin; -1: it has none. */
 int attach_input(const struct attach *attach);

@@ -15,6 +15,7 @@ struct command_line {
 	char **operand;     /* as many as the command has, then NULL */
 	char dir[PATH_MAX]; /* of the groups' sockets, absolute; for who takes --runtime-dir */
 	int escape;
+	bool attach;
 	bool no_kvm;
 	bool verbose;
 	bool json;

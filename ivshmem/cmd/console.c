@@ -189,11 +189,19 @@ static void make_prefix(struct stream *stream, const char *name, int width, unsi
 	stream->prefix = strlen(text);
 }
 
-static int open_stream(struct stream *stream)
+/* A new pipe, or that of an instance which has one. Output that is no pipe is not seen here. */
+static int open_stream(struct stream *stream, const struct child *child)
 {
 	int fds[2] = {-1, -1};
-	int ret = pipe2(fds, O_CLOEXEC) ? -errno : 0;
+	int ret = -EBADF;
 
+	if (child->pidfd >= 0) {
+		fds[0] = child_open(child, STDOUT_FILENO, O_RDONLY | O_NONBLOCK);
+		fds[1] = child_open(child, STDOUT_FILENO, O_WRONLY);
+		ret = fds[0] < 0 ? fds[0] : fds[1] < 0 ? fds[1] : 0;
+	}
+	if (ret == -EBADF || ret == -ESRCH)
+		ret = pipe2(fds, O_CLOEXEC) ? -errno : 0;
 	stream->output = fds[0];
 	stream->input = fds[1];
 	return ret || !fcntl(stream->output, F_SETFL, O_NONBLOCK) ? ret : -errno;
@@ -239,7 +247,7 @@ int console_create(const struct child *instances, unsigned count, struct console
 
 		stream->attach = instances[i].attach;
 		make_prefix(stream, instances[i].instance->name, width, i);
-		ret = open_stream(stream);
+		ret = open_stream(stream, &instances[i]);
 		console->poll[2 * i] = (struct pollfd){stream->output, POLLIN, 0};
 		console->poll[2 * i + 1] = (struct pollfd){attach, POLLIN, 0};
 		console->count = i + 1;

@@ -22,13 +22,10 @@ static const struct command *const commands[] = {
 
 /* Of all commands. Those with a capital letter have no short form. */
 static const struct option all_options[] = {
-	{"escape", required_argument, NULL, 'e'},
-	{"help", no_argument, NULL, 'h'},
-	{"no-kvm", no_argument, NULL, 'K'},
-	{"quiet", no_argument, NULL, 'q'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"json", no_argument, NULL, 'J'},
-	{"runtime-dir", required_argument, NULL, 'D'},
+	{"attach", no_argument, NULL, 'A'}, {"escape", required_argument, NULL, 'e'},
+	{"help", no_argument, NULL, 'h'},   {"no-kvm", no_argument, NULL, 'K'},
+	{"quiet", no_argument, NULL, 'q'},  {"verbose", no_argument, NULL, 'v'},
+	{"json", no_argument, NULL, 'J'},   {"runtime-dir", required_argument, NULL, 'D'},
 };
 #define OPTIONS (sizeof(all_options) / sizeof(all_options[0]))
 
@@ -90,6 +87,8 @@ bool write_all(const char *data, size_t size)
 static bool take_option(int option, struct command_line *line)
 {
 	switch (option) {
+	case 'A':
+		return line->attach = true;
 	case 'D':
 		return !setenv("ISTHMUS_RUNTIME_DIR", optarg, 1);
 	case 'e':

@@ -16,6 +16,7 @@
 
 #include "ivshmem/broker.h"
 #include "ivshmem/log.h"
+#include "ivshmem/state.h"
 
 /* What is polled: these, then a pidfd for each instance. */
 enum { POLL_BROKER, POLL_SIGNALS, POLL_CONSOLE, POLL_CHILDREN };
@@ -87,8 +88,10 @@ static void on_child(struct up *up, unsigned index)
 	up->alive--;
 	child->ended = true;
 	child->status = end;
+	child->unknown = child->adopted;
 	child->since_ns = ivshm_clock_ns();
 	child->kill_ns = 0;
+	up_keep(up, child);
 	ivshm_control_ended(up->broker, index);
 	if (up->stopping)
 		return;
@@ -97,7 +100,9 @@ static void on_child(struct up *up, unsigned index)
 		ivshm_log(IVSHM_LOG_INFO, "%s: stopped", child->instance->name);
 		return;
 	}
-	if (WIFSIGNALED(end))
+	if (child->unknown)
+		snprintf(how, sizeof(how), "ended; whose child it was is gone, and how is unknown");
+	else if (WIFSIGNALED(end))
 		snprintf(how, sizeof(how), "killed by signal %d", WTERMSIG(end));
 	else
 		snprintf(how, sizeof(how), "ended with status %d", WEXITSTATUS(end));
@@ -134,23 +139,75 @@ int up_start(struct up *up, unsigned index)
 {
 	struct child *child = &up->child[index];
 	int ret = child_start(child, &up->options, &up->signal_mask, attach_input(child->attach),
-			      console_input(up->console, index));
+			      console_input(up->console, index), up_keep, up);
 
 	if (ret)
 		return ret;
 	up->alive++;
 	child->since_ns = ivshm_clock_ns();
-	child->told = child->ended = false;
+	child->told = child->ended = child->unknown = false;
 	child->waits = !child->instance->autostart;
 	ivshm_log(IVSHM_LOG_DEBUG, "%s: process %d", child->instance->name, (int)child->pid);
 	return 0;
+}
+
+void up_keep(void *context, const struct child *child)
+{
+	struct up *up = context;
+	struct ivshm_state_process process = {.pid = child->pid,
+					      .flags = IVSHM_STATE_STARTED,
+					      .start = child->start,
+					      .since_ns = ivshm_clock_ns()};
+
+	if (child->pidfd < 0) {
+		process.flags |= IVSHM_STATE_ENDED | (child->unknown ? IVSHM_STATE_UNKNOWN : 0) |
+				 (child->told ? IVSHM_STATE_TOLD : 0);
+		process.since_ns = child->since_ns;
+		process.status = child->status;
+	}
+
+	ivshm_broker_set_process(up->broker, (unsigned)(child - up->child), &process);
+}
+
+/* What an `up` that was killed has started of this one. */
+static int adopt(struct up *up, struct child *child)
+{
+	struct ivshm_state_process process;
+	int ret;
+
+	if (!ivshm_broker_process(up->broker, (unsigned)(child - up->child), &process) ||
+	    !(process.flags & IVSHM_STATE_STARTED))
+		return 0;
+	child->known = true;
+	child->since_ns = process.since_ns;
+	child->status = process.status;
+	child->ended = process.flags & IVSHM_STATE_ENDED;
+	child->unknown = process.flags & IVSHM_STATE_UNKNOWN;
+	child->told = process.flags & IVSHM_STATE_TOLD;
+	child->waits |= child->told;
+	if (child->ended)
+		return 0;
+	ret = child_adopt(child, process.pid, process.start);
+	if (ret == 0) {
+		up->alive++;
+		ivshm_log(IVSHM_LOG_INFO, "%s: taken over, process %d", child->instance->name,
+			  (int)child->pid);
+	} else if (ret == -ESRCH) {
+		child->ended = child->unknown = true;
+		child->since_ns = ivshm_clock_ns();
+		ivshm_log(IVSHM_LOG_WARN, "%s: ended while nobody was there to see how",
+			  child->instance->name);
+		up_keep(up, child);
+		ret = 0;
+	}
+	return ret;
 }
 
 /* The first that cannot be started ends them all. */
 static void start_all(struct up *up)
 {
 	for (unsigned i = 0; i < up->children && !up->stopping; i++)
-		if (up->child[i].instance->autostart && up_start(up, i))
+		if (up->child[i].instance->autostart && !up->child[i].known && up_start(up, i))
 			up_stop(up, EXIT_FAILURE);
 }
 
@@ -215,10 +272,12 @@ static int open_consoles(struct up *up)
 
 		*child = (struct child){
 			.instance = instance, .pidfd = -1, .waits = !instance->autostart};
-		if (instance->autostart && instance->kind == IST_KIND_LINUX &&
-		    (ret = attach_create(up->options.dir, instance->name, &child->attach)))
-			return ret;
 		up->children++;
+		ret = adopt(up, child);
+		if (!ret && instance->kind == IST_KIND_LINUX && !child->ended &&
+		    (instance->autostart || child->adopted) &&
+		    attach_create(up->options.dir, child, &child->attach))
+			return -EIO; /* told */
 	}
 	if (!ret)
 		ret = console_create(up->child, up->children, &console);
@@ -255,16 +314,20 @@ static int up_main(struct up *up)
 		return EXIT_FAILURE;
 	}
 	raise_descriptor_limit();
-	if (ivshm_broker_create(up->config, up->options.dir, error, sizeof(error), &up->broker)) {
+	if ((up->attach ? ivshm_broker_attach : ivshm_broker_create)(
+		    up->config, up->options.dir, error, sizeof(error), &up->broker)) {
 		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
 		goto close_signals;
 	}
-	if (open_consoles(up))
+	if (open_consoles(up)) {
+		ivshm_broker_keep(up->broker);
 		goto close_consoles;
+	}
 	if (ivshm_broker_serve_control(up->broker, up->options.dir, &up_control_ops, up, error,
 				       sizeof(error))) {
 		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
 		console_finish(up->console);
+		ivshm_broker_keep(up->broker);
 		goto close_consoles;
 	}
 	for (unsigned i = 0; i < POLL_CHILDREN + up->children; i++)
@@ -290,7 +353,8 @@ close_signals:
 
 static int up(const struct command_line *line)
 {
-	struct up up = {.options = {.dir = line->dir, .verbose = line->verbose}};
+	struct up up = {.options = {.dir = line->dir, .verbose = line->verbose},
+			.attach = line->attach};
 	struct ivshm_config *config;
 	int status;
 
@@ -306,15 +370,17 @@ static int up(const struct command_line *line)
 
 const struct command command_up = {
 	.name = "up",
-	.usage = "Usage: isthmus up [OPTION...] FILE\n"
-		 "Create the groups of FILE and start its instances. Ends when they have ended, "
-		 "with\n"
-		 "status 0 if all of theirs were 0; Ctrl-C and SIGTERM end them all.\n\n"
-		 "      --no-kvm           run app instances as processes\n"
-		 "      --runtime-dir DIR  where the groups' sockets are\n"
-		 "  -q, --quiet            say nothing but errors\n"
-		 "  -v, --verbose          say more\n",
-	.options = "hKqDv",
+	.usage =
+		"Usage: isthmus up [OPTION...] FILE\n"
+		"Create the groups of FILE and start its instances. Ends when they have ended, "
+		"with\n"
+		"status 0 if all of theirs were 0; Ctrl-C and SIGTERM end them all.\n\n"
+		"      --attach           take over what an `up` that was killed has left running\n"
+		"      --no-kvm           run app instances as processes\n"
+		"      --runtime-dir DIR  where the groups' sockets are\n"
+		"  -q, --quiet            say nothing but errors\n"
+		"  -v, --verbose          say more\n",
+	.options = "hAKqDv",
 	.operands = "one FILE is",
 	.operands_count = 1,
 	.main = up,

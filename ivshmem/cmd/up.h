@@ -20,6 +20,7 @@ struct up {
 	struct child *child; /* the instances, in the file's order */
 	unsigned children;
 	unsigned alive;
+	bool attach;    /* takes over what one that was killed has left */
 	bool stopping;  /* the instances have been told to end */
 	bool over;      /* they have ended: none is started any more */
 	bool abandoned; /* and so has the writing of their last lines */
@@ -31,6 +32,9 @@ void up_stop(struct up *up, int status);
 
 /* Asked once more, it ends at once. */
 void up_stop_now(struct up *up);
+
+/* Writes down what is known of an instance's process, for the next one; the context is the up. */
+void up_keep(void *up, const struct child *child);
 
 /* 0; or -errno, which is told. */
 int up_start(struct up *up, unsigned index);

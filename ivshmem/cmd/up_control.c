@@ -32,6 +32,7 @@ static struct ivshm_process process_of(void *context, unsigned index)
 				      .pidfd = child->pidfd,
 				      .ended = child->ended,
 				      .status = child->status,
+				      .unknown = child->unknown,
 				      .since_ns = child->since_ns};
 }
 
@@ -44,7 +45,7 @@ static int renew_console(struct up *up, unsigned index)
 
 	if (child->instance->kind != IST_KIND_LINUX)
 		return 0;
-	ret = attach_create(up->options.dir, child->instance->name, &attach);
+	ret = attach_create(up->options.dir, child, &attach);
 	if (ret)
 		return ret;
 	if (!console_attach(up->console, index, attach)) {

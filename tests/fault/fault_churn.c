@@ -113,7 +113,7 @@ static void on_gone(void *context, uint32_t id, uint32_t incarnation, uint32_t s
 	me.bell[id] = -1;
 }
 
-static const struct ivshm_client_ops peer_ops = {on_peer, on_gone};
+static const struct ivshm_client_ops peer_ops = {.peer = on_peer, .gone = on_gone, .bells = NULL};
 
 static uint64_t roster_word(uint32_t id)
 {

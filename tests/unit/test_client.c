@@ -17,7 +17,7 @@ static struct {
 	unsigned descriptors;
 } t;
 
-static const struct ivshm_client_ops ops = {process_peer, process_gone};
+static const struct ivshm_client_ops ops = {process_peer, process_gone, process_bells};
 
 static int make_memory(uint64_t size, int seals)
 {

@@ -409,18 +409,20 @@ killed_up() {
 	kill -KILL "$up"
 	wait "$up" 2>/dev/null
 	left 1 0
-	eventually nothing_runs
 	console tux
 	expect_status 1
 	expect said "isthmus: tux: its \`isthmus up\` in $work/run was killed"
-	guest "$echoes"
-	eventually printed out ready
+	start --attach "$work/guest.yml"
+	eventually serves "$up" # the killed one's sockets are still there
 	attach 1
-	eventually printed seen1 ready
+	typed 1 'after all\n'
+	eventually printed seen1 'after all'
 	stop
 	left 1 0
 	rmdir "$work/run" # the second one did not make it
 }
+
+serves() { "$isthmus" status 2>/dev/null | grep -q ", pid $1, "; }
 
 twice() { # another file's guest of the same name
 	guest "$echoes"
@@ -506,7 +508,7 @@ else
 	skip "a terminal is given back however it ends" "script(1) is not installed"
 fi
 t "errors" errors
-t "SIGKILL of up, then a start over the stale socket" killed_up
+t "SIGKILL of up, and another one that takes the guest over" killed_up
 t "a guest of the same name elsewhere" twice
 t "a reboot" reboot
 t "an instance before it does not start" not_started

@@ -290,20 +290,26 @@ up_stopped() { # it says nothing, and does not keep others from being shown
 	down
 }
 
-killed() { # a stale socket counts as nothing, and is used again
+killed() { # a stale socket counts as nothing, and is used again, by who takes over
 	pair pair ping a b
 	start "$work/pair.yml"
-	eventually test -S "$work/run/1.control"
+	eventually shows "[$peer | select(.state == \"live\" and .reachable and .back == null)] | length == 2"
 	kill -KILL "$up"
 	wait "$up" 2>/dev/null
-	eventually nothing_runs
 	[ -S "$work/run/1.control" ] || complain "there is no stale socket to try"
 	ask status
 	expect_status 0
 	grep -qxF "nothing is up in $work/run" "$work/seen" || complain "seen: $(cat "$work/seen")"
-	start "$work/pair.yml"
+	start --attach "$work/pair.yml"
 	eventually shows ".ups[0].pid == $up"
 	[ ! -e "$work/run/2.control" ] || complain "the stale one was not used again"
+	# Who only spins does not come back, and is live.
+	shows '.ups[0].groups[0] | .taken_over and (.whole | not)' || complain "the group"
+	shows "[$peer | select(.state == \"live\" and .away and (.reachable | not) and .incarnation == 1)] | length == 2" ||
+		complain "the peers"
+	ask status
+	grep -qE '^group ping: .*, taken over, waits for its memory$' "$work/seen" || complain "seen: $(cat "$work/seen")"
+	grep -qE '^  1 +b +live, away, unreachable +1 ' "$work/seen" || complain "seen: $(cat "$work/seen")"
 	down
 	rmdir "$work/run" # the second one did not make it
 }

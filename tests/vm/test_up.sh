@@ -198,20 +198,72 @@ own_group() { # a terminal's Ctrl-C reaches isthmus alone
 	[ "$(sed 's/^a | *//' "$work/out" | uniq | wc -l)" = 1 ] || complain "not a process group of its own"
 }
 
-killed_hard() { # isthmus itself: its instances die, the stale socket does not matter
+killed_hard() { # isthmus itself: its instances go on, but for who is in no group; the next one has them
+	local pid
 	config hard <<-'END'
-		  - {name: a, kind: process, groups: [ping], command: [sleep, '1000']}
+		  - {name: a, kind: process, groups: [ping], command: [sh, -c, 'echo first; read x <go; seq 3; exec sleep 1000']}
 	END
+	rm -f "$work/go"
+	mkfifo "$work/go"
+	cd "$work" || return
 	start "$work/hard.yml"
 	eventually test -e "$work/run/ping.sock"
-	eventually has_child
+	eventually printed out 'a | first'
+	pid=$(pgrep -P "$up" sh)
 	kill -KILL "$up"
 	wait "$up" 2>/dev/null
-	eventually nothing_runs
 	[ -e "$work/run/ping.sock" ] || complain "there is no stale socket to try"
-	consoles
+	up "$work/hard.yml"
+	expect_status 1
+	expect err "isthmus: group 'ping': a broker that was killed has left 'a' running (pid $pid): --attach takes it over"
+	echo >"$work/go" # what it prints now nobody reads, yet
+	eventually is_named "$pid" sleep
+	sed 's/64K/128K/' "$work/hard.yml" >"$work/other.yml"
+	up --attach "$work/other.yml"
+	expect_status 1
+	expect err "isthmus: group 'ping' runs with another configuration: size of region 'data' was 65536 and is 131072"
+	start --attach "$work/hard.yml"
+	eventually printed out 'a | 3'
+	printf 'a | %s\n' 1 2 3 | cmp - "$work/out" || complain "not what it printed meanwhile"
+	kill -TERM "$up"
+	finish
+	expect_status 143
+	ended "$pid" || complain "it was not ended"
+	start --attach "$work/hard.yml" # there is nothing to attach to
+	eventually printed out 'a | first'
+	kill -INT "$up"
+	finish
+	expect_status 130
+	cd "$OLDPWD" || return
 	rmdir "$work/run" # the second one did not make it
 }
+is_named() { [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ]; }
+
+ended_meanwhile() { # while no isthmus is there
+	config meanwhile <<-'END'
+		  - {name: a, kind: process, groups: [ping], command: [sleep, '1000']}
+		  - {name: b, kind: process, groups: [ping], command: [sleep, '1001']}
+	END
+	start "$work/meanwhile.yml"
+	eventually has_children 2
+	set -- $(pgrep -P "$up" sleep)
+	kill -KILL "$up"
+	wait "$up" 2>/dev/null
+	kill -KILL "$1"
+	eventually ended "$1"
+	start --attach "$work/meanwhile.yml"
+	eventually printed err 'ended while nobody was there to see how'
+	"$isthmus" status --json | jq -e '[.ups[0].instances[] | .state, .status, .signal] | sort == [null, null, null, null, "ended", "running"]' \
+		>/dev/null || complain "status does not say so"
+	[ -e "/proc/$2" ] || complain "the other one was ended"
+	kill -INT "$up"
+	finish
+	expect_status 130
+	ended "$2" || complain "the other one was not ended"
+	rmdir "$work/run"
+}
+has_children() { [ "$(pgrep -c -P "$up" sleep)" -eq "$1" ]; }
+
 has_child() { [ "$(ours | wc -l)" -ge 2 ] && pgrep -P "$up" sleep >/dev/null; }
 
 # ---- What cannot start --------------------------------------------------------------------------
@@ -519,7 +571,8 @@ t "an instance that is stopped" stopped
 t "a second Ctrl-C" second_interrupt
 t "what an instance left behind" grandchildren
 t "instances are process groups of their own" own_group
-t "SIGKILL of isthmus, then a start over the stale socket" killed_hard
+t "SIGKILL of isthmus, and another one that takes over" killed_hard
+t "an instance that ends while no isthmus is there" ended_meanwhile
 t "a program that is missing" no_program
 t "errors in the configuration have positions" config_errors
 t "a second up of the same group" second_up
