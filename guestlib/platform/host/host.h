@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define IST_HOST_PATH 108 /* bytes of a socket's path, with its NUL */
+
 /* ---- locate.c: where the broker is, and who we are ---- */
 
 /* Returns 0; -EACCES nobody said who we are. */
@@ -35,6 +37,8 @@ struct ist_host_packet {
 
 /* `flags`: MSG_DONTWAIT or 0. Returns 0 or -errno; -EPIPE: the other side is gone. */
 int ist_host_send(int sock, const struct ist_wire *wire, int flags);
+/* The same with descriptors, which stay the caller's, without waiting. -EAGAIN: later. */
+int ist_host_send_fds(int sock, const struct ist_host_packet *packet);
 /* The same; -EAGAIN; -EPROTO or -EMFILE with nothing kept: what came was no packet of ours. */
 int ist_host_receive(int sock, struct ist_host_packet *packet, int flags);
 /* Closes what is left in the packet. */
@@ -64,12 +68,15 @@ struct ist_host_table {
 	struct ist_host_peer peer[IST_PEERS_MAX];
 };
 
+#define IST_HOST_GONE_AWAY 1u /* another one may come */
+#define IST_HOST_GONE_OVER 2u /* none will have us */
+
 struct ist_host_peers {
 	int sock;
 	struct ist_host_ringer ringer;
 	uint32_t self;
 	uint32_t max_peers;
-	uint32_t gone;           /* atomic; the broker hung up */
+	uint32_t gone;           /* atomic; the broker hung up; IST_HOST_GONE_* or 0 */
 	struct coh_pager *pager; /* is told of peers, and given their last descriptor; or NULL */
 	pthread_mutex_t lock;
 	struct ist_host_table *current; /* RCU: read by who rings, replaced under the lock */
@@ -105,15 +112,28 @@ struct ist_host_bells {
 	bool polled; /* some thread polls for all */
 };
 
+/* Coming back to a broker that was restarted. Under the peers' lock. */
+struct ist_host_return {
+	char path[IST_HOST_PATH];
+	char instance[IST_NAME_SIZE];
+	bool begun;        /* `sock` is the timer */
+	int timer;         /* readable: try again */
+	uint32_t pause_ms; /* what it was set to */
+	int attempt;       /* the connection of one, or -1 */
+	uint32_t handed;   /* how many messages were sent there */
+	int run_page;      /* that came there, or -1 */
+};
+
 struct ist_host {
-	int sock;
-	int memory;                          /* the group's memfd */
-	void *run;                           /* the run-state page, or NULL */
-	uint32_t blank;                      /* atomic; it has been blanked */
+	int sock;       /* the broker's; of one that is gone: readable when another may be there */
+	int memory;     /* the group's memfd */
+	void *run;      /* the run-state page, or NULL */
+	uint32_t blank; /* atomic; it has been blanked */
 	uint64_t directory[IST_REGIONS_MAX]; /* of page-coherent regions on which we have a right */
 	struct coh_pager_group *paged;       /* what the pager was told, or NULL */
 	struct ist_host_peers peers;
 	struct ist_host_bells bells;
+	struct ist_host_return back;
 };
 
 int ist_host_bells_init(struct ist_host_bells *bells, const struct ist_host_peer *self);
@@ -127,7 +147,22 @@ void ist_host_bells_wait(struct ist_host *host, uint32_t seen, uint64_t deadline
 int ist_host_run_take(struct ist_host *host, const struct ist_host_packet *packet);
 /* The broker is gone, and who writes the page with it: nothing is known of anybody. Any thread. */
 void ist_host_run_blank(struct ist_host *host);
+/* Whether that is one. */
+bool ist_host_run_is_sound(const struct ist_host_packet *packet);
+/* Another broker's page takes its place. */
+void ist_host_run_renew(struct ist_host *host, int page);
 void ist_host_run_fini(struct ist_host *host);
+
+/* ---- return.c: a broker that is gone, and another one ---- */
+
+/* `path` and `instance` as for ist_host_join(). Returns 0; -errno. */
+int ist_host_return_init(struct ist_host *host, const char *path, const char *instance);
+void ist_host_return_fini(struct ist_host *host);
+/*
+ * Takes what the broker has sent. Of one that is gone: tries another one, when it is time to. Never
+ * waits for either. Any thread.
+ */
+void ist_host_drain(struct ist_host *host);
 
 /* ---- pages.c: page-coherent regions ---- */
 

@@ -221,6 +221,8 @@ int ist_host_join(struct ist_host *host, const char *path, struct ist_group *gro
 	if (err)
 		goto close_memory;
 	err = take_rest(host, group, offer);
+	if (!err)
+		err = ist_host_return_init(host, path, hello.name);
 	if (err)
 		goto close_peers;
 	return 0;
@@ -243,6 +245,7 @@ void ist_host_leave(struct ist_host *host)
 	ist_host_pages_stop(host);
 	ist_host_run_fini(host);
 	ist_host_peers_fini(&host->peers);
+	ist_host_return_fini(host);
 	close(host->memory);
 	say_bye(host->sock);
 	close(host->sock);

@@ -75,11 +75,8 @@ static bool on_news(void *context)
 {
 	struct ist_host *host = context;
 
-	ist_host_peers_drain(&host->peers);
-	if (!ist_load32(&host->peers.gone))
-		return true;
-	ist_host_run_blank(host);
-	return false;
+	ist_host_drain(host);
+	return ist_load32(&host->peers.gone) != IST_HOST_GONE_OVER;
 }
 
 /* ---- Life ---- */

@@ -130,7 +130,7 @@ static bool drain_batch(struct ist_host_peers *peers)
 		if (err == -EAGAIN || err == -ENOMEM)
 			break;
 		if (err) {
-			ist_store32(&peers->gone, 1);
+			ist_store32(&peers->gone, IST_HOST_GONE_AWAY);
 			break;
 		}
 		if (!changed)

@@ -26,7 +26,7 @@ static int go_live(struct ist_host *host, struct ist_group *group)
 		return err == -EPIPE ? -ENOENT : err;
 	while (ist_group_peer_word(group, group->id) !=
 	       IST_PEER_WORD(IST_PEER_LIVE, group->incarnation)) {
-		if (ist_load32(&host->peers.gone))
+		if (ist_load32(&host->peers.gone) == IST_HOST_GONE_OVER)
 			return -ENOENT;
 		if (ist_time_ns() >= deadline)
 			return -ETIMEDOUT;
@@ -119,7 +119,7 @@ static int host_ring(struct ist_group *group, uint32_t peer, uint32_t incarnatio
 
 	if (err == -EPIPE) {
 		/* A newcomer, perhaps: nobody has taken the broker's word of it yet. */
-		ist_host_peers_drain(&host->peers);
+		ist_host_drain(host);
 		err = ist_host_peers_ring(&host->peers, peer, incarnation, vector);
 	}
 	return err;

@@ -68,18 +68,16 @@ static bool poll_all(struct ist_host *host, uint64_t deadline)
 	for (i = 0; i < bells->vectors; i++)
 		fds[i] = (struct pollfd){.fd = bells->fd[i], .events = POLLIN};
 	fds[kick] = (struct pollfd){.fd = bells->kick, .events = POLLIN};
-	/* A broker that is gone would be readable for ever. */
-	fds[sock] = (struct pollfd){.fd = ist_load32(&host->peers.gone) ? -1 : host->sock,
-				    .events = POLLIN};
+	fds[sock] = (struct pollfd){.fd = host->sock, .events = POLLIN};
+	if (ist_load32(&host->peers.gone) == IST_HOST_GONE_OVER)
+		fds[sock].fd = -1;
 	now = deadline == IST_FOREVER ? 0 : ist_time_ns();
 	timeout = to_timespec(deadline > now ? deadline - now : 0);
 	if (ppoll(fds, sock + 1, deadline == IST_FOREVER ? NULL : &timeout, NULL) <= 0)
 		return false;
 	/* The table of peers first: who is woken by vector 0 may ring a newcomer at once. */
 	if (fds[sock].revents || fds[IST_VECTOR_ROSTER].revents)
-		ist_host_peers_drain(&host->peers);
-	if (ist_load32(&host->peers.gone))
-		ist_host_run_blank(host);
+		ist_host_drain(host);
 	for (i = 0; i < bells->vectors; i++) {
 		if (!fds[i].revents || !take(bells->fd[i]))
 			continue;

@@ -18,6 +18,35 @@ int ist_host_send(int sock, const struct ist_wire *wire, int flags)
 	return (size_t)sent == sizeof(*wire) ? 0 : -EPROTO;
 }
 
+int ist_host_send_fds(int sock, const struct ist_host_packet *packet)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(packet->fd))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec data = {(void *)(uintptr_t)&packet->wire, sizeof(packet->wire)};
+	struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1};
+	size_t size = packet->fds * sizeof(int);
+	ssize_t sent;
+
+	if (packet->fds) {
+		control.align = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+						 .cmsg_type = SCM_RIGHTS,
+						 .cmsg_len = CMSG_LEN(size)};
+		memcpy(CMSG_DATA(&control.align), packet->fd, size);
+		header.msg_control = control.bytes;
+		header.msg_controllen = CMSG_SPACE(size);
+	}
+	do
+		sent = sendmsg(sock, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent >= 0)
+		return 0;
+	if (errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM)
+		return -EAGAIN; /* the broker will have taken some */
+	return errno == ECONNRESET ? -EPIPE : -errno;
+}
+
 static void take_descriptors(struct msghdr *header, struct ist_host_packet *packet)
 {
 	struct cmsghdr *control;
