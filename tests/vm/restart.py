@@ -9,7 +9,7 @@ is lost. Nobody may be started again: pids and incarnations stay. RESTARTS=100 i
 import json, os, random, signal, struct, subprocess, sys, tempfile, time
 
 BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
-RESTARTS = int(os.environ.get("RESTARTS", "8"))
+RESTARTS = int(os.environ.get("RESTARTS", "6"))
 PATIENCE = 30.0  # seconds until "it never came back"; the figures printed are the measurement
 KVM = os.access("/dev/kvm", os.R_OK | os.W_OK)
 APP = f"{BUILD}/tests/vm/exchange"
