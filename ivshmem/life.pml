@@ -29,6 +29,14 @@
  *   FORGET_FULL       what a full socket does not take is taken for told
  *   SAME_INCARNATION  an ID that is used again keeps its incarnation
  *   NO_RING           an end is not rung for
+ *
+ * With RESTART the broker is killed once, at any step, and another one takes over: it knows what is
+ * in the state file (broker_state.c), and of observers what they say that they know when they come
+ * back (broker_return.c). Mistakes there:
+ *   FORGET_INCARNATION  it begins to count anew
+ *   TRUST_PID           whoever has the pid now is taken for the process
+ *   ROSTER_FIRST        the roster before the state file
+ *   TELL_ANEW           what observers say that they know is not asked for
  */
 #ifndef LIVES
 #define LIVES 2
@@ -92,6 +100,34 @@ byte seen_state[OBSERVERS], seen_incarnation[OBSERVERS];
 
 byte o, k; /* counters of the broker */
 
+/* ---- The state file, and the broker's end ---- */
+
+#ifdef RESTART
+byte kept = ABSENT;
+byte kept_incarnation, kept_holder;
+bool kept_bye;
+bool dies;          /* the broker, now */
+bool died;
+bool away;          /* the holder: of a broker that is gone */
+bool whole = true;  /* somebody has brought the memory back */
+bool reached = true; /* and somebody the holder's doorbells */
+bool pid_reused;    /* another process has the pid of one that has ended */
+#define KEEP(state) atomic { kept = state; kept_incarnation = incarnation; \
+		kept_holder = (state == ABSENT || state == DEAD -> 0 : holder); kept_bye = heard_bye }
+#define REACHED reached
+#define AWAY away
+#define WHOLE whole
+#define FOOLED pid_reused
+#define CAN_RING(i) there[i]
+#else
+#define KEEP(state) skip
+#define REACHED true
+#define AWAY false
+#define WHOLE true
+#define FOOLED false
+#define CAN_RING(i) true
+#endif
+
 /* ---- The broker's steps ---- */
 
 /* One step for all observers: they look at nothing of each other's. */
@@ -100,7 +136,7 @@ inline ring_all()
 	d_step {
 		o = 0;
 		do
-		:: o < OBSERVERS -> rung[o] = rung[o] || live[o]; o++
+		:: o < OBSERVERS -> rung[o] = rung[o] || (live[o] && CAN_RING(o)); o++
 		:: else -> break
 		od;
 		o = 0
@@ -109,20 +145,37 @@ inline ring_all()
 
 inline store(state, n)
 {
+#ifdef RESTART
+	if
+	:: whole -> atomic { roster_state = state; roster_incarnation = n }
+	:: else
+	fi
+#else
 	atomic { roster_state = state; roster_incarnation = n }
+#endif
+}
+
+/* The state file before the roster. */
+inline keep_and_store(state, n)
+{
+#ifdef ROSTER_FIRST
+	store(state, n); KEEP(state)
+#else
+	KEEP(state); store(state, n)
+#endif
 }
 
 /* The order of roster and bells. BELL_FIRST rings for what is not there yet. */
 inline store_and_ring(state, n)
 {
 #ifdef BELL_FIRST
-	ring_all(); store(state, n)
+	ring_all(); keep_and_store(state, n)
 #else
-	store(state, n); ring_all()
+	keep_and_store(state, n); ring_all()
 #endif
 }
 
-#define IS_NEWS(i) (told[i] == 0 && seat == LIVE)
+#define IS_NEWS(i) (told[i] == 0 && seat == LIVE && REACHED)
 #ifdef PEER_FIRST
 #define OWES_PEER(i) (seat == LIVE && told[i] != incarnation)
 #define OWES_GONE(i) (gone[i] && !OWES_PEER(i))
@@ -176,6 +229,9 @@ inline admit(p)
 {
 	atomic {
 		holder = p; heard_ready = false; heard_bye = false;
+#ifdef RESTART
+		away = false; reached = true;
+#endif
 #ifdef SAME_INCARNATION
 		incarnation = 1;
 #else
@@ -190,6 +246,9 @@ inline admit(p)
 		listens[bells] = p; closed[bells] = false;
 		seat = JOINING;
 	}
+#ifndef ROSTER_FIRST
+	KEEP(JOINING);
+#endif
 	store(ABSENT, incarnation);
 	store_and_ring(JOINING, incarnation);
 	atomic {
@@ -222,13 +281,13 @@ inline come_to_end(state)
 {
 	seat = state;
 #ifdef NO_RING
-	store(state, incarnation);
+	keep_and_store(state, incarnation);
 #endif
 #ifdef BELL_FIRST
 	ring_all();
 #endif
 #ifndef NO_RING
-	store(state, incarnation);
+	keep_and_store(state, incarnation);
 #endif
 	d_step {
 		k = 0;
@@ -252,29 +311,145 @@ inline come_to_end(state)
 #ifdef REPORT_EARLY
 #define HAS_ENDED (H != 0 && (ended[H] || (!open[H] && seat == LEAVING)))
 #else
-#define HAS_ENDED (H != 0 && (ended[H] || (!open[H] && heard_bye)))
+#define HAS_ENDED (H != 0 && !FOOLED && (ended[H] || (!open[H] && heard_bye)))
+#endif
+
+#ifdef RESTART
+/* Somebody has brought the memory: what is not in it yet is stored. */
+inline make_whole()
+{
+	atomic {
+		if
+		:: !whole -> whole = true; roster_state = seat; roster_incarnation = incarnation
+		:: else
+		fi
+	}
+}
+
+/* An observer comes back, once it has read what was sent before. It says what it knows. */
+#define CAN_COME_BACK(i) (died && live[i] && !there[i] && packet[i] == 0)
+inline come_back(i)
+{
+	make_whole();
+	atomic {
+		there[i] = true; no_room[i] = false;
+#ifdef TELL_ANEW
+		told[i] = 0;
+#else
+		told[i] = knows[i];
+#endif
+		gone[i] = (told[i] != 0 && (told[i] != incarnation || holder == 0));
+		reached = reached || (knows[i] == incarnation && holder != 0 && knows[i] != 0);
+		tell_all();
+		no_room[i] = OWES(i) /* GONE has filled it */
+	}
+	rung[i] = true
+}
+
+/* The holder does: its READY may have met no broker. */
+#define HOLDER_CAN (died && away && holder != 0 && at[holder] == READY && mapped[holder] && !ended[holder] && \
+	seat != LEAVING)
+inline holder_comes_back()
+{
+	make_whole();
+	/* who sees that it can be reached has been told */
+	atomic { open[holder] = true; away = false; reached = true; tell_all() }
+	if
+	:: seat == JOINING -> heard_ready = true; become_live()
+	:: else -> ring_all()
+	fi
+}
+
+/* All that the broker knew is lost, and every connection; the next one has the state file. */
+inline take_over()
+{
+	d_step {
+		dies = false; died = true; whole = false; o = 0; k = 0;
+		seat = kept; holder = kept_holder; heard_bye = kept_bye && kept_holder != 0;
+		heard_ready = (seat == LIVE);
+#ifdef FORGET_INCARNATION
+		incarnation = 0;
+#else
+		incarnation = kept_incarnation;
+#endif
+		away = (holder != 0); reached = false;
+#ifdef TRUST_PID
+		pid_reused = (holder != 0 && ended[holder]);
+#endif
+		do
+		:: k < OBSERVERS -> there[k] = false;
+			if
+			:: !live[k] -> told[k] = 0; gone[k] = false; packet[k] = 0; packet_bell[k] = 0;
+				knows[k] = 0; last[k] = 0; has_bell[k] = 0; bell_of[k] = 0; rung[k] = false
+			:: else
+			fi;
+			k++
+		:: else -> break
+		od;
+		k = 1;
+		do
+		:: k <= LIVES -> open[k] = false;
+			if
+			:: k != holder && at[k] == HELLO -> number[k] = 0
+			:: else
+			fi;
+			k++
+		:: else -> break
+		od;
+		k = 0;
+		if
+		:: holder == 0 && bells != 0 -> closed[bells] = true; listens[bells] = 0
+		:: else
+		fi
+	}
+}
+
+/* At any moment, or never. */
+active proctype fate()
+{
+	if
+	:: dies = true
+	:: true
+	fi
+}
 #endif
 
 active proctype broker()
 {
+#ifdef RESTART
+life:	{
+#endif
 end:	do
 	/* HELLO; who comes while another is there is refused */
-	:: at[1] == HELLO && open[1] && FREE -> admit(1)
-	:: at[2] == HELLO && open[2] && FREE -> admit(2)
+	:: WHOLE && at[1] == HELLO && open[1] && FREE -> admit(1)
+#if LIVES > 1
+	:: WHOLE && at[2] == HELLO && open[2] && FREE -> admit(2)
+#endif
 #if LIVES > 2
-	:: at[3] == HELLO && open[3] && FREE -> admit(3)
+	:: WHOLE && at[3] == HELLO && open[3] && FREE -> admit(3)
+#endif
+#ifdef RESTART
+	:: CAN_COME_BACK(0) -> come_back(0)
+#if OBSERVERS > 1
+	:: CAN_COME_BACK(1) -> come_back(1)
+#endif
+	:: HOLDER_CAN -> holder_comes_back()
+	/* nobody is left who has the memory */
+	:: !whole && holder == 0 && !live[0] && !live[LAST] -> make_whole()
 #endif
 	:: at[1] == HELLO && !FREE && H != 1 -> at[1] = OVER
+#if LIVES > 1
 	:: at[2] == HELLO && !FREE && H != 2 -> at[2] = OVER
+#endif
 #if LIVES > 2
 	:: at[3] == HELLO && !FREE && H != 3 -> at[3] = OVER
 #endif
 	/* what it has sent is heard though it is gone; its end is looked at after that */
-	:: H != 0 && seat == JOINING && at[H] == READY && !heard_ready ->
+	:: H != 0 && !AWAY && seat == JOINING && at[H] == READY && !heard_ready ->
 		heard_ready = true; become_live()
-	:: H != 0 && at[H] == BYE && !heard_bye -> heard_bye = true; become_leaving()
-	:: H != 0 && !open[H] && !ended[H] && at[H] != BYE && seat != LEAVING -> become_leaving()
-	:: HAS_ENDED && (at[H] != BYE || heard_bye) ->
+	:: H != 0 && !AWAY && at[H] == BYE && !heard_bye -> heard_bye = true; become_leaving()
+	:: H != 0 && !AWAY && !open[H] && !ended[H] && at[H] != BYE && seat != LEAVING -> become_leaving()
+	:: HAS_ENDED && (at[H] != BYE || heard_bye || AWAY) ->
 		if
 		:: heard_bye -> come_to_end(ABSENT)
 		:: else -> come_to_end(DEAD)
@@ -285,7 +460,7 @@ end:	do
 	:: OWES(1) && packet[1] == 0 -> tell(1)
 #endif
 	/* the last observer joins: its HELLO, then its READY */
-	:: atomic { !there[LAST] -> there[LAST] = true; tell(LAST) }
+	:: atomic { WHOLE && !there[LAST] && !live[LAST] -> there[LAST] = true; tell(LAST) }
 	:: there[LAST] && !live[LAST] && !OWES(LAST) ->
 		live[LAST] = true;
 #ifdef NOT_ITSELF
@@ -294,6 +469,9 @@ end:	do
 		ring_all()
 #endif
 	od
+#ifdef RESTART
+	} unless { dies -> take_over(); goto life }
+#endif
 }
 
 /* ---- The others' ---- */
@@ -328,8 +506,10 @@ end:	do
 		knows[i] = 0; packet[i] = 0 }
 	:: atomic { rung[i] ->
 		rung[i] = false;
+		assert(roster_incarnation >= seen_incarnation[i]);
 		seen_state[i] = roster_state; seen_incarnation[i] = roster_incarnation;
-		assert(roster_state != LIVE || told[i] == roster_incarnation || no_room[i]);
+		assert(roster_state != LIVE || told[i] == roster_incarnation || no_room[i] ||
+			!there[i] || !REACHED);
 		n = 1;
 		do
 		:: n <= LIVES ->
@@ -348,22 +528,29 @@ end:	do
 }
 
 #define TOLD(i) (packet[i] == 0 && !rung[i] && !OWES(i))
-#define KNOWS(i) (knows[i] == ((seat == LIVE || seat == LEAVING) && told[i] == incarnation -> incarnation : 0))
-#define HAS_SEEN(i) (seen_state[i] == roster_state && seen_incarnation[i] == roster_incarnation)
+/* Who has come back may know one that has not, and that was told of before it was LIVE. */
+#define THERE(i) (seat == LIVE || seat == LEAVING || (AWAY && seat == JOINING))
+#define KNOWS(i) (knows[i] == (THERE(i) && told[i] == incarnation -> incarnation : 0))
+#define HAS_SEEN(i) (!WHOLE || (seen_state[i] == roster_state && seen_incarnation[i] == roster_incarnation))
 
 /* Only when nobody can take a step. */
 active proctype rest()
 {
 	timeout;
-	assert(live[0] && TOLD(0) && KNOWS(0) && HAS_SEEN(0));
-	assert(live[LAST] && TOLD(LAST) && KNOWS(LAST) && HAS_SEEN(LAST));
-	assert(roster_state == seat && roster_incarnation == incarnation)
+	assert(!WHOLE || (live[0] && TOLD(0) && KNOWS(0) && HAS_SEEN(0)));
+	assert(!WHOLE || (live[LAST] && TOLD(LAST) && KNOWS(LAST) && HAS_SEEN(LAST)));
+	assert(!WHOLE || (roster_state == seat && roster_incarnation == incarnation));
+	/* and who has ended is shown to */
+	assert(holder == 0 || !ended[holder])
 }
 
 init
 {
 	atomic {
-		run process(1); run process(2);
+		run process(1);
+#if LIVES > 1
+		run process(2);
+#endif
 #if LIVES > 2
 		run process(3);
 #endif

@@ -17,12 +17,12 @@ states() {
 }
 
 # Nothing is wrong, nothing was left out, and no step of the peers was never taken.
-holds() { # name, flags...
-	local name=$1
-	shift
+holds() { # name, more states than this, flags...
+	local name=$1 least=$2
+	shift 2
 	OPT=-O2 search "$@"
 	grep -q 'errors: 0$' out && ! grep -qE 'too small|not completed|out of memory|[Ww]arning' out &&
-		[ "$(states)" -gt 500000 ] && grep -A1 'unreached in proctype process' out | grep -q '(0 of' &&
+		[ "$(states)" -gt "$least" ] && grep -A1 'unreached in proctype process' out | grep -q '(0 of' &&
 		grep -A2 'unreached in proctype observer' out | grep -q '(1 of' # its end: it watches for ever
 	result $? "$name: $(states) states" out
 }
@@ -35,13 +35,16 @@ fails() { # name, what the failing assertion begins with, flags...
 	result $? "$name: a counter-example is found" out
 }
 
-holds "two lives, one who joins meanwhile and watches" -DOBSERVERS=1
+holds "two lives, one who joins meanwhile and watches" 500000 -DOBSERVERS=1
+holds "one life, and the broker is killed and followed by another" 50000 -DOBSERVERS=1 -DRESTART -DLIVES=1
+[ -z "${ISTHMUS_SOAK:-}" ] ||
+	holds "two lives, and the broker is killed and followed by another" 5000000 -DOBSERVERS=1 -DRESTART
 
 dead='( !(mapped[n])'
 turn='(knows[i]==0)'
 reach='closed[has_bell[i]]'
-sent='((roster_state!=2)||'
-rest='((live[0]&&'
+sent='((((roster_state!=2)||'
+rest=' !(1)||(((live[0]&&'
 fails "a death is reported before the fence" "$dead" -DREPORT_EARLY
 fails "an ID is used again before its end" "$dead" -DREUSE_EARLY
 fails "vector 0 before the roster" "$rest" -DBELL_FIRST
@@ -52,4 +55,11 @@ fails "doorbells that stay with the ID" "$reach" -DSAME_BELLS
 fails "PEER before GONE" "$turn" -DPEER_FIRST
 fails "an ID that keeps its incarnation" "$turn" -DSAME_INCARNATION
 fails "LIVE before PEER" "$sent" -DLIVE_FIRST
+back='roster_incarnation>='
+fails "the roster before the state file" "$back" -DRESTART -DROSTER_FIRST
+fails "whoever has the pid is taken for the process" '(holder==0)||' -DRESTART -DTRUST_PID
+if [ -n "${ISTHMUS_SOAK:-}" ]; then
+	fails "incarnations that begin anew" "$back" -DRESTART -DFORGET_INCARNATION
+	fails "what is known is not asked for" ' !(whole)||(((live[0]&&' -DRESTART -DTELL_ANEW
+fi
 finish

@@ -20,15 +20,16 @@ static int starter;
 /* Rings back as long as it is told numbers; 0 ends it. */
 static void echo(struct ist_group *mine)
 {
-	uint32_t rung = 0;
+	uint32_t rung = 0, word;
 
 	do {
 		must(ist_doorbell_wait(mine, 1, &rung, PATIENCE_NS) == 0);
-		set(flags(mine) + 1, get(flags(mine)));
+		word = get(flags(mine)); /* as it was for this ring */
+		set(flags(mine) + 1, word);
 		/* An incarnation that it is not told of yet cannot be rung. */
 		while (ist_doorbell_ring(mine, 0, 2))
 			ist_peer_wait(mine, "nobody", 10000000, NULL);
-	} while (get(flags(mine)) != 0);
+	} while (word != 0);
 }
 
 /* Forked before there is a thread; joins as third when it is told to. */
