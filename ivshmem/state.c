@@ -153,7 +153,7 @@ int ivshm_state_open(struct ivshm_state *state, const char *path, char *error, s
 	fault = fault_of_inode(fd);
 	if (!fault) {
 		r = map(state, path, fd);
-		if (r)
+		if (!state->file)
 			ivshm_fail(error, error_size, r, "%s: %s", path, strerror(-r));
 		else
 			fault = fault_of(state->file);

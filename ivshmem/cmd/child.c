@@ -28,8 +28,7 @@ struct plan {
 	pid_t parent;
 	bool bound; /* to its parent's life */
 	int go[2];  /* the parent's word */
-	int input;
-	int output;
+	bool piped; /* the input; /dev/null otherwise */
 	/* Opened anew, for reading and writing: a pipe that can be read is never broken. */
 	char input_path[32];
 	char output_path[32];
@@ -38,7 +37,7 @@ struct plan {
 /* In the new process: only what is safe between fork and exec. Returns -errno. */
 static int become(const struct plan *plan)
 {
-	int input = plan->input, output = plan->output;
+	int input, output;
 	char go;
 
 	if (setpgid(0, 0) || (plan->bound && prctl(PR_SET_PDEATHSIG, SIGKILL)))
@@ -46,7 +45,7 @@ static int become(const struct plan *plan)
 	/* Without a word from the parent it is gone, and nobody knows of this process. */
 	if (read(plan->go[0], &go, 1) != 1 || (plan->bound && getppid() != plan->parent))
 		return -ESRCH;
-	input = open(plan->input_path, input < 0 ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CLOEXEC);
+	input = open(plan->input_path, (plan->piped ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	output = open(plan->output_path, O_RDWR | O_CLOEXEC);
 	if (input < 0 || dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
 	    dup2(output, STDERR_FILENO) < 0)
@@ -127,8 +126,7 @@ int child_start(struct child *child, const struct launch_options *options,
 			    .signal_mask = signal_mask,
 			    .parent = getpid(),
 			    .bound = child->instance->groups_count == 0,
-			    .input = input,
-			    .output = output};
+			    .piped = input >= 0};
 
 	if (ret)
 		return ret;
