@@ -169,13 +169,15 @@ static void start_earlier(struct ivshm_state_peer *peer)
 /* A process with the pid of a peer that has ended is not that peer. */
 START_TEST(a_pid_used_again)
 {
+	struct ist_wire wire = raw_reattach_wire(&right, "right");
+	int fd;
+
 	restart_kill(&r);
 	change_state(RIGHT, start_earlier);
 	must(restart_begin(&r, ivshm_broker_attach) == 0);
-	raw_hand_back(&r.f, &right, "right");
-	raw_expect_error(&r.f, right.socket, ESTALE,
-			 "instance 'right' has no incarnation 1 to come back to");
-	right.socket = -1;
+	fd = raw_connect(&r.f);
+	raw_send_fds(fd, &wire, &right.memory, 1);
+	raw_expect_error(&r.f, fd, ESTALE, "instance 'right' has no incarnation 1 to come back to");
 	raw_return(&r.f, &left, "left");
 	raw_expect_gone(&r.f, &left, RIGHT, 1, IST_PEER_DEAD);
 	ck_assert_uint_eq(raw_word(&left, RIGHT), WORD(DEAD, 1));
