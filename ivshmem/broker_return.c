@@ -83,6 +83,7 @@ static int take_over_seat(struct ivshm_group *group, uint32_t id)
 	link->start = peer->start;
 	link->bye = peer->flags & IVSHM_STATE_BYE;
 	link->legacy = peer->kind == IST_KIND_QEMU;
+	ivshm_link_rights_back(link, group->config->regions_count);
 	seat->link = link;
 	return 0;
 }
