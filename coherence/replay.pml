@@ -71,12 +71,15 @@ inline release_or_give_up()
 	fi
 }
 
-/* A holder whose bit is gone by now, as it evicted itself or was reaped, hears no question. */
+/*
+ * A holder whose bit is gone by now, as it evicted itself or was reaped, need not be asked. Who asks does not look, and
+ * the question may be heard all the same, until its epoch is over.
+ */
 inline question()
 {
 	if
 	:: busy != 0 && CAN_ASK(by, who) -> do_ASK(by, who); ok = 1
-	:: busy != 0 && CLAIMED(by) && !(asking & BIT(who)) && !HAS_BIT(who) -> ok = 1
+	:: busy != 0 && CLAIMED(by) && !(asking & BIT(who)) && !HAS_BIT(who) -> do_ASK(by, who); ok = 1
 	:: else
 	fi
 }

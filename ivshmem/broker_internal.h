@@ -304,15 +304,23 @@ void ivshm_status_next(struct ivshm_status_at *at);
 /* broker_stalled.c: whether this process, which the pidfd holds, is stopped. Reads /proc. */
 bool ivshm_process_stalled(pid_t pid, int pidfd);
 
-/* broker_link.c: a connection, what it says. */
+/* broker_link.c: a connection and its two ends. */
 int ivshm_link_create(struct ivshm_group *group, int socket, const struct ivshm_legacy *legacy);
-const char *ivshm_link_name(const struct ivshm_link *link); /* of the instance; it is admitted */
 void ivshm_link_destroy(struct ivshm_link *link);
 void ivshm_link_free(struct ivshm_link *link); /* takes it out of its group's list */
 struct ivshm_link *ivshm_link_await(struct ivshm_group *group, uint32_t id, pid_t pid, int pidfd);
 void ivshm_group_hear_held(struct ivshm_group *group);
-uint32_t ivshm_group_find(const struct ivshm_group *group, const char *name); /* or members_count */
 void ivshm_link_tick(struct ivshm_link *link);
+
+/* broker_hear.c: what it says. */
+const char *ivshm_link_name(const struct ivshm_link *link); /* of the instance; it is admitted */
+uint32_t ivshm_group_find(const struct ivshm_group *group, const char *name); /* or members_count */
+const char *ivshm_group_member(const struct ivshm_group *group, uint32_t id); /* "": nobody's ID */
+/* Takes one packet. 0; -EAGAIN: there is none; others: the connection is over. */
+int ivshm_link_receive(struct ivshm_link *link);
+/* One HELLO. 0; or -errno after refusing it. */
+int ivshm_link_hello(struct ivshm_link *link, const struct ist_wire *wire);
+void ivshm_link_welcome(struct ivshm_link *link); /* it has a seat */
 /* Says why, in a warning and, unless it is QEMU, an ERROR message. The caller closes. */
 void ivshm_link_refuse(struct ivshm_link *link, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * broker_link.c: a connection: who is behind it, what it says, and its two ends.
+ * broker_link.c: a connection: who is behind it, and its two ends.
  *
  * Its socket and its process end independently. An incarnation that did not say BYE ends with its
  * process: until then its mappings may be in use.
@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -25,279 +24,6 @@
 /* Enough for some packets. Descriptors under way count against the limits of the broker's user. */
 #define SEND_BUFFER 4096
 #define UNREAD_MAX 256u /* packets taken of one link in a go when its end is near */
-
-void ivshm_link_refuse(struct ivshm_link *link, int code, const char *format, ...)
-{
-	struct ivshm_packet packet = {.wire = {.type = IST_WIRE_ERROR, .code = (uint32_t)code}};
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(packet.wire.text, sizeof(packet.wire.text), format, arguments);
-	va_end(arguments);
-	if (!link->legacy)
-		ivshm_wire_send(link->socket.fd, &packet);
-	ivshm_broker_warn(link->group->broker, "group %s: refused pid %d of user %u: %s",
-			  link->group->config->name, (int)link->pid, (unsigned)link->uid,
-			  packet.wire.text);
-}
-
-/* "": the ID is nobody's. */
-static const char *instance_name(const struct ivshm_group *group, uint32_t id)
-{
-	const struct ivshm_instance_config *member =
-		ivshm_config_member(group->broker->config, group->config, id);
-
-	return member ? member->name : "";
-}
-
-const char *ivshm_link_name(const struct ivshm_link *link)
-{
-	return instance_name(link->group, link->id);
-}
-
-uint32_t ivshm_group_find(const struct ivshm_group *group, const char *name)
-{
-	uint32_t id = 0;
-
-	while (id < group->config->members_count && strcmp(instance_name(group, id), name) != 0)
-		id++;
-	return id;
-}
-
-/* Who would bypass the pagers may not join, nor who does not know of them. True: refused. */
-static bool refuse_pages(struct ivshm_link *link, const struct ist_wire *wire, uint32_t id)
-{
-	const struct ivshm_group *group = link->group;
-	const struct ivshm_region_config *paged =
-		ivshm_config_paged(group->broker->config, group->config, id);
-
-	if (wire->kind == IST_KIND_APP || wire->kind == IST_KIND_LINUX ||
-	    (wire->kind == IST_KIND_PROCESS && paged)) {
-		if (IVSHM_WIRE_ABI_MINOR(wire->abi) >= 1)
-			return false;
-		ivshm_link_refuse(link, EPROTONOSUPPORT,
-				  "group '%s' has a page-coherent region: that takes isthmus ABI "
-				  "1.1, not 1.%u",
-				  group->config->name, IVSHM_WIRE_ABI_MINOR(wire->abi));
-		return true;
-	}
-	if (paged)
-		ivshm_link_refuse(link, EACCES,
-				  "instance '%s' has no pager: it has no right on page-coherent "
-				  "region '%s'",
-				  wire->name, paged->name);
-	return paged;
-}
-
-/*
- * While a reload is under way: who cannot be told of another right may not come, nor who is not to
- * be there any more. True: refused.
- */
-static bool refuse_changing(struct ivshm_link *link, const struct ist_wire *wire, uint32_t id)
-{
-	const struct ivshm_group *group = link->group;
-	const struct ivshm_instance_config *member;
-
-	if (!group->next)
-		return false;
-	member = ivshm_config_member(group->broker->next, group->next, id);
-	if (member && !strcmp(member->name, wire->name) &&
-	    (IVSHM_WIRE_ABI_MINOR(wire->abi) >= 2 ||
-	     (wire->kind != IST_KIND_APP && wire->kind != IST_KIND_LINUX)))
-		return false;
-	ivshm_link_refuse(link, EAGAIN, "group '%s' is being changed", group->config->name);
-	return true;
-}
-
-static void end(struct ivshm_link *link, uint32_t state)
-{
-	ivshm_watch_close(&link->process);
-	ivshm_seat_end(link, state);
-	ivshm_link_free(link);
-}
-
-/*
- * Who is held for and says HELLO has left meanwhile, and its BYE met no broker. One process joins
- * an ID once at a time.
- */
-static void free_seat(const struct ivshm_link *link, uint32_t id)
-{
-	struct ivshm_link *sitting = link->group->seat[id].link;
-
-	if (sitting && sitting->away && !sitting->legacy && sitting->pid == link->pid)
-		end(sitting, IST_PEER_ABSENT);
-}
-
-/* It has a seat. */
-static void welcome(struct ivshm_link *link)
-{
-	link->group->strangers--;
-	link->stage = IVSHM_STAGE_WELCOME;
-	ivshm_link_tell(link);
-}
-
-static int hear_hello(struct ivshm_link *link, const struct ist_wire *wire)
-{
-	struct ivshm_group *group = link->group;
-	uint32_t id = ivshm_group_find(group, wire->name);
-	int r;
-
-	link->holds = false;
-
-	if (IVSHM_WIRE_ABI_MAJOR(wire->abi) != IST_ABI_MAJOR) {
-		ivshm_link_refuse(link, EPROTONOSUPPORT,
-				  "isthmus ABI %u.%u is not spoken here (this broker: %u.%u)",
-				  IVSHM_WIRE_ABI_MAJOR(wire->abi), IVSHM_WIRE_ABI_MINOR(wire->abi),
-				  IST_ABI_MAJOR, IST_ABI_MINOR);
-		return -EPROTO;
-	}
-	if (wire->kind > IST_KIND_PROCESS) {
-		ivshm_link_refuse(link, EINVAL, "%u is not a kind of instance", wire->kind);
-		return -EPROTO;
-	}
-	if (id == group->config->members_count || !*wire->name) {
-		ivshm_link_refuse(link, EACCES, "instance '%s' is not in group '%s'", wire->name,
-				  group->config->name);
-		return -EACCES;
-	}
-	if (group->bells != group->config->vectors && refuse_pages(link, wire, id))
-		return -EACCES;
-	if (!group->memory.map && ivshm_group_renew(group)) {
-		link->holds = true;
-		link->held = *wire;
-		return 0;
-	}
-	free_seat(link, id);
-	if (refuse_changing(link, wire, id))
-		return -EBUSY; /* EAGAIN would say that there is nothing to read */
-	if (group->seat[id].link) {
-		ivshm_link_refuse(link, EBUSY, "instance '%s' is already in group '%s' (pid %d)",
-				  wire->name, group->config->name, (int)group->seat[id].link->pid);
-		return -EBUSY;
-	}
-	r = ivshm_seat_admit(link, id, wire->kind);
-	if (r) {
-		ivshm_link_refuse(link, -r, "instance '%s': no eventfds: %s", wire->name,
-				  strerror(-r));
-		return r;
-	}
-	link->minor = IVSHM_WIRE_ABI_MINOR(wire->abi);
-	link->run_state = group->run_page >= 0 && IVSHM_WIRE_ABI_MINOR(wire->abi) >= 1;
-	welcome(link);
-	return 0;
-}
-
-/* Not a message that may come now. */
-static int out_of_order(struct ivshm_link *link, const struct ist_wire *wire)
-{
-	static const char *const name[] = {
-		[IST_WIRE_HELLO] = "HELLO",
-		[IST_WIRE_WELCOME] = "WELCOME",
-		[IST_WIRE_REGION] = "REGION",
-		[IST_WIRE_PEER] = "PEER",
-		[IST_WIRE_READY] = "READY",
-		[IST_WIRE_GONE] = "GONE",
-		[IST_WIRE_BYE] = "BYE",
-		[IST_WIRE_ERROR] = "ERROR",
-		[IST_WIRE_RUN_STATE] = "RUN_STATE",
-		[IST_WIRE_THREAD] = "THREAD",
-		[IST_WIRE_RECALL] = "RECALL",
-		[IST_WIRE_RIGHT] = "RIGHT",
-		[IST_WIRE_RIGHT_DONE] = "RIGHT_DONE",
-		[IST_WIRE_REATTACH] = "REATTACH",
-		[IST_WIRE_BELLS] = "BELLS",
-	};
-
-	if (wire->type >= sizeof(name) / sizeof(name[0]) || !name[wire->type])
-		ivshm_link_refuse(link, EPROTO, "unknown message type %u", wire->type);
-	else
-		ivshm_link_refuse(link, EPROTO, "%s is out of order here", name[wire->type]);
-	return -EPROTO;
-}
-
-static int hear(struct ivshm_link *link, const struct ist_wire *wire)
-{
-	bool told = link->stage == IVSHM_STAGE_UPDATES;
-
-	if (wire->type == IST_WIRE_HELLO && link->stage == IVSHM_STAGE_HELLO && !link->holds)
-		return hear_hello(link, wire);
-	if (wire->type == IST_WIRE_READY && link->stage == IVSHM_STAGE_BACK)
-		return ivshm_link_back(link);
-	if (wire->type == IST_WIRE_THREAD && told && (!link->ready || link->returned) &&
-	    link->run_state)
-		return ivshm_link_thread(link, wire);
-	if (wire->type == IST_WIRE_READY && told && !link->ready) {
-		link->ready = true;
-		ivshm_seat_live(link);
-		return 0;
-	}
-	if (wire->type == IST_WIRE_BYE && link->stage > IVSHM_STAGE_HELLO && !link->bye) {
-		link->bye = true;
-		link->stage = IVSHM_STAGE_DEAF;
-		ivshm_seat_leaving(link);
-		return 0;
-	}
-	if (wire->type == IST_WIRE_RECALL && link->ready && !link->bye && ivshm_link_pages(link))
-		return ivshm_recall(link, wire);
-	if (wire->type == IST_WIRE_RIGHT_DONE && told)
-		return ivshm_link_right_done(link, wire);
-	if (wire->type == IST_WIRE_ERROR && link->stage > IVSHM_STAGE_HELLO && !link->bye &&
-	    ivshm_link_pages(link)) {
-		ivshm_broker_warn(link->group->broker, "group %s: peer %s (pid %d) says: %s",
-				  link->group->config->name, instance_name(link->group, link->id),
-				  (int)link->pid, wire->text);
-		return 0;
-	}
-	return out_of_order(link, wire);
-}
-
-/* A packet with all that came with it, which whoever keeps it takes out. */
-static int hear_packet(struct ivshm_link *link, struct ivshm_packet *packet)
-{
-	uint32_t type = packet->wire.type;
-
-	if (type == IST_WIRE_REATTACH && link->stage == IVSHM_STAGE_HELLO && !link->holds)
-		return ivshm_link_reattach(link, packet);
-	if (type == IST_WIRE_BELLS && link->stage == IVSHM_STAGE_BACK)
-		return ivshm_link_bells(link, packet);
-	if (packet->fds_count == 0)
-		return hear(link, &packet->wire);
-	ivshm_link_refuse(link, EPROTO, "a peer sends no descriptors");
-	return -EPROTO;
-}
-
-/* Takes one packet. Returns 0; -EAGAIN: there is none; others: the connection is over. */
-static int receive_one(struct ivshm_link *link)
-{
-	struct ivshm_packet packet;
-	int r;
-
-	if (link->legacy)
-		return ivshm_legacy_hear(link);
-	r = ivshm_wire_receive(link->socket.fd, &packet);
-	switch (r) {
-	case 0:
-		break;
-	case -EMSGSIZE:
-		ivshm_link_refuse(link, EMSGSIZE, "a message is %zu bytes, no more and no less",
-				  sizeof(packet.wire));
-		return r;
-	case -EBADMSG:
-		ivshm_link_refuse(link, EBADMSG, "a name or text is not terminated");
-		return r;
-	case -EMFILE:
-		ivshm_link_refuse(link, EMFILE, "no room for the descriptors that came");
-		return r;
-	case -ETOOMANYREFS:
-		ivshm_link_refuse(link, EPROTO, "a peer sends no descriptors");
-		return r;
-	default:
-		return r;
-	}
-	r = hear_packet(link, &packet);
-	ivshm_wire_close_fds(&packet);
-	return r;
-}
 
 void ivshm_link_free(struct ivshm_link *link)
 {
@@ -350,7 +76,7 @@ static void on_socket(void *owner, uint32_t events)
 	int r = 0;
 
 	if (events & ~(uint32_t)EPOLLOUT)
-		r = receive_one(link);
+		r = ivshm_link_receive(link);
 	if (r && r != -EAGAIN)
 		hang_up(link);
 	else if (events & EPOLLOUT)
@@ -366,7 +92,7 @@ static void on_process(void *owner, uint32_t events)
 
 	(void)events;
 	for (unsigned i = 0; r == 0 && i < UNREAD_MAX; i++)
-		r = receive_one(link);
+		r = ivshm_link_receive(link);
 	if (link->socket.fd >= 0)
 		close_socket(link);
 	ivshm_watch_close(&link->process);
@@ -471,7 +197,7 @@ int ivshm_link_create(struct ivshm_group *group, int socket, const struct ivshm_
 	else if (ivshm_legacy_join(link, legacy->id))
 		hang_up(link);
 	else
-		welcome(link);
+		ivshm_link_welcome(link);
 	return 0;
 
 out:
@@ -521,7 +247,7 @@ void ivshm_group_hear_held(struct ivshm_group *group)
 			link = link->next;
 			continue;
 		}
-		if (hear_hello(link, &wire))
+		if (ivshm_link_hello(link, &wire))
 			hang_up(link);
 		link = group->links;
 	}

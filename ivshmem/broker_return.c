@@ -18,14 +18,6 @@
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-static const char *name_of(const struct ivshm_group *group, uint32_t id)
-{
-	const struct ivshm_instance_config *member =
-		ivshm_config_member(group->broker->config, group->config, id);
-
-	return member ? member->name : "?";
-}
-
 bool ivshm_seat_rings(const struct ivshm_seat *seat, unsigned bells)
 {
 	for (unsigned i = 0; i < bells; i++)
@@ -52,7 +44,7 @@ static void end_connection(struct ivshm_link *link, bool ended)
 		ivshm_log(IVSHM_LOG_WARN,
 			  "group %s: %s (pid %d) goes on with the peers it knows: QEMU does not "
 			  "connect again, and hears of no others",
-			  group->config->name, name_of(group, link->id), (int)link->pid);
+			  group->config->name, ivshm_group_member(group, link->id), (int)link->pid);
 	}
 }
 
@@ -97,9 +89,9 @@ int ivshm_group_take_over(struct ivshm_group *group, char *error, size_t error_s
 		int r = take_over_seat(group, id);
 
 		if (r)
-			return ivshm_fail(error, error_size, r,
-					  "group '%s': '%s' cannot be taken over: %s",
-					  group->config->name, name_of(group, id), strerror(-r));
+			return ivshm_fail(
+				error, error_size, r, "group '%s': '%s' cannot be taken over: %s",
+				group->config->name, ivshm_group_member(group, id), strerror(-r));
 	}
 	group->memory.changes = group->state.file->changes;
 	group->memory.kept = &group->state.file->changes;
@@ -225,7 +217,7 @@ static int take_bells(struct ivshm_link *link, struct ivshm_packet *packet)
 
 	if (packet->fds_count != wanted) {
 		ivshm_link_refuse(link, EPROTO, "%u doorbells of '%s' instead of %u",
-				  packet->fds_count, name_of(group, id), wanted);
+				  packet->fds_count, ivshm_group_member(group, id), wanted);
 		return -EPROTO;
 	}
 	for (unsigned i = 0; i < wanted; i++) {
@@ -239,7 +231,7 @@ static int take_bells(struct ivshm_link *link, struct ivshm_packet *packet)
 		}
 		if (r || bell != seat->bell[i]) {
 			ivshm_link_refuse(link, EBADF, "doorbell %u of '%s' is another one", i,
-					  name_of(group, id));
+					  ivshm_group_member(group, id));
 			return -EBADF;
 		}
 	}
@@ -295,8 +287,8 @@ int ivshm_link_back(struct ivshm_link *link)
 	link->run_state = group->run_page >= 0;
 	link->stage = IVSHM_STAGE_RUN_STATE;
 	ivshm_log(IVSHM_LOG_INFO, "group %s: peer %s (ID %u, incarnation %u) is back, pid %d",
-		  group->config->name, name_of(group, link->id), link->id, seat->incarnation,
-		  (int)link->pid);
+		  group->config->name, ivshm_group_member(group, link->id), link->id,
+		  seat->incarnation, (int)link->pid);
 	if (seat->state == IST_PEER_JOINING) {
 		ivshm_seat_live(link);
 		return 0;

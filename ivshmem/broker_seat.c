@@ -15,17 +15,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static const char *name_of(const struct ivshm_link *link)
-{
-	const struct ivshm_group *group = link->group;
-
-	return ivshm_config_member(group->broker->config, group->config, link->id)->name;
-}
-
 static void log_change(const struct ivshm_link *link, const char *what)
 {
 	ivshm_log(IVSHM_LOG_INFO, "group %s: peer %s (ID %u, incarnation %u) %s, pid %d",
-		  link->group->config->name, name_of(link), link->id,
+		  link->group->config->name, ivshm_link_name(link), link->id,
 		  link->group->seat[link->id].incarnation, what, (int)link->pid);
 }
 
@@ -105,7 +98,8 @@ int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind)
 	seat->link = link;
 	link->id = id;
 	ivshm_seat_store(group, id);
-	ivshm_roster_admit(&group->memory, id, seat->incarnation, name_of(link), vectors, kind);
+	ivshm_roster_admit(&group->memory, id, seat->incarnation, ivshm_link_name(link), vectors,
+			   kind);
 	ivshm_group_ring_all(group);
 	log_change(link, "admitted");
 	return 0;

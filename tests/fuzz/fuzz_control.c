@@ -15,6 +15,7 @@
 #include "ivshmem/control.h"
 #include "ivshmem/log.h"
 #include "tests/broker_fixture.h"
+#include "tests/fuzz_input.h"
 
 #define CONNECTIONS 4u
 #define PACKETS_MAX 64u
@@ -23,19 +24,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct fixture f;
 static int connection[CONNECTIONS]; /* -1: not connected */
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-static uint8_t take(struct input *in)
-{
-	if (in->left == 0)
-		return 0;
-	in->left--;
-	return *in->data++;
-}
 
 /* ---- The owner of the processes -------------------------------------------------------------- */
 
@@ -77,7 +65,32 @@ static void on_down(void *context)
 	owner.downs++;
 }
 
-static const struct ivshm_control_ops ops = {process_of, on_start, on_stop, on_down};
+/* A reload gets as far as this: the fixture's instances are the configuration's for good. */
+static int on_prepare(void *context, const struct ivshm_config *next)
+{
+	(void)context;
+	(void)next;
+	return -ENOMEM;
+}
+
+static void on_commit(void *context)
+{
+	(void)context;
+	must(false);
+}
+
+static void on_abandon(void *context)
+{
+	(void)context;
+}
+
+static const struct ivshm_control_ops ops = {.process = process_of,
+					     .start = on_start,
+					     .stop = on_stop,
+					     .down = on_down,
+					     .prepare = on_prepare,
+					     .commit = on_commit,
+					     .abandon = on_abandon};
 
 /* ---- Requests -------------------------------------------------------------------------------- */
 

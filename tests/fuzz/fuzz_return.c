@@ -14,6 +14,8 @@
 #include "ivshmem/broker_internal.h"
 #include "ivshmem/log.h"
 #include "tests/restart_fixture.h"
+#include "tests/fuzz_bell.h"
+#include "tests/fuzz_input.h"
 
 #define CONNECTIONS 4
 #define PEERS 2u
@@ -25,38 +27,6 @@ static struct fixture f;
 static struct raw peer[PEERS];
 static int connection[CONNECTIONS];
 static int foreign[2]; /* an eventfd, a memfd */
-
-/* Instead of asynchronous I/O, whose end takes the kernel longer than all the rest. */
-int ivshm_bell_create(struct ivshm_bell *bell)
-{
-	bell->context = 0;
-	return 0;
-}
-
-void ivshm_bell_destroy(struct ivshm_bell *bell)
-{
-	(void)bell;
-}
-
-int ivshm_bell_ring(struct ivshm_bell *bell, int source, int eventfd)
-{
-	(void)bell;
-	(void)source;
-	return eventfd_write(eventfd, 1);
-}
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-static uint8_t take(struct input *in)
-{
-	if (in->left == 0)
-		return 0;
-	in->left--;
-	return *in->data++;
-}
 
 /* As a broker that is killed leaves it: the file is kept from the end in good order. */
 static void take_over(void)

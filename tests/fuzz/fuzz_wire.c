@@ -13,6 +13,8 @@
 #include "ivshmem/broker_internal.h"
 #include "ivshmem/log.h"
 #include "tests/legacy_client.h"
+#include "tests/fuzz_bell.h"
+#include "tests/fuzz_input.h"
 
 #define CONNECTIONS 4
 #define SENT_MAX 300
@@ -37,25 +39,6 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 		return (int)syscall(SYS_getsockopt, fd, level, name, value, size);
 	*(int *)value = dup(next_death);
 	return 0;
-}
-
-/* Instead of asynchronous I/O, whose end takes the kernel longer than all the rest. */
-int ivshm_bell_create(struct ivshm_bell *bell)
-{
-	bell->context = 0;
-	return 0;
-}
-
-void ivshm_bell_destroy(struct ivshm_bell *bell)
-{
-	(void)bell;
-}
-
-int ivshm_bell_ring(struct ivshm_bell *bell, int source, int eventfd)
-{
-	(void)bell;
-	(void)source;
-	return eventfd_write(eventfd, 1);
 }
 
 /* ---- The peer in good order ------------------------------------------------------------------ */
@@ -108,19 +91,6 @@ static void check_good(struct raw *good)
 }
 
 /* ---- The hostile ones ------------------------------------------------------------------------ */
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-static uint8_t take(struct input *in)
-{
-	if (in->left == 0)
-		return 0;
-	in->left--;
-	return *in->data++;
-}
 
 static void hang_up(unsigned n)
 {

@@ -5,6 +5,7 @@
 The QEMUs emulate (TCG), on this machine: nothing of ours is below them. In their guests the group's device is
 driven by isthmus.ko, then by nothing but sysfs. One has an ivshmem-plain of the same group too, which is no peer.
 """
+import json
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from machines import Failed, Guest, Process, check
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
 ROUNDS = 40
+LONG = 1000  # rounds, where something happens meanwhile
 BOOT_LIMIT = 120
 MEMORY = 192  # MiB of a QEMU guest
 SIZE = 4 << 20
@@ -90,10 +92,12 @@ class Straits:
                  "-device", "ivshmem-plain,memdev=plain"]
         return self.process(Guest, "m1", [*self.qemu, *plain, *self.run("qemu-args", "m1").split()])
 
-    def mesh(self, hears):
+    def mesh(self, hears, rounds=ROUNDS, config=None, meanwhile=lambda: None):
         """All four exchange messages and doorbells; whether those in the guests hear the latter."""
-        jobs = [guest.spawn(f"mesh {i} 4 {ROUNDS} straits") for i, guest in enumerate(self.guests)]
-        local = [self.process(Process, name, [built("isthmus"), "run", self.config, name]) for name in ("m2", "m3")]
+        jobs = [guest.spawn(f"mesh {i} 4 {rounds} straits") for i, guest in enumerate(self.guests)]
+        local = [self.process(Process, name, [built("isthmus"), "run", config or self.config, name])
+                 for name in ("m2", "m3")]
+        meanwhile()
         lines = [job.wait(90, None) for job in jobs]
         for process in local:
             process.status(90)
@@ -101,7 +105,20 @@ class Straits:
         for i, said in enumerate(lines):
             others = " ".join(str(j) for j in range(4) if j != i)
             bells = f"doorbells from {others}" if hears or i > 1 else "does not hear doorbells"
-            check(f"mesh ok {i}: messages {ROUNDS} from {others}, {bells}" in said, f"m{i} said {said}; all: {lines}")
+            check(f"mesh ok {i}: messages {rounds} from {others}, {bells}" in said, f"m{i} said {said}; all: {lines}")
+
+    def peers(self):
+        """Those of `isthmus status`, by name; none while nobody serves."""
+        ups = json.loads(self.run("status", "--json"))["ups"]
+        return {peer["name"]: peer for up in ups for group in up["groups"] for peer in group["peers"]}
+
+    def until(self, holds, what):
+        """Until it is so of the peers."""
+        deadline = time.monotonic() + 30
+        while not ((peers := self.peers()) and holds(peers)):
+            check(time.monotonic() < deadline, f"not {what}: {peers}")
+            time.sleep(0.01)
+        return peers
 
     def end(self):
         for process in reversed(self.everyone):
@@ -150,6 +167,28 @@ def resource_files(straits):
     straits.mesh(hears=False)
 
 
+def taken_over(straits):
+    """The broker is killed in the middle of it, and another takes over: nothing is lost, and QEMU's go on."""
+    longer = f"{straits.work}/longer.yml"
+    with open(straits.config) as source, open(longer, "w") as out:
+        out.write(source.read().replace(f'"{ROUNDS}"', f'"{LONG}"'))
+
+    def restart():
+        before = straits.until(lambda p: all((p[m]["messages"] or {}).get("received", 0) >= 3 for m in p), "exchanging")
+        straits.broker.kill(9)
+        straits.broker.status(10)
+        # The members' arguments are no matter of the group's.
+        straits.broker = straits.process(Process, "isthmus up --attach", [built("isthmus"), "up", "-v", "--attach", longer])
+        after = straits.until(lambda p: p["m2"]["back"] and p["m3"]["back"] and all(p[m]["reachable"] for m in p), "back")
+        check(max(p["messages"]["received"] for p in before.values()) < 3 * LONG, "all was over before the broker was killed")
+        for name, peer in after.items():
+            check(peer["state"] == "live" and peer["pid"] == before[name]["pid"] and
+                  peer["incarnation"] == before[name]["incarnation"], f"{name} was {before[name]} and is {peer}")
+            check(peer["deaf"] == (name in ("m0", "m1")), f"{name} is deaf: {peer['deaf']}")
+
+    straits.mesh(hears=False, rounds=LONG, config=longer, meanwhile=restart)
+
+
 def power_off(straits):
     """Its device says no good-bye: it has died."""
     straits.guests[0].tell("run off poweroff -f")
@@ -162,6 +201,7 @@ TESTS = (
     ("once more, with an app VM and a process that have come again", again),
     ("a QEMU is killed, and another takes its place: once more", killed),
     ("the same through sysfs alone: all twelve pairs, messages and doorbells out", resource_files),
+    ("the broker is killed and taken over meanwhile: all twelve pairs, and QEMU's peers go on", taken_over),
     ("a QEMU guest that powers off has died", power_off),
 )
 

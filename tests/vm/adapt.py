@@ -10,20 +10,10 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench"))
 import adapt
 from session import end_on_term
+from tap import end, test
 
 POLICIES = {"adaptive", *adapt.FIXED.values()}
 PHASES = ["reads", "flight", "own", "flight", "reads", "own", "reads"]
-count = failed = 0
-
-
-def test(name, why_not):
-    global count, failed
-    count += 1
-    failed += bool(why_not)
-    print(f"{'not ' if why_not else ''}ok {count} - {name}")
-    for why in why_not:
-        print(f"# {why}")
-    sys.stdout.flush()
 
 
 def used(kind, size):
@@ -78,8 +68,7 @@ def main():
     spoiled()
     if os.path.exists("/dev/kvm"):
         used("app-vm", 40)
-    print(f"1..{count}")
-    return 1 if failed else 0
+    return end()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from coherence import Contention, Team, configuration
 from runs import parse
 from session import CPUS, Session, end_on_term
+from tap import end, skip, test
 
 SPIN = ["ttas", "ttas-packed", "ticket", "ticket-packed", "mcs", "seqlock", "doorbell"]
 LIBC = ["mutex", "robust", "rwlock"]
@@ -30,23 +31,6 @@ LOADS = {  # strategies beside the locks and the cells with sections
     "counter": ["private", "atomic", "message"], "counter-flight": ["private", "atomic", "message"],
     "hot-4096": ["private", "message"], "table": ["private", "message"],
 }
-count = failed = 0
-
-
-def test(name, why_not):
-    global count, failed
-    count += 1
-    failed += bool(why_not)
-    print(f"{'not ' if why_not else ''}ok {count} - {name}")
-    for why in why_not:
-        print(f"# {why}")
-    sys.stdout.flush()
-
-
-def skip(name, reason):
-    global count
-    count += 1
-    print(f"ok {count} - {name} # SKIP {reason}")
 
 
 def runs_of(team, *arguments):
@@ -149,8 +133,7 @@ def main():
         right(pair[kind], f"two {name}", 1000)
         spoiled(pair[kind], f"two {name}")
         right(four[kind], f"four {name} on two CPUs", 10)
-    print(f"1..{count}")
-    return 1 if failed else 0
+    return end()
 
 
 if __name__ == "__main__":
