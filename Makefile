@@ -63,11 +63,11 @@ objects = $(patsubst %,$(BUILD)/$(1)/%.o,$(basename $(2)))
 
 # What a VM process needs of ivshmem/ (small: it stays resident) and what the isthmus command does.
 SRC_ivshmem_vm := $(wildcard ivshmem/client*.c ivshmem/wire.c ivshmem/bell.c ivshmem/log.c ivshmem/numa.c ivshmem/size.c ivshmem/device*.c)
-SRC_ivshmem := $(filter-out ivshmem/run_state%.c,$(wildcard ivshmem/*.c))
+SRC_ivshmem := $(filter-out ivshmem/run_state%.c ivshmem/bpf_%.c,$(wildcard ivshmem/*.c))
 # The run-state page takes a compiler for BPF and libbpf. Without one of them groups have none.
 BPF_CC ?= clang
 BPF ?= $(and $(shell command -v $(BPF_CC)),$(shell pkg-config --exists libbpf && echo libbpf))
-SRC_ivshmem += $(if $(BPF),ivshmem/run_state.c,ivshmem/run_state_absent.c)
+SRC_ivshmem += $(addprefix ivshmem/,$(if $(BPF),run_state.c bpf_object.c,run_state_absent.c))
 # hv/ is the hypervisor core (isthmus-vm), ivshmem/cmd/ the isthmus command.
 SRC_vm := $(wildcard hv/*.c)
 SRC_cmd := $(wildcard ivshmem/cmd/*.c)
@@ -172,15 +172,16 @@ $(BUILD)/generated/dsdt.inc: hv/dsdt.asl
 	$(Q)mkdir -p $(@D) && iasl -p $(@D)/dsdt $< >$(@D)/dsdt.log || { cat $(@D)/dsdt.log >&2; exit 1; }
 	$(Q)od -An -v -tu1 -w16 $(@D)/dsdt.aml | sed 's/[0-9][0-9]*/&,/g' >$@
 
-# The run state's BPF program, as a list of numbers.
+# The BPF programs, as lists of numbers.
 $(BUILD)/host/ivshmem/run_state.o: $(BUILD)/generated/run_state.inc
 $(BUILD)/host/ivshmem/run_state.o: INC_ivshmem += -I$(BUILD)/generated
-$(BUILD)/generated/run_state.inc: ivshmem/run_state.bpf.c ivshmem/run_state_maps.h ivshmem/abi.h
+$(BUILD)/generated/run_state.inc: ivshmem/run_state_maps.h ivshmem/abi.h
+$(BUILD)/generated/%.inc: ivshmem/%.bpf.c
 	$(call say,BPF,$<)
 	$(Q)mkdir -p $(@D) && $(BPF_CC) -target bpf -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror \
 		-ffreestanding -D__TARGET_ARCH_x86 -idirafter /usr/include/$(shell $(CC) -print-multiarch) \
-		-c $< -o $(@D)/run_state.bpf.o
-	$(Q)od -An -v -tu1 -w16 $(@D)/run_state.bpf.o | sed 's/[0-9][0-9]*/&,/g' >$@
+		-c $< -o $(@D)/$*.bpf.o
+	$(Q)od -An -v -tu1 -w16 $(@D)/$*.bpf.o | sed 's/[0-9][0-9]*/&,/g' >$@
 
 archive = $(Q)rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/libivshmem.a: $(OBJ_ivshmem)
