@@ -63,11 +63,12 @@ objects = $(patsubst %,$(BUILD)/$(1)/%.o,$(basename $(2)))
 
 # What a VM process needs of ivshmem/ (small: it stays resident) and what the isthmus command does.
 SRC_ivshmem_vm := $(wildcard ivshmem/client*.c ivshmem/wire.c ivshmem/bell.c ivshmem/log.c ivshmem/numa.c ivshmem/size.c ivshmem/device*.c)
-SRC_ivshmem := $(filter-out ivshmem/run_state%.c,$(wildcard ivshmem/*.c))
-# The run-state page takes a compiler for BPF and libbpf. Without one of them groups have none.
+SRC_ivshmem := $(filter-out ivshmem/run_state%.c ivshmem/bell_count%.c ivshmem/bpf_%.c,$(wildcard ivshmem/*.c))
+# The run-state page and the count of doorbells take a compiler for BPF and libbpf. Without one of
+# them there are none.
 BPF_CC ?= clang
 BPF ?= $(and $(shell command -v $(BPF_CC)),$(shell pkg-config --exists libbpf && echo libbpf))
-SRC_ivshmem += $(if $(BPF),ivshmem/run_state.c,ivshmem/run_state_absent.c)
+SRC_ivshmem += $(addprefix ivshmem/,$(if $(BPF),run_state.c bell_count.c bpf_object.c,run_state_absent.c bell_count_absent.c))
 # hv/ is the hypervisor core (isthmus-vm), ivshmem/cmd/ the isthmus command.
 SRC_vm := $(wildcard hv/*.c)
 SRC_cmd := $(wildcard ivshmem/cmd/*.c)
@@ -172,15 +173,17 @@ $(BUILD)/generated/dsdt.inc: hv/dsdt.asl
 	$(Q)mkdir -p $(@D) && iasl -p $(@D)/dsdt $< >$(@D)/dsdt.log || { cat $(@D)/dsdt.log >&2; exit 1; }
 	$(Q)od -An -v -tu1 -w16 $(@D)/dsdt.aml | sed 's/[0-9][0-9]*/&,/g' >$@
 
-# The run state's BPF program, as a list of numbers.
+# The BPF programs, as lists of numbers.
 $(BUILD)/host/ivshmem/run_state.o: $(BUILD)/generated/run_state.inc
-$(BUILD)/host/ivshmem/run_state.o: INC_ivshmem += -I$(BUILD)/generated
-$(BUILD)/generated/run_state.inc: ivshmem/run_state.bpf.c ivshmem/run_state_maps.h ivshmem/abi.h
+$(BUILD)/host/ivshmem/bell_count.o: $(BUILD)/generated/bell_count.inc
+$(BUILD)/host/ivshmem/run_state.o $(BUILD)/host/ivshmem/bell_count.o: INC_ivshmem += -I$(BUILD)/generated
+$(BUILD)/generated/run_state.inc: ivshmem/run_state_maps.h ivshmem/abi.h
+$(BUILD)/generated/%.inc: ivshmem/%.bpf.c
 	$(call say,BPF,$<)
 	$(Q)mkdir -p $(@D) && $(BPF_CC) -target bpf -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror \
 		-ffreestanding -D__TARGET_ARCH_x86 -idirafter /usr/include/$(shell $(CC) -print-multiarch) \
-		-c $< -o $(@D)/run_state.bpf.o
-	$(Q)od -An -v -tu1 -w16 $(@D)/run_state.bpf.o | sed 's/[0-9][0-9]*/&,/g' >$@
+		-c $< -o $(@D)/$*.bpf.o
+	$(Q)od -An -v -tu1 -w16 $(@D)/$*.bpf.o | sed 's/[0-9][0-9]*/&,/g' >$@
 
 archive = $(Q)rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/libivshmem.a: $(OBJ_ivshmem)
@@ -332,7 +335,7 @@ bench: setup
 #: make linux-test     the scenarios of tests/linux alone; ONLY=GLOB some, KEEP=1 then takes commands
 #: make demo-linux     two Debian guests load the module and play ping-pong
 .PHONY: linux-build linux-test demo-linux
-linux-build: all $(GUESTS) modules static
+linux-build: all $(GUESTS) modules static $(addprefix $(BUILD)/tests/unit/,test_bell_count test_broker_bells)
 linux-test: setup
 	$(Q)$(MAKE) --no-print-directory -j2 linux-build
 	$(Q)BUILD=$(BUILD) tests/linux/run.py --only "$(ONLY)" $(if $(KEEP),--keep)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* broker.c: all groups of a configuration behind one epoll descriptor, in one thread. */
+#include "bell_count.h"
 #include "broker_internal.h"
 #include "log.h"
 
@@ -261,6 +262,7 @@ void ivshm_broker_destroy(struct ivshm_broker *broker)
 	while (broker->groups_count > 0)
 		ivshm_group_destroy(&broker->group[--broker->groups_count]);
 	ivshm_run_state_destroy(broker->run);
+	ivshm_bell_count_destroy(broker->bells);
 	ivshm_reload_destroy(broker);
 	ivshm_controls_close(broker->controls);
 	if (broker->made_dir)

@@ -85,6 +85,13 @@ struct ivshm_control_ops {
 };
 
 /*
+ * Counts from now on how often the doorbells of who joins or comes back are rung, for STATUS. Once.
+ * Where this build, this kernel or our rights do not allow it: says so in the log, and they are not
+ * counted.
+ */
+void ivshm_broker_count_bells(struct ivshm_broker *broker);
+
+/*
  * Serves DIR/N.control too, until the broker is destroyed. 0, or -errno with one line in `error`.
  * -ESHUTDOWN of the operations' is told as "all is being ended".
  */

@@ -44,6 +44,7 @@ struct ivshm_seat {
 	uint32_t kind;
 	int fds[IVSHM_WIRE_FDS_MAX]; /* eventfds, while there is a link; -1: not handed back */
 	uint64_t bell[IVSHM_WIRE_FDS_MAX]; /* ivshm_eventfd_id() of each */
+	bool counted;                      /* how often they are rung */
 };
 
 /* A member of kind qemu: the socket at which it joins by QEMU's protocol. */
@@ -95,6 +96,7 @@ struct ivshm_broker {
 	bool ticking;
 	struct ivshm_bell bell;
 	struct ivshm_run_state *run;     /* NULL: no group has a page */
+	struct ivshm_bell_count *bells;  /* NULL: nobody's are counted */
 	struct ivshm_controls *controls; /* NULL: nobody can ask */
 	uint64_t warned_second;          /* when the last warnings were written, and how many */
 	unsigned warnings;
@@ -340,6 +342,13 @@ int ivshm_legacy_tell_next(struct ivshm_link *link);
 void ivshm_link_tell(struct ivshm_link *link);
 /* Whether who is admitted there has a pager: a VM, or a process with a right on such a region. */
 bool ivshm_link_pages(const struct ivshm_link *link);
+
+/* broker_bells.c: how often doorbells are rung. Where that is not counted: nothing happens. */
+/* Its doorbells are there: counts them from now on, if they are not counted yet. */
+void ivshm_seat_count_bells(struct ivshm_group *group, uint32_t id);
+void ivshm_seat_forget_bells(struct ivshm_group *group, uint32_t id); /* before they are closed */
+/* All vectors together, since they are counted. False: they are not. */
+bool ivshm_seat_rung(const struct ivshm_group *group, uint32_t id, uint64_t *rings);
 
 /* ---- broker_counts.c ---- */
 

@@ -242,6 +242,7 @@ static int take_bells(struct ivshm_link *link, struct ivshm_packet *packet)
 		else
 			packet->fds[packet->fds_count++] = packet->fds[i];
 	}
+	ivshm_seat_count_bells(group, id);
 	return 0;
 }
 

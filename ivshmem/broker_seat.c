@@ -97,6 +97,7 @@ int ivshm_seat_admit(struct ivshm_link *link, uint32_t id, uint32_t kind)
 	seat->kind = kind;
 	seat->link = link;
 	link->id = id;
+	ivshm_seat_count_bells(group, id);
 	ivshm_seat_store(group, id);
 	ivshm_roster_admit(&group->memory, id, seat->incarnation, ivshm_link_name(link), vectors,
 			   kind);
@@ -142,6 +143,7 @@ void ivshm_seat_end(struct ivshm_link *link, uint32_t state)
 	}
 	ivshm_group_tell_all(group);
 	ivshm_group_ring_all(group);
+	ivshm_seat_forget_bells(group, link->id);
 	close_eventfds(seat, group->bells);
 	seat->link = NULL;
 	/* Who comes next has what the configuration says. */

@@ -109,6 +109,8 @@ static void make_peer(const struct ivshm_group *group, uint32_t id, struct ivshm
 	}
 	if (!ivshm_seat_rings(seat, group->config->vectors))
 		row->flags |= IVSHM_CONTROL_UNREACHED;
+	if (ivshm_seat_rung(group, id, &row->doorbells))
+		row->flags |= IVSHM_CONTROL_COUNTED;
 }
 
 /* Stages that have no rows are passed. */

@@ -14,7 +14,7 @@
 
 #include "abi.h"
 
-#define IVSHM_CONTROL_VERSION 2u
+#define IVSHM_CONTROL_VERSION 3u
 #define IVSHM_CONTROL_NUMBERS 256u /* of `up`s in one directory */
 
 enum ivshm_control_type {
@@ -29,7 +29,7 @@ enum ivshm_control_type {
 	IVSHM_CONTROL_GROUP,    /* index, name, size, page_size, count, vectors, flags */
 	IVSHM_CONTROL_REGION,   /* index, name, offset, size, coherence */
 	IVSHM_CONTROL_PEER,     /* index: the ID, name, kind, state, incarnation, pid, age_ns,
-				   rights, flags, sent, received, back_ns */
+				   rights, flags, sent, received, doorbells, back_ns */
 	IVSHM_CONTROL_DONE,
 	IVSHM_CONTROL_ERROR, /* code, text */
 	/* to the broker */
@@ -61,6 +61,7 @@ enum ivshm_control_process {
 #define IVSHM_CONTROL_BACK 8192u       /* PEER: has, back_ns ago */
 #define IVSHM_CONTROL_DEAF 16384u      /* PEER: QEMU's, which hears of no others any more */
 #define IVSHM_CONTROL_UNREACHED 32768u /* PEER: nobody has handed back all its doorbells */
+#define IVSHM_CONTROL_COUNTED 65536u   /* PEER: `doorbells` is known */
 
 /* What a packet says; fields that its type does not name are 0. */
 struct ivshm_control_row {
@@ -84,8 +85,9 @@ struct ivshm_control_row {
 	uint64_t page_size;
 	uint64_t sent; /* messages, see protocol.md */
 	uint64_t received;
-	uint64_t back_ns; /* PEER: since it has come back */
-	uint64_t rights;  /* IST_RIGHT_* of region i in bits 2i and 2i + 1 */
+	uint64_t doorbells; /* how often it was rung */
+	uint64_t back_ns;   /* PEER: since it has come back */
+	uint64_t rights;    /* IST_RIGHT_* of region i in bits 2i and 2i + 1 */
 	char name[IST_NAME_SIZE];
 };
 

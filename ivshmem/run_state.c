@@ -2,17 +2,16 @@
 /* run_state.c: the broker's side of run_state.bpf.c: loads it, fills its maps. */
 #include "run_state.h"
 
+#include "bpf_object.h"
 #include "log.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 
 /* run_state.bpf.c, compiled; libbpf reads it where it lies. */
 static const uint8_t program[] __attribute__((aligned(8))) = {
@@ -31,19 +30,6 @@ struct ivshm_run_state {
 	int page[]; /* -1: not made */
 };
 
-/* What libbpf says is for who asks for everything. */
-static int print(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	char line[256];
-
-	if (level == LIBBPF_DEBUG)
-		return 0;
-	vsnprintf(line, sizeof(line), format, arguments);
-	line[strcspn(line, "\n")] = '\0';
-	ivshm_log(IVSHM_LOG_DEBUG, "%s", line);
-	return 0;
-}
-
 static int check_namespace(char *error, size_t error_size)
 {
 	struct stat status;
@@ -59,26 +45,18 @@ static int check_namespace(char *error, size_t error_size)
 
 static int load(struct ivshm_run_state *run, char *error, size_t error_size)
 {
-	const struct bpf_object_open_opts options = {.sz = sizeof(options),
-						     .object_name = "isthmus"};
 	struct bpf_map *pages;
-	int r;
+	int r = ivshm_bpf_open(program, sizeof(program), error, error_size, &run->object);
 
-	run->object = bpf_object__open_mem(program, sizeof(program), &options);
-	if (!run->object)
-		return ivshm_fail(error, error_size, -errno, "the BPF program: %s",
-				  strerror(errno));
-	pages = bpf_object__find_map_by_name(run->object, "pages");
-	r = bpf_map__set_max_entries(pages, run->groups);
-	if (r == 0)
-		r = bpf_object__load(run->object);
 	if (r)
-		return ivshm_fail(error, error_size, r, "the kernel refuses the BPF program: %s",
-				  strerror(-r));
-	run->link = bpf_program__attach(bpf_object__find_program_by_name(run->object, "on_switch"));
-	if (!run->link)
-		return ivshm_fail(error, error_size, -errno,
-				  "the kernel attaches no BPF program: %s", strerror(errno));
+		return r;
+	pages = bpf_object__find_map_by_name(run->object, "pages");
+	bpf_map__set_max_entries(pages, run->groups); /* which only what is loaded refuses */
+	r = ivshm_bpf_load(run->object, error, error_size);
+	if (r == 0)
+		r = ivshm_bpf_attach(run->object, "on_switch", error, error_size, &run->link);
+	if (r)
+		return r;
 	run->pages = bpf_map__fd(pages);
 	run->watched = bpf_object__find_map_fd_by_name(run->object, "watched");
 	return 0;
@@ -98,7 +76,6 @@ int ivshm_run_state_create(unsigned groups, char *error, size_t error_size,
 	run->groups = groups;
 	for (unsigned i = 0; i < groups; i++)
 		run->page[i] = -1;
-	libbpf_set_print(print);
 	r = load(run, error, error_size);
 	if (r) {
 		ivshm_run_state_destroy(run);

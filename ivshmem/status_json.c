@@ -107,7 +107,11 @@ static void print_peer(const struct ivshm_control_up *up, unsigned group,
 			row->sent, row->received);
 	else
 		fputs(", \"messages\": null", out);
-	fprintf(out, ", \"doorbells\": null, \"enforced\": %s, \"rights\": {",
+	if (row->flags & IVSHM_CONTROL_COUNTED)
+		fprintf(out, ", \"doorbells\": %" PRIu64, row->doorbells);
+	else
+		fputs(", \"doorbells\": null", out);
+	fprintf(out, ", \"enforced\": %s, \"rights\": {",
 		row->flags & IVSHM_CONTROL_JOINED ? boolean(row->flags & IVSHM_CONTROL_ENFORCED)
 						  : "null");
 	for (unsigned i = group + 1; i < up->rows && up->row[i].type == IVSHM_CONTROL_REGION; i++) {

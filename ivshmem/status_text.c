@@ -126,8 +126,11 @@ static void print_peer(FILE *cells, const struct ivshm_control_up *up, unsigned 
 		fprintf(cells, "\t%" PRIu64 "\t%" PRIu64, row->sent, row->received);
 	else
 		fputs("\t-\t-", cells);
-	/* They pass from eventfd to interrupt, and nobody counts them. */
-	fprintf(cells, "\t-\t%s\t",
+	if (row->flags & IVSHM_CONTROL_COUNTED)
+		fprintf(cells, "\t%" PRIu64, row->doorbells);
+	else
+		fputs("\t-", cells);
+	fprintf(cells, "\t%s\t",
 		!(row->flags & IVSHM_CONTROL_JOINED)  ? "-"
 		: row->flags & IVSHM_CONTROL_ENFORCED ? "enforced"
 						      : "asked");

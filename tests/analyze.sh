@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 BUILD=${BUILD:-build}
 ONLY=${ONLY:-}
-"${MAKE:-make}" --no-print-directory -s BUILD="$BUILD" "$BUILD"/{include/.made,generated/dsdt.inc,generated/run_state.inc} || exit 1
+"${MAKE:-make}" --no-print-directory -s BUILD="$BUILD" "$BUILD"/{include/.made,generated/dsdt.inc,generated/run_state.inc,generated/bell_count.inc} || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 bad=0

@@ -350,6 +350,7 @@ static int up_main(struct up *up, struct ivshm_config *config)
 		ivshm_log(IVSHM_LOG_ERROR, "%s", error);
 		goto close_signals;
 	}
+	ivshm_broker_count_bells(up->broker);
 	if (open_consoles(up)) {
 		ivshm_broker_keep(up->broker);
 		goto close_consoles;

@@ -179,6 +179,8 @@ static void check_good(void)
 		fixture_await(&f, fd);
 		must(ivshm_control_receive(fd, &message, MSG_DONTWAIT) == 0);
 		peers += message.row.type == IVSHM_CONTROL_PEER;
+		/* This broker was not asked to count. */
+		must(!(message.row.flags & IVSHM_CONTROL_COUNTED) && message.row.doorbells == 0);
 		must(++rows < 20 && message.row.type != IVSHM_CONTROL_ERROR);
 	} while (message.row.type != IVSHM_CONTROL_DONE);
 	must(peers == 3);

@@ -426,7 +426,7 @@ START_TEST(garbage)
 {
 	struct ivshm_control m = {.row = {.type = 99}};
 	static char bytes[sizeof(m) + 100];
-	static const char not_of_version[] = "not a request of version 2";
+	static const char not_of_version[] = "not a request of version 3";
 	const size_t lengths[] = {1, sizeof(m.row) - 1, sizeof(m), sizeof(bytes)};
 	int fd = control_connect();
 

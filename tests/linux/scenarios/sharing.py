@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """sharing.py: Linux guests share a group: with each other, with app VMs and host processes."""
+import json
+import re
 
 from machines import check
 from scenarios import suite
@@ -94,11 +96,51 @@ def four_processes(bed):
 
 # ---- Doorbells ----------------------------------------------------------------------------------
 
+def status(bed, *options):
+    """What `isthmus status` says of the bed's groups, as lines."""
+    process = bed.process("isthmus status", [bed.job["isthmus"], "status", *options, bed.config])
+    check(process.status(30) == 0, f"isthmus status: {process.err.lines}")
+    return process.out.lines
+
+
+def counted(bed):
+    """The doorbells of each peer of group main that is there, by name; None: not counted."""
+    groups = json.loads("".join(status(bed, "--json")))["ups"][0]["groups"]
+    peers = next(group["peers"] for group in groups if group["name"] == "main")
+    return {peer["name"]: peer["doorbells"] for peer in peers if peer["messages"]}
+
+
+def shown(bed):
+    """The same, as people see it."""
+    lines = [re.split("  +", line.strip()) for line in status(bed)]
+    at = next(i for i, cells in enumerate(lines) if cells[0].startswith("group main:"))
+    column = lines[at + 1].index("DOORBELLS")
+    ends = lines.index([""], at) if [""] in lines[at:] else len(lines)
+    return {cells[1]: cells[column] for cells in lines[at + 2:ends]}
+
+
 def bells(bed, left, right, count, run):
+    """Each rings the other so often: no ring is lost, and `isthmus status` counts each once."""
     ids = [bed.info(guest)[0]["id"] for guest in (left, right)]
+    before = counted(bed)
     jobs = [guest.spawn(f"guest_bells {bed.device(guest)} {other} {count} {run}")
             for guest, other in zip((left, right), reversed(ids))]
-    return "; ".join(job.wait(280)[-1] for job in jobs)
+    words = "; ".join(job.wait(280)[-1] for job in jobs)
+    after, text = counted(bed), shown(bed)
+    for guest in (left, right):
+        check(after[guest.name] - before[guest.name] == count,
+              f"{guest.name} was rung {count} times; counted: {before} before, {after} after")
+        check(text[guest.name] == str(after[guest.name]), f"{after} as a table: {text}")
+    return words
+
+
+@scenario("doorbells are counted, whoever rings them: unit tests, which this kernel lets count", 120)
+def counts(bed):
+    for name in ("test_bell_count", "test_broker_bells"):
+        test = bed.process(name, [f"{bed.job['build']}/tests/unit/{name}"])
+        status = test.status(60)
+        check(status == 0 and "not counted" not in "".join(test.out.lines),
+              f"{name}: exit status {status}: {test.out.lines} {test.err.lines}")
 
 
 @scenario("doorbells each way on every vector, masked and sleeping: none of 100,000 is lost (10,000 in short), v1", 300)
