@@ -130,7 +130,7 @@ run() { # name, time limit in seconds, command...
 			why="planned $planned, ran $((p + f + s))"
 		elif [ $((p + f + s)) = 0 ]; then
 			why="ran no test"
-		elif [ "$status" != 0 ] && [ "$f" = 0 ]; then
+		elif [ "$status" != 0 ] && [ "$f" = 0 ] && ! { [ "$status" = 77 ] && [ $((p + f)) = 0 ]; }; then
 			why="ended with status $status"
 		fi
 	fi
