@@ -13,5 +13,7 @@ export KILLS=${KILLS:-500}                     # vm/test_kill, vm/test_pages
 export ROUNDS=${ROUNDS:-2000}                  # vm/test_pages: of each litmus test
 export MS=${MS:-60000}                         # vm/test_hostile: how long a hostile VM scribbles
 export TRACE_RUNS=${TRACE_RUNS:-20}            # model/test_trace_*: traces compared with the model
-export SOAK=1                                  # linux/bed: in full; and more time for everything
+export RESTARTS=${RESTARTS:-100}               # vm/test_restart: `up` is killed and followed by another
+export RELOAD_TRIES=${RELOAD_TRIES:-1000}      # vm/test_reload: a right is taken while its owners store
+export SOAK=1 # fault_reload, fault_restart, model/test_life, linux/bed: in full; and more time for everything
 exec tests/run.sh

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fault_reload.c: the n-th call that can fail does, for every n (FAULT_ALL; else every fifth),
+ * fault_reload.c: the n-th call that can fail does, for every n (SOAK; else every fifth),
  * while a broker goes over to another configuration. Each time it is all changed or nothing is, the
  * answer says which, and the next try succeeds; no descriptor is left.
  */
@@ -177,8 +177,8 @@ static bool run(unsigned at)
 
 int main(void)
 {
-	/* All of them take 8 s: FAULT_ALL. Else some, of all kinds. */
-	unsigned step = getenv("FAULT_ALL") ? 1 : 5, at = 1, tried = 0, before;
+	/* All of them take 8 s: SOAK. Else some, of all kinds. */
+	unsigned step = getenv("SOAK") ? 1 : 5, at = 1, tried = 0, before;
 
 	ivshm_log_level = IVSHM_LOG_ERROR;
 	must(!run(1000000)); /* what is made once and stays */

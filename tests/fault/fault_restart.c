@@ -207,7 +207,7 @@ static bool run(unsigned n)
 int main(void)
 {
 	/* All of them where there is time, else every third, another one each time. */
-	unsigned every = getenv("ISTHMUS_SOAK") ? 1 : 3, kills = 0;
+	unsigned every = getenv("SOAK") ? 1 : 3, kills = 0;
 	unsigned n = every == 1 ? 1 : 1 + (unsigned)getpid() % 3;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -37,7 +37,7 @@ fails() { # name, what the failing assertion begins with, flags...
 
 holds "two lives, one who joins meanwhile and watches" 500000 -DOBSERVERS=1
 holds "one life, and the broker is killed and followed by another" 50000 -DOBSERVERS=1 -DRESTART -DLIVES=1
-[ -z "${ISTHMUS_SOAK:-}" ] ||
+[ -z "${SOAK:-}" ] ||
 	holds "two lives, and the broker is killed and followed by another" 5000000 -DOBSERVERS=1 -DRESTART
 
 dead='( !(mapped[n])'
@@ -58,7 +58,7 @@ fails "LIVE before PEER" "$sent" -DLIVE_FIRST
 back='roster_incarnation>='
 fails "the roster before the state file" "$back" -DRESTART -DROSTER_FIRST
 fails "whoever has the pid is taken for the process" '(holder==0)||' -DRESTART -DTRUST_PID
-if [ -n "${ISTHMUS_SOAK:-}" ]; then
+if [ -n "${SOAK:-}" ]; then
 	fails "incarnations that begin anew" "$back" -DRESTART -DFORGET_INCARNATION
 	fails "what is known is not asked for" ' !(whole)||(((live[0]&&' -DRESTART -DTELL_ANEW
 fi

@@ -555,8 +555,8 @@ int main(void)
 	tcase_add_test(tests, who_left_meanwhile_joins_again);
 	tcase_add_loop_test(tests, half_way, 0, 2);
 	/* The five seconds are waited for where there is time. */
-	tcase_add_loop_test(tests, half_handed_back, 0, getenv("ISTHMUS_SOAK") ? 2 : 1);
-	if (getenv("ISTHMUS_SOAK"))
+	tcase_add_loop_test(tests, half_handed_back, 0, getenv("SOAK") ? 2 : 1);
+	if (getenv("SOAK"))
 		tcase_add_test(tests, a_newcomer_does_not_wait_for_ever);
 	tcase_add_test(tests, nobody_comes_back);
 	tcase_add_test(tests, qemu_goes_on);
