@@ -6,6 +6,7 @@
 #ifndef TESTS_PAGER_GROUP_H
 #define TESTS_PAGER_GROUP_H
 
+#include <sched.h>
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
@@ -214,8 +215,14 @@ static inline uint64_t get(const struct member *m, unsigned page)
 	return __atomic_load_n(&m->page[page * PAGE_WORDS], __ATOMIC_SEQ_CST);
 }
 
+/*
+ * A member is as a VM is: before Linux 6.4 what it got to read is for a moment not to be written to
+ * by anybody, and is there already. A vCPU tries again after it; this thread would be ended.
+ */
 static inline void put(struct member *m, unsigned page, uint64_t value)
 {
+	while (IST_DIR_BUSY(coh_load(&g.entry[page].directory).control) == m->group.id + 1)
+		sched_yield();
 	__atomic_store_n(&m->page[page * PAGE_WORDS], value, __ATOMIC_SEQ_CST);
 }
 
