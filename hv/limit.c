@@ -21,8 +21,10 @@
 #define WATCH_NS 10000000u
 #define STORM_NS 100000000u
 #define TICK_NS 1000000u
-#define IDLE_NS (SAMPLE_NS / 100) /* vCPUs that use less in a sample's time do nothing else */
-#define BURST 4u                  /* rings at once that are no storm in any window */
+#define IDLE_SHARE 100u /* vCPUs that use less of a CPU than one part of so many do nothing else:  \
+			 */
+#define IDLE_NS 400000000u /* then samples are up to so far apart */
+#define BURST 4u           /* rings at once that are no storm in any window */
 
 static void set_timer(struct vmm_vm *vm, long ns)
 {
@@ -114,7 +116,7 @@ static void tick(struct vmm_group *group, uint32_t vector)
 void vmm_limit_serve(struct vmm_vm *vm)
 {
 	uint64_t expirations, used, now = vmm_stats_now();
-	long next = SAMPLE_NS;
+	long next;
 
 	if (read(vm->limit.timer, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
@@ -122,13 +124,18 @@ void vmm_limit_serve(struct vmm_vm *vm)
 		for (uint32_t v = 0; v < vm->group[i]->client.vectors; v++)
 			if (vm->group[i]->vector[v].paced)
 				tick(vm->group[i], v);
-	if (now - vm->limit.sampled_ns >= SAMPLE_NS) {
+	if (now - vm->limit.sampled_ns >= vm->limit.apart_ns) {
 		used = cpu_time(vm);
-		if (used - vm->limit.used_ns > IDLE_NS)
+		if (used - vm->limit.used_ns > (now - vm->limit.sampled_ns) / IDLE_SHARE) {
+			vm->limit.apart_ns = SAMPLE_NS;
 			sample(vm);
+		} else if (vm->limit.apart_ns < IDLE_NS) {
+			vm->limit.apart_ns *= 2;
+		}
 		vm->limit.sampled_ns = now;
 		vm->limit.used_ns = used;
 	}
+	next = (long)vm->limit.apart_ns;
 	for (unsigned i = 0; i < vm->groups; i++)
 		for (uint32_t v = 0; v < vm->group[i]->client.vectors; v++) {
 			const struct vmm_vector *own = &vm->group[i]->vector[v];
@@ -152,6 +159,8 @@ int vmm_limit_start(struct vmm_vm *vm, struct vmm_error *error)
 	vm->limit.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (vm->limit.timer < 0 || vmm_vm_watch(vm, vm->limit.timer, VMM_EVENT_LIMIT) != 0)
 		return vmm_fail(error, errno, "cannot watch for doorbells: %m");
+	vm->limit.apart_ns = SAMPLE_NS;
+	vm->limit.sampled_ns = vmm_stats_now();
 	set_timer(vm, SAMPLE_NS);
 	return 0;
 }

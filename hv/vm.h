@@ -32,6 +32,7 @@ enum vmm_event {
 struct vmm_limit {
 	int timer;           /* timerfd; -1: no group has a limit */
 	unsigned next;       /* vector to be sampled, over all groups' */
+	uint64_t apart_ns;   /* samples are, now; */
 	uint64_t sampled_ns; /* when one was last, */
 	uint64_t used_ns;    /* and the CPU time of the vCPU threads then */
 };
