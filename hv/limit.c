@@ -21,8 +21,7 @@
 #define WATCH_NS 10000000u
 #define STORM_NS 100000000u
 #define TICK_NS 1000000u
-#define IDLE_SHARE 100u /* vCPUs that use less of a CPU than one part of so many do nothing else:  \
-			 */
+#define IDLE_SHARE 100u    /* vCPUs that use less than this part of a CPU do nothing else: */
 #define IDLE_NS 400000000u /* then samples are up to so far apart */
 #define BURST 4u           /* rings at once that are no storm in any window */
 

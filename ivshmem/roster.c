@@ -27,8 +27,11 @@ static void write_region(struct ivshm_memory *memory, const struct ivshm_group_c
 {
 	const struct ivshm_region_config *from = &group->regions[index];
 	struct ist_region *to = region_of(memory, index);
+	char name[sizeof(to->name)];
 
-	ivshm_wire_set_string(to->name, sizeof(to->name), from->name);
+	/* Whole, as a broker that has taken a group over stores what is there: nobody sees less. */
+	ivshm_wire_set_string(name, sizeof(name), from->name);
+	memcpy(to->name, name, sizeof(name));
 	to->offset = memory->layout.region_offset[index];
 	to->size = from->size;
 	to->coherence = from->coherence;

@@ -216,4 +216,15 @@ static inline void raw_kill_process(pid_t pid)
 	must(waitpid(pid, NULL, 0) == pid);
 }
 
+/* Two live peers, of which each knows the other. */
+static inline void restart_two(struct restart *r, restart_create *create, struct raw *left,
+			       struct raw *right)
+{
+	must(restart_begin(r, create) == 0);
+	*left = raw_live(&r->f, "left");
+	*right = raw_live(&r->f, "right");
+	raw_expect_peer(&r->f, left, right->id, 1);
+	raw_await_word(&r->f, left, right->id, IST_PEER_WORD(IST_PEER_LIVE, 1));
+}
+
 #endif

@@ -59,11 +59,7 @@ static void setup(void)
 	ivshm_log_level = IVSHM_LOG_ERROR;
 	fixture_configure(&r.f);
 	r.f.config.path = path;
-	must(restart_begin(&r, create) == 0);
-	left = raw_live(&r.f, "left");
-	right = raw_live(&r.f, "right");
-	raw_expect_peer(&r.f, &left, RIGHT, 1);
-	raw_await_word(&r.f, &left, RIGHT, WORD(LIVE, 1));
+	restart_two(&r, create, &left, &right);
 }
 
 static void teardown(void)

@@ -25,11 +25,7 @@ static void setup(void)
 	ivshm_log_level = IVSHM_LOG_ERROR;
 	fixture_configure(&r.f);
 	r.f.instance[THIRD].kind = IST_KIND_QEMU; /* has a socket of QEMU's, too */
-	must(restart_begin(&r, ivshm_broker_create) == 0);
-	left = raw_live(&r.f, "left");
-	right = raw_live(&r.f, "right");
-	raw_expect_peer(&r.f, &left, RIGHT, 1);
-	raw_await_word(&r.f, &left, RIGHT, WORD(LIVE, 1));
+	restart_two(&r, ivshm_broker_create, &left, &right);
 }
 
 static void take_over(void)
