@@ -39,7 +39,7 @@
 /* ---- Version and limits ---------------------------------------------------------------------- */
 
 #define IST_ABI_MAJOR 1u /* another major number: refuse */
-#define IST_ABI_MINOR 2u /* a higher minor number: go on, fields may have been added */
+#define IST_ABI_MINOR 3u /* a higher minor number: go on, fields may have been added */
 
 #define IST_LINE 64u       /* bytes of a cache line */
 #define IST_LINE_PAIR 128u /* bytes between two writers */
@@ -380,6 +380,8 @@ IST_ABI_SIZE(struct ist_directory, 16);
 #define IST_CELL_PRODUCER_CONSUMER 3u /* the latest version is pushed to each consumer */
 #define IST_CELL_WRITE_SHARED 4u      /* private copies, merged */
 #define IST_CELL_DELEGATED 5u         /* operations are done by who holds the cell */
+/* ABI 1.3: with one of these in parameters[1]: a content in the head may be changed there. */
+#define IST_CELL_IN_PLACE 0x100u
 
 /* How a write-shared cell merges a word: parameters[3]. */
 #define IST_CELL_MERGE_REPLACE 0u /* the bytes that were changed */
@@ -412,8 +414,10 @@ IST_ABI_SIZE(struct ist_directory, 16);
 #define IST_CELL_NUMBER(version) ((version) >> 2)
 #define IST_CELL_WHERE(version) ((uint32_t)((version)&3u))
 #define IST_CELL_SLOT(i) ((i)&1u) /* slot 0 or 1 */
-#define IST_CELL_HEAD 2u          /* in the head */
-#define IST_CELL_MOVING 3u        /* it was; the next is being moved there from its writer's seat */
+#define IST_CELL_OPEN 1u   /* it was in the head, which is being changed; now at its writer's seat \
+			    */
+#define IST_CELL_HEAD 2u   /* in the head */
+#define IST_CELL_MOVING 3u /* it was; the next is being moved there from its writer's seat */
 
 /* Adaptive: the policy that late windows would rather have, and how many of them in a row. */
 #define IST_CELL_LEANING(policy, windows) ((uint64_t)(policy) | (uint64_t)(windows) << 8)

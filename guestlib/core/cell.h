@@ -90,7 +90,7 @@ struct ist_cell_watch {
 	uint32_t left;                    /* uses until then */
 	uint32_t every;                   /* uses between two looks */
 	uint32_t due;                     /* to judge, as soon as it holds the cell */
-	uint32_t migratory;               /* it was, at the last look */
+	uint32_t migratory;               /* it was, at the last look; or it always is */
 	uint32_t shipped; /* operations were left for others, at the last look, or still are */
 	uint64_t looked;
 };
@@ -132,9 +132,11 @@ struct ist_cell {
 	uint64_t seen;    /* number of the latest version seen: they never go back */
 	const struct ist_cell_policy *policy;
 	size_t size;
-	uint32_t in_head; /* the content is in the head */
-	uint32_t quick;   /* words that are read out of the head, and nothing else; 0: not so */
-	uint32_t noted;   /* readings count for something: migratory, adaptive */
+	uint32_t in_head;  /* the content is in the head, */
+	uint32_t in_place; /* and may be changed there, */
+	uint32_t open;     /* as the write section does that this handle is in */
+	uint32_t quick;    /* words that are read out of the head, and nothing else; 0: not so */
+	uint32_t noted;    /* readings count for something: migratory, adaptive */
 	uint32_t follows; /* migratory: how often of late reading was followed by writing, 0 .. 3 */
 	uint32_t was_read; /* the last section was one of reading */
 	uint32_t refused;  /* read sections in a row that were overwritten */
@@ -234,7 +236,22 @@ static inline uint64_t ist_cell_everybody(const struct ist_cell *cell)
 /* Whether `where` is where the content of a version of this cell can be. */
 static inline int ist_cell_where_valid(const struct ist_cell *cell, uint32_t where)
 {
-	return cell->in_head == (where >= IST_CELL_HEAD);
+	if (!cell->in_head)
+		return where < IST_CELL_HEAD;
+	return where >= IST_CELL_HEAD || (cell->in_place && where == IST_CELL_OPEN);
+}
+
+/*
+ * Whether the line of a seat that is busy, with this `redo`, has what the head is to have: the next
+ * version, which it is committed to, or the content from before an open section.
+ */
+static inline int ist_cell_line_counts(uint64_t version, uint64_t redo)
+{
+	uint64_t number = IST_CELL_NUMBER(version);
+
+	return redo == IST_CELL_VERSION(number + 1, IST_CELL_HEAD) ||
+	       (IST_CELL_WHERE(version) == IST_CELL_OPEN &&
+		redo == IST_CELL_VERSION(number, IST_CELL_HEAD));
 }
 
 /* cell_take.c */
@@ -344,9 +361,29 @@ void ist_cell_near_fini(struct ist_cell *cell);
 /* The near copy becomes the latest version, if it is not that already. As ist_cell_read_core(). */
 int ist_cell_renew(struct ist_cell *cell, uint64_t timeout_ns);
 
-/* cell_write.c: sections that hold the cell, whatever the policy. As the calls of these names. */
+/*
+ * ThreadSanitizer does not know that a reader who saw a section's stores throws them away: there
+ * sections are never in the head.
+ */
+#ifdef IST_TSAN
+#define IST_CELL_MAY_OPEN 0u
+#else
+#define IST_CELL_MAY_OPEN 1u
+#endif
+
+/* Whether an application's section in this handle would change the head, as the policy is now. */
+static inline uint32_t ist_cell_opens(const struct ist_cell *cell)
+{
+	return IST_CELL_MAY_OPEN & cell->in_place & cell->watch.migratory;
+}
+
+/* cell_write.c: sections that hold the cell, whatever the policy, and never in place: a pass' log
+   is known by the number that an undone section would publish. As the calls of these names. */
 int ist_cell_begin_held(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out);
 int ist_cell_end_held(struct ist_cell *cell);
+
+/* The cell is held: lets go of it, and what the section has made is nobody's. */
+int ist_cell_abandon(struct ist_cell *cell);
 
 /* A version was seen: 0, or what it means that it is older than one before. */
 static inline int ist_cell_see(struct ist_cell *cell, uint64_t number)

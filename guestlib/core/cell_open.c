@@ -55,6 +55,12 @@ static const struct ist_cell_policy *policy_of(uint64_t kind)
 	return kind < sizeof(policies) / sizeof(policies[0]) ? policies[kind] : NULL;
 }
 
+/* The policy it is made with. */
+static uint64_t kind_of(const uint64_t parameters[4])
+{
+	return parameters[KIND] & ~(uint64_t)IST_CELL_IN_PLACE;
+}
+
 static int merge_valid(uint64_t merge, uint64_t size)
 {
 	if (merge == IST_CELL_MERGE_REPLACE)
@@ -71,31 +77,42 @@ static uint64_t merge_of(const uint64_t parameters[4], uint32_t type)
 					  : parameters[MERGE];
 }
 
-static int parameters_valid(const uint64_t parameters[4], uint32_t type)
-{
-	uint64_t merge = merge_of(parameters, type);
-
-	if (parameters[KIND] == IST_CELL_WRITE_SHARED ? !merge_valid(merge, parameters[SIZE])
-						      : merge != 0)
-		return 0;
-	/* What is pushed would be copies in coherent memory. */
-	if (type == IST_OBJECT_REPLICA && (parameters[KIND] == IST_CELL_PRODUCER_CONSUMER ||
-					   IST_REPLICA_PEERS(parameters[MERGE]) > IST_PEERS_MAX))
-		return 0;
-	return parameters[SIZE] >= 1 && parameters[SIZE] <= IST_CELL_SIZE_MAX &&
-	       parameters[KIND] <= IST_CELL_DELEGATED && parameters[SEATS] >= 1 &&
-	       parameters[SEATS] <= IST_CELL_SEATS_MAX;
-}
-
 static int in_head(const uint64_t parameters[4], uint32_t type)
 {
 	return type == IST_OBJECT_CELL && parameters[SIZE] <= IST_CELL_INLINE;
 }
 
+/* Whether write sections may change the content where readers find it: what for is a line that is
+   asked for as soon as the first word is stored. Who reads most of the time finds it there. */
+static int may_be_in_place(const uint64_t parameters[4])
+{
+	return kind_of(parameters) == IST_CELL_MIGRATORY ||
+	       kind_of(parameters) == IST_CELL_ADAPTIVE;
+}
+
+static int parameters_valid(const uint64_t parameters[4], uint32_t type)
+{
+	uint64_t merge = merge_of(parameters, type);
+
+	if (parameters[KIND] & IST_CELL_IN_PLACE &&
+	    !(in_head(parameters, type) && may_be_in_place(parameters)))
+		return 0;
+	if (kind_of(parameters) == IST_CELL_WRITE_SHARED ? !merge_valid(merge, parameters[SIZE])
+							 : merge != 0)
+		return 0;
+	/* What is pushed would be copies in coherent memory. */
+	if (type == IST_OBJECT_REPLICA && (kind_of(parameters) == IST_CELL_PRODUCER_CONSUMER ||
+					   IST_REPLICA_PEERS(parameters[MERGE]) > IST_PEERS_MAX))
+		return 0;
+	return parameters[SIZE] >= 1 && parameters[SIZE] <= IST_CELL_SIZE_MAX &&
+	       kind_of(parameters) <= IST_CELL_DELEGATED && parameters[SEATS] >= 1 &&
+	       parameters[SEATS] <= IST_CELL_SEATS_MAX;
+}
+
 /* All sizes are limited: nothing wraps. */
 static struct layout lay_out(const uint64_t parameters[4], uint32_t type)
 {
-	const struct ist_cell_policy *policy = policy_of(parameters[KIND]);
+	const struct ist_cell_policy *policy = policy_of(kind_of(parameters));
 	struct layout layout;
 
 	layout.slots =
@@ -118,8 +135,8 @@ static struct layout lay_out(const uint64_t parameters[4], uint32_t type)
 static void clear(struct ist_cell_memory *memory, const uint64_t parameters[4], uint32_t type)
 {
 	__builtin_memset(memory, 0, lay_out(parameters, type).total);
-	memory->policy = parameters[KIND] == IST_CELL_ADAPTIVE ? IST_CELL_MIGRATORY
-							       : (uint32_t)parameters[KIND];
+	memory->policy = kind_of(parameters) == IST_CELL_ADAPTIVE ? IST_CELL_MIGRATORY
+								  : (uint32_t)kind_of(parameters);
 	memory->version =
 		IST_CELL_VERSION(0, in_head(parameters, type) ? IST_CELL_HEAD : IST_CELL_SLOT(0));
 }
@@ -245,6 +262,9 @@ static int ask(const struct ist_cell_options *options, uint64_t parameters[4])
 	parameters[SEATS] = options->seats ? options->seats : IST_CELL_SEATS_MAX;
 	if (options->policy == IST_WRITE_SHARED)
 		parameters[MERGE] = options->merge;
+	if (!options->content_region && options->size <= IST_CELL_INLINE &&
+	    may_be_in_place(parameters))
+		parameters[KIND] |= IST_CELL_IN_PLACE;
 	if (options->flags & ~(IST_CELL_POLL | IST_CELL_NEAR) || !merge_valid(options->merge, 0))
 		return -EINVAL;
 	if (!options->size)
@@ -253,7 +273,7 @@ static int ask(const struct ist_cell_options *options, uint64_t parameters[4])
 		return -EINVAL;
 	if (options->content_region && options->policy == IST_PRODUCER_CONSUMER)
 		return -EOPNOTSUPP;
-	return policy_of(parameters[KIND]) ? 0 : -EOPNOTSUPP;
+	return policy_of(kind_of(parameters)) ? 0 : -EOPNOTSUPP;
 }
 
 /* Fills in the handle from what the object is, if that is possible. */
@@ -264,7 +284,7 @@ static int fit(struct ist_cell *cell, const struct ist_arena_object *object, uin
 
 	if (!parameters_valid(object->parameters, object->type))
 		return -EPROTO;
-	cell->policy = policy_of(object->parameters[KIND]);
+	cell->policy = policy_of(kind_of(object->parameters));
 	if (!cell->policy)
 		return -EOPNOTSUPP;
 	if (wanted && wanted != object->parameters[SIZE])
@@ -276,10 +296,12 @@ static int fit(struct ist_cell *cell, const struct ist_arena_object *object, uin
 	cell->all = (struct ist_cell_seat *)(void *)(cell->memory + 1);
 	cell->seats = (uint32_t)object->parameters[SEATS];
 	cell->merge = (uint32_t)merge_of(object->parameters, object->type);
-	cell->kind = (uint32_t)object->parameters[KIND];
+	cell->kind = (uint32_t)kind_of(object->parameters);
 	cell->size = object->parameters[SIZE];
 	cell->words = (uint32_t)((cell->size + sizeof(uint64_t) - 1) / sizeof(uint64_t));
 	cell->in_head = (uint32_t)in_head(object->parameters, object->type);
+	cell->in_place = (object->parameters[KIND] & IST_CELL_IN_PLACE) != 0;
+	cell->watch.migratory = cell->kind == IST_CELL_MIGRATORY;
 	if (cell->in_head && !cell->policy->read && cell->size % sizeof(uint64_t) == 0)
 		cell->quick = cell->words;
 	cell->noted = cell->kind == IST_CELL_MIGRATORY || cell->kind == IST_CELL_ADAPTIVE;
@@ -392,10 +414,8 @@ void ist_cell_close(struct ist_cell *cell)
 
 	if (!cell)
 		return;
-	if (cell->control) {
-		IST_CELL_TRACE(cell, COH_DROP);
-		ist_cell_release(cell);
-	}
+	if (cell->control)
+		ist_cell_abandon(cell);
 	bit = (uint64_t)1 << cell->seat;
 	__atomic_fetch_and(&cell->memory->consumers, ~bit, __ATOMIC_RELAXED);
 	ist_store_release(&cell->own->owner, 0);

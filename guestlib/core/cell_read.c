@@ -44,7 +44,8 @@ static inline void copy_words(void *to, const uint64_t *from, size_t size)
 #define SEATS_ARE_READ 1
 #endif
 
-/* The content is being moved to the head: it is in the seat of who is busy. */
+/* The head is being changed: the content is in the seat of who is busy, the next one if that is
+   being moved, or still the one from before the section. */
 static int look_at_seat(const struct ist_cell *cell, uint64_t version, void *to, uint64_t *number)
 {
 	uint64_t control = ist_load_acquire(&cell->memory->directory.control);
@@ -56,14 +57,14 @@ static int look_at_seat(const struct ist_cell *cell, uint64_t version, void *to,
 		return -EAGAIN;
 	seat = &cell->all[holder];
 	redo = ist_load_acquire(&seat->redo);
-	if (redo != IST_CELL_VERSION(IST_CELL_NUMBER(version) + 1, IST_CELL_HEAD))
+	if (!ist_cell_line_counts(version, redo))
 		return -EAGAIN;
 	copy_words(to, seat->data, cell->size);
-	/* It is still being moved, so its writer has not gone on; or another seat does it, with the
-	   same content. */
+	/* It still is, so its writer has not gone on; or another seat does it, with the same
+	   content. */
 	if (ist_load(&cell->memory->version) != version)
 		return -EAGAIN;
-	*number = IST_CELL_NUMBER(redo);
+	*number = IST_CELL_NUMBER(version) + (IST_CELL_WHERE(version) == IST_CELL_MOVING);
 	return 0;
 }
 
@@ -92,6 +93,8 @@ static int look_at_head(const struct ist_cell *cell, void *to, uint64_t *number)
 		if (IST_CELL_WHERE(version) == IST_CELL_MOVING)
 			return look_at_seat(cell, version, to, number);
 	}
+	if (cell->in_place && IST_CELL_WHERE(version) == IST_CELL_OPEN)
+		return look_at_seat(cell, version, to, number);
 	if (ist_unlikely(IST_CELL_WHERE(version) != IST_CELL_HEAD))
 		return -EPROTO;
 	copy_words(to, memory->data, cell->size);
@@ -191,11 +194,10 @@ static inline void note(struct ist_cell *cell)
 {
 	if (ist_likely(!cell->noted))
 		return;
-	if (cell->kind == IST_CELL_ADAPTIVE) {
+	if (cell->kind == IST_CELL_ADAPTIVE)
 		ist_cell_use(cell, IST_CELL_COUNT_READS);
-		if (!cell->watch.migratory)
-			return;
-	}
+	if (!cell->watch.migratory)
+		return;
 	if (cell->was_read && cell->follows)
 		cell->follows--;
 	cell->was_read = 1;

@@ -46,16 +46,16 @@ int ist_cell_spoil(struct ist_cell *cell)
 	return 0;
 }
 
-/* Whether a seat's commitment is one to the version after this one. */
-static int committed(uint64_t version, uint64_t redo)
+static uint64_t next_in_head(uint64_t version)
 {
-	return redo == IST_CELL_VERSION(IST_CELL_NUMBER(version) + 1, IST_CELL_HEAD);
+	return IST_CELL_VERSION(IST_CELL_NUMBER(version) + 1, IST_CELL_HEAD);
 }
 
 /*
- * What the dead had committed becomes this seat's own commitment, before it is busy: so whichever
- * seat is busy, its `redo` says what is still to be done, however many die over it. Until the swap
- * nobody looks at it; if the swap fails, another has done it, and the number is too old to count.
+ * What the dead had committed, or what was there before its open section, becomes this seat's own
+ * commitment, before it is busy: so whichever seat is busy, its `redo` says what is still to be
+ * done, however many die over it. Until the swap nobody looks at it; if the swap fails, another has
+ * done it, and the number is too old to count.
  */
 static void inherit(struct ist_cell *cell, const struct ist_cell_seat *dead)
 {
@@ -63,26 +63,31 @@ static void inherit(struct ist_cell *cell, const struct ist_cell_seat *dead)
 	uint64_t redo = ist_load_acquire(&dead->redo);
 	uint32_t i;
 
-	if (!cell->in_head || !committed(version, redo))
+	if (!cell->in_head || !ist_cell_line_counts(version, redo))
 		return;
 	for (i = 0; i < cell->words; i++)
 		ist_store_release(&cell->own->data[i], ist_load_acquire(&dead->data[i]));
-	ist_store_release(&cell->own->redo, redo);
+	ist_store_release(&cell->own->redo, next_in_head(version));
 }
 
-/* The cell is held in the place of one that is gone: does what it had committed. */
+/*
+ * The cell is held in the place of one that is gone: does what it had committed. What an open
+ * section has changed becomes what it was, as a version of its own: a reader that saw some of the
+ * words could not tell, if it were the old one again.
+ */
 static int finish(struct ist_cell *cell)
 {
 	uint64_t version = ist_load_acquire(&cell->memory->version);
 	uint64_t redo = ist_load_acquire(&cell->own->redo);
 	const uint64_t *content;
 
-	if (cell->in_head && committed(version, redo)) {
-		ist_cell_move(cell, version, redo);
-		version = redo;
+	if (cell->in_head && ist_cell_line_counts(version, redo)) {
+		ist_store_release(&cell->own->redo, next_in_head(version));
+		ist_cell_move(cell, version, next_in_head(version));
+		version = next_in_head(version);
 	}
-	if (!ist_cell_where_valid(cell, IST_CELL_WHERE(version)) ||
-	    IST_CELL_WHERE(version) == IST_CELL_MOVING)
+	if (cell->in_head ? IST_CELL_WHERE(version) != IST_CELL_HEAD
+			  : IST_CELL_WHERE(version) >= IST_CELL_HEAD)
 		return ist_cell_break(cell);
 	content = cell->in_head ? cell->memory->data : ist_cell_published(cell, version);
 	if (!content)

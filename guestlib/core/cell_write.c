@@ -5,6 +5,11 @@
  * A short content is made in this seat's own line: private until the end of the section, which
  * commits to it by one store of `redo` and then moves it to the head. A longer one is made in the
  * slot that is not published, and published by one store. Either way there is nothing to undo.
+ *
+ * Where the cell migrates an application's section changes a short one in the head itself, while
+ * the own line keeps what was there: the line that others wait for is on its way as soon as the
+ * section stores to it, not when it ends. What is undone is published again. Operations are over
+ * too soon for that.
  */
 #include "cell.h"
 #include "copy.h"
@@ -38,8 +43,26 @@ static inline void prepare_own(struct ist_cell *cell)
 		cell->own->data[i] = ist_load(&cell->memory->data[i]);
 }
 
+/* The head is changed from here on; readers and repairers find the own line. */
+static inline void *open_head(struct ist_cell *cell)
+{
+	struct ist_cell_memory *memory = cell->memory;
+
+	prepare_own(cell);
+	cell->mine = cell->version;
+	/* Release, both: who finds the head open finds the line that counts. Partners: the acquires
+	   of inherit() and look_at_seat(). */
+	ist_store_release(&cell->own->redo, cell->version);
+	ist_store_release(&memory->version,
+			  IST_CELL_VERSION(IST_CELL_NUMBER(cell->version), IST_CELL_OPEN));
+	/* Before the section's stores: who sees one of them sees the head open when it looks at it
+	   again. Partner: the acquires of look_at_head(). */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	return memory->data;
+}
+
 /* The cell is held: the section begins. */
-static inline int prepare(struct ist_cell *cell, uint32_t flags, void **out)
+static inline int prepare(struct ist_cell *cell, uint32_t flags, uint32_t in_place, void **out)
 {
 	uint64_t version = ist_load_acquire(&cell->memory->version);
 
@@ -50,6 +73,11 @@ static inline int prepare(struct ist_cell *cell, uint32_t flags, void **out)
 	cell->section = IST_SECTION_WRITE;
 	if (ist_unlikely(!cell->in_head))
 		return prepare_slot(cell, flags, out);
+	cell->open = in_place;
+	if (in_place) {
+		*out = open_head(cell);
+		return 0;
+	}
 	prepare_own(cell);
 	*out = cell->own->data;
 	return 0;
@@ -85,7 +113,8 @@ static inline int take(struct ist_cell *cell, uint64_t timeout_ns)
 	return 0;
 }
 
-int ist_cell_begin_held(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out)
+static inline int begin(struct ist_cell *cell, uint32_t flags, uint32_t in_place,
+			uint64_t timeout_ns, void **out)
 {
 	int error;
 
@@ -95,7 +124,12 @@ int ist_cell_begin_held(struct ist_cell *cell, uint32_t flags, uint64_t timeout_
 	if (ist_unlikely(error))
 		return error;
 	remember(cell);
-	return prepare(cell, flags, out);
+	return prepare(cell, flags, in_place, out);
+}
+
+int ist_cell_begin_held(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out)
+{
+	return begin(cell, flags, 0, timeout_ns, out);
 }
 
 int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t timeout_ns, void **out)
@@ -104,15 +138,22 @@ int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t timeout
 		return cell->policy->write_begin(cell, flags, timeout_ns, out);
 	if (ist_likely(cell->section == IST_SECTION_NONE && !cell->error))
 		ist_cell_use(cell, IST_CELL_COUNT_WRITES);
-	return ist_cell_begin_held(cell, flags, timeout_ns, out);
+	/* Who replaces all of it has it at hand, and is soon done. */
+	return begin(cell, flags, ist_cell_opens(cell) & ~flags, timeout_ns, out);
 }
 
 /* Publishes what the section has made. The cell is held. */
 static inline void publish(struct ist_cell *cell)
 {
 	uint64_t number = IST_CELL_NUMBER(cell->version) + 1, next;
+	const uint64_t *content = cell->own->data;
 
-	if (ist_likely(cell->in_head)) {
+	if (cell->open) {
+		next = IST_CELL_VERSION(number, IST_CELL_HEAD);
+		/* Release: pairs with the acquire in look_at_head(). */
+		ist_store_release(&cell->memory->version, next);
+		content = cell->memory->data;
+	} else if (ist_likely(cell->in_head)) {
 		next = IST_CELL_VERSION(number, IST_CELL_HEAD);
 		/* Release: who finds the commitment finds the content. From here on it will be
 		   published, by this seat or by who finds it dead. Partners: the acquires of
@@ -126,12 +167,11 @@ static inline void publish(struct ist_cell *cell)
 			ist_cell_send(cell, next);
 		else /* Release: pairs with the acquire in look_at_slot(). */
 			ist_store_release(&cell->memory->version, next);
+		content = ist_cell_next_slot(cell, cell->version);
 	}
 	cell->seen = number;
 	if (ist_unlikely(cell->policy->published != NULL))
-		cell->policy->published(cell, number,
-					cell->in_head ? cell->own->data
-						      : ist_cell_next_slot(cell, cell->version));
+		cell->policy->published(cell, number, content);
 }
 
 int ist_cell_end_held(struct ist_cell *cell)
@@ -151,16 +191,31 @@ int ist_cell_write_end(struct ist_cell *cell)
 	return ist_cell_end_held(cell);
 }
 
+int ist_cell_abandon(struct ist_cell *cell)
+{
+	uint64_t next = IST_CELL_VERSION(IST_CELL_NUMBER(cell->version) + 1, IST_CELL_HEAD);
+
+	if (cell->section != IST_SECTION_WRITE || !cell->open) {
+		cell->mine = IST_CELL_NOTHING;
+	} else {
+		/* As who finds this seat dead does. */
+		ist_store_release(&cell->own->redo, next);
+		ist_cell_move(cell, cell->version, next);
+		cell->mine = next;
+		cell->seen = IST_CELL_NUMBER(next);
+	}
+	IST_CELL_TRACE(cell, COH_DROP);
+	cell->section = IST_SECTION_NONE;
+	return ist_cell_release(cell);
+}
+
 int ist_cell_write_abort(struct ist_cell *cell)
 {
 	if (cell->policy->write_abort)
 		return cell->policy->write_abort(cell);
 	if (cell->section != IST_SECTION_WRITE)
 		return cell->error ? cell->error : -EINVAL;
-	cell->mine = IST_CELL_NOTHING;
-	IST_CELL_TRACE(cell, COH_DROP);
-	cell->section = IST_SECTION_NONE;
-	return ist_cell_release(cell);
+	return ist_cell_abandon(cell);
 }
 
 /* The end of a section that the caller knows nothing of: it must not stay open. */

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "words.h"
+
 static inline void ist_copy(void *to, const void *from, size_t size)
 {
 	uint8_t *t = (uint8_t *)to;
@@ -33,17 +35,6 @@ static inline void ist_copy(void *to, const void *from, size_t size)
 			t[size] = f[size];
 	}
 }
-
-/* Content that another may change meanwhile: what was read is looked at once it is known to be
- * whole.
- */
-#if defined(__SANITIZE_THREAD__)
-#define IST_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define IST_TSAN 1
-#endif
-#endif
 
 /*
  * Copies content out of, or into, memory that another copies into, or out of, at the same time, in

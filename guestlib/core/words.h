@@ -5,6 +5,16 @@
 
 #include <stdint.h>
 
+/* For content that another may change meanwhile: what was read is looked at once it is known to be
+   whole, which ThreadSanitizer does not know. */
+#if defined(__SANITIZE_THREAD__)
+#define IST_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define IST_TSAN 1
+#endif
+#endif
+
 #define ist_likely(x) (__builtin_expect(!!(x), 1) != 0)
 #define ist_unlikely(x) (__builtin_expect(!!(x), 0) != 0)
 

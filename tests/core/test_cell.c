@@ -25,9 +25,11 @@ static const size_t sizes[] = {1, 8, 40, 41, 100, 4096};
 #define SIZES ((int)(sizeof(sizes) / sizeof(sizes[0])))
 
 static struct ist_cell_options options;
+static unsigned undone; /* sections in place that came to nothing: a number each */
 
 static void setup(void)
 {
+	undone = 0;
 	mem_create(REGION);
 	alice = mem_join(0);
 	bob = mem_join(1);
@@ -91,7 +93,7 @@ static void expect(struct ist_cell *cell, unsigned number)
 
 	memset(content, 0xee, sizeof(content));
 	ck_assert_int_eq(ist_cell_read(cell, content, &version, 0), 0);
-	ck_assert_uint_eq(version, number);
+	ck_assert_uint_eq(version, number + undone);
 	ck_assert(whole(content, number));
 	ck_assert_uint_eq(content[options.size], 0xee); /* and not a byte more */
 	ck_assert_int_eq(ist_cell_read_begin(cell, 0, &place), 0);
@@ -138,7 +140,9 @@ START_TEST(aborted_sections)
 	write_number(a, 1);
 	ck_assert_int_eq(ist_cell_write_begin(a, 0, 0, &content), 0);
 	memset(content, 0x55, options.size);
+	expect(b, 1);
 	ck_assert_int_eq(ist_cell_write_abort(a), 0);
+	undone += ist_cell_opens(a);
 	expect(a, 1);
 	expect(b, 1);
 	/* The next section finds what is published, not what was left. */
@@ -146,6 +150,7 @@ START_TEST(aborted_sections)
 	ck_assert(whole(content, 1));
 	memset(content, 0x55, options.size);
 	/* Closing gives up the section. */
+	undone += ist_cell_opens(a);
 	ist_cell_close(a);
 	expect(b, 1);
 	write_number(b, 2);
@@ -538,6 +543,7 @@ START_TEST(sixty_four_peers)
 
 		if (i == 62) {
 			ck_assert_int_eq(ist_cell_write_begin(cells[i], 0, 0, &content), 0);
+			undone += ist_cell_opens(cells[i]);
 			memset(content, 0x99, options.size);
 		}
 		mem_die(i);

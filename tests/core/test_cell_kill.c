@@ -8,6 +8,10 @@
  * being published, whole, and the same one for all from then on; one of them is told; and the next
  * incarnation comes back. A survivor that repairs is itself stepped, and dies at every instruction.
  *
+ * What was published before the death is never lost after it. A section in the head that came to
+ * nothing, by abort or death, has published once more what was there: so the content tells which
+ * write it is from, beside its version's number.
+ *
  * In each state the victim may also just be stopped: readers read, and those who want to write get
  * their timeouts, until it goes on and ends as if nothing had been.
  *
@@ -94,7 +98,7 @@ static void fill(uint8_t *content, uint64_t number)
 		content[i] = (uint8_t)(number * 37 + i);
 }
 
-static int whole(const uint8_t *content, uint64_t number)
+static int is_from(const uint8_t *content, uint64_t number)
 {
 	size_t i;
 
@@ -102,6 +106,20 @@ static int whole(const uint8_t *content, uint64_t number)
 		if (content[i] != (number ? (uint8_t)(number * 37 + i) : 0))
 			return 0;
 	return 1;
+}
+
+#define TORN UINT64_MAX
+#define UNDONE 2u /* sections that came to nothing, at most: the victim's, and one before */
+
+/* The version of this number: which write it is from, whole. Nothing is undone but in the head. */
+static uint64_t whole(const struct ist_cell *cell, const uint8_t *content, uint64_t number)
+{
+	uint64_t i, most = ist_cell_opens(cell) ? UNDONE : 0;
+
+	for (i = 0; i <= most && i <= number; i++)
+		if (is_from(content, number - i))
+			return number - i;
+	return TORN;
 }
 
 /* The next version, in place: so what was there must be the one before. */
@@ -115,7 +133,7 @@ static int write_next(struct ist_cell *cell)
 	if (error)
 		return error;
 	number = IST_CELL_NUMBER(cell->version);
-	if (!whole(content, number))
+	if (whole(cell, content, number) == TORN)
 		return -1000;
 	fill(next, number + 1);
 	memcpy(content, next, options.size);
@@ -175,7 +193,9 @@ static void prepare_dead_committed(void)
 	ck_assert_int_eq(ist_cell_write_begin(a, 0, 0, &content), 0);
 	number = IST_CELL_NUMBER(a->version) + 1;
 	fill(content, number);
-	if (a->in_head) {
+	if (a->open) {
+		a->memory->version = IST_CELL_VERSION(number, IST_CELL_HEAD);
+	} else if (a->in_head) {
 		a->own->redo = IST_CELL_VERSION(number, IST_CELL_HEAD);
 		a->memory->version = IST_CELL_VERSION(number - 1, IST_CELL_MOVING);
 		a->memory->data[0] = 0x9999;
@@ -262,11 +282,15 @@ static uint64_t group_size(void)
 	return mem_size();
 }
 
+/* What was read last: the next is from no earlier write, and of a later version or the same. */
+static uint64_t last_from, last_version;
+
 /* What one reads: a whole version, `first` to `last`. The death may be told, once. */
 static int reads(struct ist_cell *cell, uint64_t first, uint64_t last, uint64_t *version,
 		 unsigned *told)
 {
 	uint8_t content[256];
+	uint64_t from;
 	int n = ist_cell_read(cell, content, version, 0);
 
 	if (n == -EOWNERDEAD) {
@@ -275,7 +299,11 @@ static int reads(struct ist_cell *cell, uint64_t first, uint64_t last, uint64_t 
 	}
 	must(n == 0);
 	must(*version >= first && *version <= last);
-	must(whole(content, *version));
+	from = whole(cell, content, *version);
+	must(from != TORN && from >= last_from && *version >= last_version);
+	must(from == last_from || *version != last_version);
+	last_from = from;
+	last_version = *version;
 	return 0;
 }
 
@@ -288,6 +316,7 @@ static int writes(struct ist_cell *cell, unsigned *told)
 		n = write_next(cell);
 	}
 	must(n == 0);
+	last_from = last_version = cell->seen;
 	return 0;
 }
 
@@ -305,14 +334,25 @@ static void send_late(uint32_t id, unsigned when)
 		incoherent_refetch(id, UINT64_MAX);
 }
 
+/* The latest number there can be. */
+static uint64_t most_of(const struct scene *scene, uint64_t first)
+{
+	return first + scene->most + (b && ist_cell_opens(b) ? UNDONE : 0);
+}
+
 static int survive(const struct scene *scene, uint64_t first)
 {
-	uint64_t last = first + scene->most, version, again;
+	uint64_t last = most_of(scene, first), version, again;
 	unsigned repairing = scene->operate == do_repair;
 	int line;
 	struct ist_cell *other;
 	unsigned told = 0;
 
+	/* What Bob has seen is published. Caches are looked at as they are. */
+	if (b && !options.content_region) {
+		line = reads(b, first, last, &version, &told);
+		must(line == 0);
+	}
 	if (repairing)
 		die(2, carol); /* the one before her is dead already */
 	else
@@ -351,7 +391,7 @@ static int survive(const struct scene *scene, uint64_t first)
 /* The victim is only stopped. Nobody takes anything from it. */
 static int endure(const struct scene *scene, uint64_t first)
 {
-	uint64_t last = first + scene->most, version, again;
+	uint64_t last = most_of(scene, first), version, again;
 	struct ist_directory before, after;
 	unsigned told = 0;
 	int line, n;
@@ -436,18 +476,45 @@ static int looking(int status)
 
 /*
  * The other way round: a reader is stepped, and between two of its instructions the writer
- * publishes a version, or stops over it. What it reads is whole.
+ * publishes a version, gives one up, or stops in its section. What it reads is whole, and was
+ * published.
  */
-START_TEST(published_between_any_two_looks)
+static int write_and_stop(void)
+{
+	void *content;
+
+	if (ist_cell_write_begin(a, 0, 0, &content))
+		return 1;
+	memset(content, 0x77, options.size);
+	return 0;
+}
+
+static int write_and_abort(void)
+{
+	return write_and_stop() || ist_cell_write_abort(a);
+}
+
+static int write_whole(void)
+{
+	return write_next(a);
+}
+
+static const struct {
+	int (*act)(void);
+	unsigned published;
+} acts[] = {{write_whole, 1}, {write_and_abort, 0}, {write_and_stop, 0}};
+#define ACTS ((int)(sizeof(acts) / sizeof(acts[0])))
+
+START_TEST(written_between_any_two_looks)
 {
 	static uint8_t before[IST_REGIONS_OFFSET + REGION + IST_PAGE + (2 * POOL_PEERS + 2) * POOL];
+	int status, last = 0, kind = RUN(_i) / ACTS, act = RUN(_i) % ACTS;
 	unsigned steps;
-	int status, last = 0;
 
 	death = OF_A_PEER;
-	options.policy = kinds[RUN(_i)].policy;
-	options.size = kinds[RUN(_i)].size;
-	options.content_region = kinds[RUN(_i)].pool;
+	options.policy = kinds[kind].policy;
+	options.size = kinds[kind].size;
+	options.content_region = kinds[kind].pool;
 	start();
 	prepare_open();
 	ck_assert_uint_le(group_size(), sizeof(before));
@@ -465,7 +532,7 @@ START_TEST(published_between_any_two_looks)
 			n = ist_cell_read(b, content, &version, 0);
 			raise(SIGUSR1); /* the looking is over */
 			_exit(n || version < BEFORE || version > BEFORE + 1 ||
-			      !whole(content, version));
+			      !is_from(content, acts[act].published ? version : BEFORE));
 		}
 		waitpid(reader, &status, 0);
 		for (unsigned i = 0; i < steps && looking(status); i++) {
@@ -478,7 +545,7 @@ START_TEST(published_between_any_two_looks)
 			int written;
 
 			if (writer == 0)
-				_exit(write_next(a) != 0);
+				_exit(acts[act].act());
 			waitpid(writer, &written, 0);
 			ck_assert(WIFEXITED(written) && WEXITSTATUS(written) == 0);
 			/* The reader's cache fetches what it likes. */
@@ -513,7 +580,7 @@ int main(void)
 	return 77;
 #endif
 	tcase_add_loop_test(test, at_every_instruction, 0, SOME(SCENES * RUNS));
-	tcase_add_loop_test(test, published_between_any_two_looks, 0, SOME(KINDS));
+	tcase_add_loop_test(test, written_between_any_two_looks, 0, SOME(KINDS * ACTS));
 	tcase_set_timeout(test, 240);
 	suite_add_tcase(suite, test);
 	runner = srunner_create(suite);

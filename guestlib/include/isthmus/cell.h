@@ -184,7 +184,12 @@ IST_API int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t
  */
 IST_API int ist_cell_write_end(struct ist_cell *cell);
 
-/** ist_cell_write_abort - leave it, and publish nothing. Returns as ist_cell_write_end(). */
+/**
+ * ist_cell_write_abort - leave it: what it has stored nobody sees
+ *
+ * IST_MIGRATORY and IST_ADAPTIVE, up to 40 bytes: the content from before may be published again,
+ * under the next number. Returns as ist_cell_write_end().
+ */
 IST_API int ist_cell_write_abort(struct ist_cell *cell);
 
 /* Merges a word: `now` is the latest one. Its result becomes the word. Pure. */
