@@ -9,6 +9,7 @@
 
 #include "cell.h"
 #include "platform/memory.h"
+#include "tests/suite.h"
 
 #define REGION (1u << 20)
 #define ENOUGH 100000u /* turns, a millisecond and more each: the suite's time is over before */
@@ -367,8 +368,6 @@ int main(void)
 {
 	Suite *suite = suite_create("adapt");
 	TCase *test = tcase_create("adaptive");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_loop_test(test, becomes_what_fits, 0, SIZES);
@@ -380,9 +379,5 @@ int main(void)
 	tcase_add_test(test, hostile_counts);
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

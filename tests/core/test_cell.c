@@ -10,6 +10,7 @@
 
 #include "cell.h"
 #include "platform/memory.h"
+#include "tests/suite.h"
 
 #define REGION (4u << 20)
 #define SECOND 1000000000ull
@@ -566,8 +567,6 @@ int main(void)
 {
 	Suite *suite = suite_create("cell");
 	TCase *test = tcase_create("sections");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_loop_test(test, versions, 0, POLICIES * SIZES);
@@ -585,9 +584,5 @@ int main(void)
 	tcase_add_test(test, seats);
 	tcase_add_loop_test(test, sixty_four_peers, 0, POLICIES * SIZES);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

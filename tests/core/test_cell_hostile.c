@@ -12,6 +12,7 @@
 
 #include "cell.h"
 #include "platform/memory.h"
+#include "tests/suite.h"
 
 #define REGION (1u << 20)
 #define POOL (1u << 18)
@@ -417,8 +418,6 @@ int main(void)
 {
 	Suite *suite = suite_create("cell_hostile");
 	TCase *fire = tcase_create("under fire"), *test = tcase_create("spoiled");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(fire, setup, teardown);
 #ifndef __SANITIZE_THREAD__ /* races are the point of these */
@@ -441,9 +440,5 @@ int main(void)
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, fire);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

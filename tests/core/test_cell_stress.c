@@ -27,6 +27,7 @@
 #include "platform/incoherent.h"
 #include "platform/memory.h"
 #include "tests/linearize.h"
+#include "tests/suite.h"
 
 #define REGION (1u << 20)
 #define POOL 16384u
@@ -501,8 +502,6 @@ int main(void)
 {
 	Suite *suite = suite_create("cell_stress");
 	TCase *kill_test = tcase_create("deaths"), *test = tcase_create("threads");
-	SRunner *runner;
-	int failed;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	tcase_add_loop_test(kill_test, killed_and_stopped, 0, KINDS);
@@ -511,9 +510,5 @@ int main(void)
 	tcase_add_loop_test(test, threads, 0, KINDS);
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "platform/memory.h"
+#include "tests/suite.h"
 
 #define SECOND 1000000000ull
 
@@ -602,8 +603,6 @@ int main(void)
 {
 	Suite *suite = suite_create("channel");
 	TCase *test = tcase_create("messages"), *threads = tcase_create("waiting");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_test(test, every_size);
@@ -630,9 +629,5 @@ int main(void)
 	tcase_add_test(threads, asleep_when_the_sender_dies);
 	tcase_set_timeout(threads, 120);
 	suite_add_tcase(suite, threads);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "cell.h"
 #include "platform/memory.h"
+#include "tests/suite.h"
 
 #define REGION (1u << 20)
 #define MILLISECOND 1000000ull
@@ -426,8 +427,6 @@ int main(void)
 {
 	Suite *suite = suite_create("delegate");
 	TCase *test = tcase_create("operations");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_loop_test(test, combined, 0, SIZES);
@@ -444,9 +443,5 @@ int main(void)
 	tcase_add_loop_test(test, hostile_requests, 0, 6);
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

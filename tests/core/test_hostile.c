@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "platform/memory.h"
+#include "tests/suite.h"
 
 #define REGION 65536u
 #define MILLISECOND 1000000ull
@@ -259,8 +260,6 @@ int main(void)
 {
 	Suite *suite = suite_create("hostile");
 	TCase *test = tcase_create("hostile");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(test, setup, teardown);
 #ifndef __SANITIZE_THREAD__ /* races are the point of these two */
@@ -275,9 +274,5 @@ int main(void)
 	tcase_add_test(test, corrupt_directory);
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

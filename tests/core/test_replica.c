@@ -15,6 +15,7 @@
 
 #include "cell.h"
 #include "platform/incoherent.h"
+#include "tests/suite.h"
 
 #define REGION 524288u
 #define POOL 16384u
@@ -586,8 +587,6 @@ int main(void)
 {
 	Suite *suite = suite_create("replica");
 	TCase *test = tcase_create("openings"), *uses = tcase_create("use");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_test(test, no_object_in_incoherent_memory);
@@ -601,9 +600,5 @@ int main(void)
 	tcase_add_loop_test(uses, hits_change_nothing, 0, POLICIES * SIZES);
 	tcase_add_loop_test(uses, on_this_machine, 0, POLICIES * SIZES);
 	suite_add_tcase(suite, uses);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

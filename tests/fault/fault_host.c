@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "tests/served_group.h"
+#include "tests/suite.h"
 
 static __thread unsigned fail_at; /* 0: none. The calls of a pager's thread are fault_pager.c's. */
 static __thread unsigned calls;
@@ -164,8 +165,6 @@ int main(void)
 {
 	Suite *suite = suite_create("fault_host");
 	TCase *joining = tcase_create("joining"), *pages = tcase_create("page-coherent");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(joining, start, stop);
 	tcase_add_test(joining, nth_call_fails);
@@ -175,9 +174,5 @@ int main(void)
 	tcase_add_test(pages, nth_call_fails);
 	tcase_add_test(pages, no_descriptors_left);
 	suite_add_tcase(suite, pages);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

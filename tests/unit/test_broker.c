@@ -5,6 +5,7 @@
 
 #include "ivshmem/log.h"
 #include "tests/broker_fixture.h"
+#include "tests/suite.h"
 
 static struct fixture f;
 
@@ -526,8 +527,6 @@ int main(void)
 	Suite *suite = suite_create("broker");
 	TCase *plain = tcase_create("peers");
 	TCase *own = tcase_create("brokers");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	ivshm_log_level = IVSHM_LOG_ERROR;
 
@@ -550,8 +549,5 @@ int main(void)
 	tcase_add_test(own, two_hundred_lives);
 	tcase_add_test(own, the_broker_goes);
 	suite_add_tcase(suite, own);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

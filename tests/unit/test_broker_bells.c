@@ -10,6 +10,7 @@
 #include "ivshmem/door.h"
 #include "ivshmem/log.h"
 #include "tests/restart_fixture.h"
+#include "tests/suite.h"
 
 #define LEFT 0u
 #define RIGHT 1u
@@ -191,9 +192,7 @@ int main(void)
 	Suite *suite = suite_create("broker, doorbells");
 	TCase *kept = tcase_create("kept");
 	struct ivshm_bell_count *count;
-	SRunner *runner;
 	char error[256];
-	int failed;
 
 	counts = ivshm_bell_count_create(1, error, sizeof(error), &count) == 0;
 	if (counts)
@@ -207,9 +206,5 @@ int main(void)
 	tcase_add_test(kept, nothing_is_left);
 	tcase_set_timeout(kept, 60); /* the test bed's machine is emulated */
 	suite_add_tcase(suite, kept);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

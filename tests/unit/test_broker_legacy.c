@@ -9,6 +9,7 @@
 #include "ivshmem/broker_internal.h"
 #include "ivshmem/log.h"
 #include "tests/legacy_client.h"
+#include "tests/suite.h"
 
 #define MANY 16u /* vectors, more than a socket's buffer takes of messages */
 
@@ -557,8 +558,6 @@ int main(void)
 {
 	Suite *suite = suite_create("broker, QEMU's protocol");
 	TCase *tcase = tcase_create("peers"), *own = tcase_create("own");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	ivshm_log_level = IVSHM_LOG_ERROR;
 	tcase_set_timeout(tcase, 120);
@@ -576,8 +575,5 @@ int main(void)
 	tcase_add_test(own, never_reads);
 	tcase_add_test(own, who_may);
 	suite_add_tcase(suite, own);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

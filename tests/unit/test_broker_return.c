@@ -10,6 +10,7 @@
 #include "ivshmem/state.h"
 #include "tests/legacy_client.h"
 #include "tests/restart_fixture.h"
+#include "tests/suite.h"
 
 #define LEFT 0u
 #define RIGHT 1u
@@ -538,8 +539,6 @@ int main(void)
 {
 	Suite *suite = suite_create("broker, taken over");
 	TCase *tests = tcase_create("return");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, NULL);
 	tcase_set_timeout(tests, 60);
@@ -559,8 +558,5 @@ int main(void)
 	tcase_add_test(tests, hostile_reattachers);
 	tcase_add_loop_test(tests, who_may_serve, 0, 2);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -3,6 +3,7 @@
 #include <check.h>
 
 #include "tests/broker_fixture.h"
+#include "tests/suite.h"
 
 enum { WELCOME, SHARED, TABLE, SELF, OTHER, READY, STEPS };
 
@@ -569,8 +570,6 @@ int main(void)
 {
 	Suite *suite = suite_create("client");
 	TCase *tcase = tcase_create("client");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, joins);
@@ -590,8 +589,5 @@ int main(void)
 	tcase_add_test(tcase, spoilt_run_state);
 	tcase_add_test(tcase, broker_gone);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_coherence_hostile.c: words and events that no correct peer gives; the fast forms. */
 #include "tests/coherence_words.h"
+#include "tests/suite.h"
 
 START_TEST(malformed_words)
 {
@@ -178,17 +179,11 @@ int main(void)
 {
 	Suite *suite = suite_create("coherence hostile");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, malformed_words);
 	tcase_add_test(tcase, events_that_are_none);
 	tcase_add_test(tcase, hostile_words);
 	tcase_add_test(tcase, fast_forms);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

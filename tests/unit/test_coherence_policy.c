@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "coherence/policy.h"
+#include "tests/suite.h"
 
 START_TEST(migratory_after_two_hand_overs)
 {
@@ -324,8 +325,6 @@ int main(void)
 {
 	Suite *suite = suite_create("coherence policy");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, migratory_after_two_hand_overs);
 	tcase_add_test(tcase, readers_end_it);
@@ -342,9 +341,5 @@ int main(void)
 	tcase_add_test(tcase, trials);
 	tcase_add_test(tcase, hostile_trials);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

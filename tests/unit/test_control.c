@@ -12,6 +12,7 @@
 #include "ivshmem/door.h"
 #include "ivshmem/log.h"
 #include "tests/broker_fixture.h"
+#include "tests/suite.h"
 
 static struct fixture f;
 
@@ -675,8 +676,6 @@ int main(void)
 	Suite *suite = suite_create("control");
 	TCase *plain = tcase_create("control");
 	TCase *own = tcase_create("own");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	ivshm_log_level = IVSHM_LOG_ERROR;
 	tcase_add_checked_fixture(plain, start, stop);
@@ -694,8 +693,5 @@ int main(void)
 	tcase_add_test(own, says_and_reads_nothing);
 	tcase_add_loop_test(own, no_answers, 0, 8);
 	suite_add_tcase(suite, own);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "tests/device_guest.h"
+#include "tests/suite.h"
 
 #ifdef __SANITIZE_THREAD__ /* one thread: nothing to find, and slow */
 #define STEPS 20000
@@ -119,14 +120,9 @@ int main(void)
 {
 	Suite *suite = suite_create("device_random");
 	TCase *tcase = tcase_create("random");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tcase, 300);
 	tcase_add_loop_test(tcase, random_guest, 0, GUEST_SETUPS);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/suite.h"
+
 #include "guestlib/platform/bare/format.c"
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) /* slow */
@@ -188,8 +190,6 @@ int main(void)
 {
 	Suite *suite = suite_create("format");
 	TCase *tests = tcase_create("format");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_set_timeout(tests, 120);
@@ -199,8 +199,5 @@ int main(void)
 	tcase_add_test(tests, doubles);
 	tcase_add_test(tests, random_doubles);
 	tcase_add_test(tests, random_integers);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

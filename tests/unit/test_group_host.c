@@ -7,6 +7,7 @@
 
 #include "guestlib/platform/host/host.h"
 #include "tests/served_group.h"
+#include "tests/suite.h"
 
 static struct served served;
 static struct ist_group *group;
@@ -538,8 +539,6 @@ int main(void)
 {
 	Suite *suite = suite_create("group_host");
 	TCase *with = tcase_create("joined"), *without = tcase_create("alone");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(with, start, stop);
 	tcase_add_test(with, what_it_is);
@@ -557,9 +556,5 @@ int main(void)
 	tcase_add_test(without, time_and_console);
 	suite_add_tcase(suite, with);
 	suite_add_tcase(suite, without);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "guestlib/platform/host/host.h"
 #include "tests/served_group.h"
+#include "tests/suite.h"
 #include "words.h"
 
 #define ROUNDS 2u
@@ -196,8 +197,6 @@ int main(void)
 {
 	Suite *suite = suite_create("host_return");
 	TCase *tests = tcase_create("return");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, processes_go_on_and_come_back);
@@ -205,8 +204,5 @@ int main(void)
 	tcase_add_test(tests, who_closes_without_a_broker_may_open_again);
 	tcase_add_test(tests, another_group_of_that_name);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 
 #include "tests/linux_tree.h"
+#include "tests/suite.h"
 
 #include "guestlib/core/group.h"
 
@@ -637,8 +638,6 @@ int main(void)
 {
 	Suite *suite = suite_create("linux_device");
 	TCase *tests = tcase_create("linux_device");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, setup, teardown);
@@ -657,8 +656,5 @@ int main(void)
 	tcase_add_test(tests, no_more_to_hold);
 	tcase_add_test(tests, threads_share_a_word);
 	tcase_add_test(tests, unbound_asleep);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_pager.c: pagers that hand pages to each other, by both ways that kernels have. */
 #include "tests/pager_group.h"
+#include "tests/suite.h"
 
 #include <sys/uio.h>
 
@@ -641,8 +642,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pager");
 	TCase *tests = tcase_create("pager");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, handed_over, 0, 2);
 	tcase_add_test(tests, declined);
@@ -662,9 +661,5 @@ int main(void)
 	tcase_add_test(tests, without_privilege);
 	tcase_add_loop_test(tests, false_sharing, 0, 2);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

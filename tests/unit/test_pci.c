@@ -6,6 +6,7 @@
 #include <check.h>
 
 #include "tests/pci_machine.h"
+#include "tests/suite.h"
 
 #define WINDOW64 VMM_PCI_WINDOW64_START
 #define ELSEWHERE (300ull << 30)
@@ -607,8 +608,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pci");
 	TCase *v1 = tcase_create("v1"), *v2 = tcase_create("v2");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(v1, setup_v1, teardown);
 	tcase_set_timeout(v1, 30);
@@ -638,8 +637,5 @@ int main(void)
 	tcase_add_test(v2, full_doorbell_for_a_state);
 	tcase_add_test(v2, several_processors);
 	suite_add_tcase(suite, v2);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

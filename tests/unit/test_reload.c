@@ -10,6 +10,7 @@
 
 #include "ivshmem/log.h"
 #include "tests/broker_fixture.h"
+#include "tests/suite.h"
 
 static struct fixture f;
 
@@ -702,8 +703,6 @@ int main(void)
 {
 	Suite *suite = suite_create("reload");
 	TCase *tests = tcase_create("reload");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	ivshm_log_level = IVSHM_LOG_ERROR;
 	tcase_add_checked_fixture(tests, reload_start, reload_stop);
@@ -734,8 +733,5 @@ int main(void)
 	tcase_add_test(tests, users);
 	tcase_add_test(tests, wrong_answers);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "ivshmem/log.h"
 #include "tests/broker_fixture.h"
+#include "tests/suite.h"
 
 static struct fixture f;
 
@@ -205,8 +206,6 @@ int main(void)
 {
 	Suite *suite = suite_create("rights of a process");
 	TCase *tests = tcase_create("rights");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	ivshm_log_level = IVSHM_LOG_ERROR;
 	tcase_add_checked_fixture(tests, start, stop);
@@ -215,8 +214,5 @@ int main(void)
 	tcase_add_test(tests, objects);
 	tcase_add_test(tests, new_region);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }
