@@ -9,13 +9,9 @@
 #ifndef TESTS_BROKER_FIXTURE_H
 #define TESTS_BROKER_FIXTURE_H
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -27,21 +23,12 @@
 #include "ivshmem/broker.h"
 #include "ivshmem/client.h"
 #include "ivshmem/wire.h"
+#include "tests/must.h"
 
 #define FIXTURE_REGIONS 2u
 #define FIXTURE_VECTORS 3u
 #define FIXTURE_PEERS 4u
 #define FIXTURE_PATIENCE_MS 20000
-
-/* What must hold for a test to go on, wherever it is. */
-#define must(condition)                                                                            \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition,        \
-				strerror(errno));                                                  \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
 
 #define FIXTURE_DESCRIPTORS 512 /* more than a test ever has */
 
