@@ -11,10 +11,8 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 
-#include "ivshmem/broker_internal.h"
-#include "ivshmem/control.h"
-#include "ivshmem/door.h"
 #include "ivshmem/log.h"
+#include "tests/control_fixture.h"
 #include "tests/legacy_client.h"
 
 static struct {
@@ -278,30 +276,6 @@ static int join_legacy(void)
 
 /* ---- Who asks what runs ---- */
 
-static struct ivshm_process no_process(void *context, unsigned instance)
-{
-	(void)context;
-	(void)instance;
-	return (struct ivshm_process){0};
-}
-
-static int refuse_request(void *context, unsigned instance)
-{
-	(void)context;
-	(void)instance;
-	return -EPERM;
-}
-
-static void ignore_request(void *context)
-{
-	(void)context;
-}
-
-static const struct ivshm_control_ops control_ops = {.process = no_process,
-						     .start = refuse_request,
-						     .stop = refuse_request,
-						     .down = ignore_request};
-
 /* Whether the whole answer came; if not, it was hung up on. */
 static bool try_status(void)
 {
@@ -364,8 +338,7 @@ static bool run(unsigned n)
 	fault.armed = true;
 	r = fixture_serve(&f);
 	if (r == 0) {
-		r = ivshm_broker_serve_control(f.broker, f.dir, &control_ops, NULL, f.error,
-					       sizeof(f.error));
+		r = control_serve(&f);
 		if (r)
 			ivshm_broker_destroy(f.broker);
 	}

@@ -7,11 +7,10 @@
 #include <dlfcn.h>
 #include <pwd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/timerfd.h>
 
 #include "ivshmem/broker.h"
 #include "ivshmem/log.h"
+#include "tests/fast_ticks.h" /* a message that could not be sent is sent again after one */
 
 static struct {
 	bool armed;              /* the broker runs, not the test */
@@ -31,7 +30,7 @@ static int dispatch(struct ivshm_broker *broker)
 
 /* What the fixture's functions call. */
 #define ivshm_broker_dispatch dispatch
-#include "tests/broker_fixture.h"
+#include "tests/control_fixture.h"
 
 static struct fixture f;
 
@@ -82,16 +81,6 @@ int getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size
 	return REAL(getpwnam_r)(name, entry, buffer, size, found);
 }
 
-/* Ticks, a hundred times as fast: a message that could not be sent is sent again after one. */
-int timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
-{
-	struct itimerspec fast = *new;
-
-	fast.it_interval.tv_nsec /= 100;
-	fast.it_value.tv_nsec /= 100;
-	return (int)syscall(SYS_timerfd_settime, fd, flags, &fast, old);
-}
-
 static const struct text next = {
 	.shared = "size: 64K, access: rw, rights: [{instance: left, access: ro}]",
 	.more = "      - {name: extra, size: 16K, access: rw}\n    users: [root]\n",
@@ -102,12 +91,11 @@ static const struct text next = {
 static int reload(struct raw *left)
 {
 	struct ivshm_control m = {.row = {.type = IVSHM_CONTROL_RELOAD}};
-	int fd = ivshm_door_enter(&ivshm_control_door, f.dir, "1"), r = 0;
+	int fd = control_connect(&f), r = 0;
 	struct pollfd p[3] = {{.fd = ivshm_broker_fd(f.broker), .events = POLLIN},
 			      {.fd = left->socket, .events = POLLIN},
 			      {.fd = fd, .events = POLLIN}};
 
-	must(fd >= 0);
 	snprintf(m.text, sizeof(m.text), "%s", file);
 	must(ivshm_control_send(fd, &m) == 0);
 	do {
@@ -164,7 +152,7 @@ static bool run(unsigned at)
 		must(owner.committed == 1 && regions(&left) == 3);
 	}
 	must(code >= 0 || fault.failed);
-	while (!hears_nothing(left.socket)) {
+	while (!is_quiet(left.socket)) {
 		struct ivshm_packet packet;
 
 		must(ivshm_wire_receive(left.socket, &packet) == 0);

@@ -5,11 +5,10 @@
  */
 #include <check.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/timerfd.h>
 
 #include "ivshmem/log.h"
-#include "tests/broker_fixture.h"
+#include "tests/control_fixture.h"
+#include "tests/fast_ticks.h"
 #include "tests/suite.h"
 
 static struct fixture f;
@@ -19,16 +18,6 @@ static struct fixture f;
 #define SHARED 0u
 #define TABLE 1u
 #define EXTRA 2u
-
-/* The broker's ticks, a hundred times as fast: the 2 s for an answer are 20 ms. */
-int timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
-{
-	struct itimerspec fast = *new;
-
-	fast.it_interval.tv_nsec /= 100;
-	fast.it_value.tv_nsec /= 100;
-	return (int)syscall(SYS_timerfd_settime, fd, flags, &fast, old);
-}
 
 #define SHARED_RO "size: 64K, access: rw, rights: [{instance: left, access: ro}]"
 #define SHARED_RO_LINE "group 'ping': region 'shared' is ro instead of rw for 'left'\n"
@@ -92,7 +81,7 @@ START_TEST(less)
 	right_done(left.socket, told, 0);
 	ck_assert_str_eq(answer(fd), SHARED_RO_LINE "= 0");
 	ck_assert_uint_eq(owner.prepared + owner.committed, 2);
-	ck_assert(hears_nothing(left.socket));
+	ck_assert(is_quiet(left.socket));
 
 	/* The same again: nothing changes. */
 	fd = ask_reload(0);
@@ -145,8 +134,8 @@ START_TEST(more_is_refused)
 	ck_assert_uint_eq(roster_right(&left, SHARED, 0), IST_RIGHT_WRITE);
 	ck_assert_uint_eq(roster_right(&left, TABLE, 1), IST_RIGHT_READ);
 	/* It was told of nothing, and has what it had. */
-	ck_assert(hears_nothing(left.socket));
-	ck_assert(hears_nothing(right.socket));
+	ck_assert(is_quiet(left.socket));
+	ck_assert(is_quiet(right.socket));
 	raw_leave(&f, &right);
 	raw_leave(&f, &left);
 }
@@ -284,7 +273,7 @@ START_TEST(older)
 		 "of it when it joins again\n= 0",
 		 getpid());
 	ck_assert_str_eq(answer(ask_reload(0)), line);
-	ck_assert(hears_nothing(left.socket));
+	ck_assert(is_quiet(left.socket));
 	raw_leave(&f, &left);
 }
 END_TEST
@@ -455,7 +444,7 @@ START_TEST(region_not_seen)
 		 "group 'ping': 'left' (pid %d) sees new regions when it joins again\n= 0",
 		 getpid(), getpid());
 	ck_assert_str_eq(answer(ask_reload(0)), line);
-	ck_assert(hears_nothing(left.socket));
+	ck_assert(is_quiet(left.socket));
 	ck_assert_uint_eq(roster_right(&left, EXTRA, 0), IST_RIGHT_NONE);
 	ck_assert_uint_eq(roster_right(&left, EXTRA, 1), IST_RIGHT_NONE);
 	ck_assert_uint_eq(roster_right(&left, EXTRA, 2), IST_RIGHT_READ);
@@ -615,7 +604,7 @@ START_TEST(dry_run)
 	ck_assert_str_eq(answer(ask_reload(IVSHM_CONTROL_DRY)),
 			 SHARED_RO_LINE TABLE_RW_LINE EXTRA_LINE "= 0");
 	ck_assert_uint_eq(owner.prepared, 0);
-	ck_assert(hears_nothing(left.socket));
+	ck_assert(is_quiet(left.socket));
 	ck_assert_uint_eq(roster_right(&left, SHARED, 0), IST_RIGHT_WRITE);
 	raw_leave(&f, &left);
 }
@@ -691,7 +680,7 @@ START_TEST(wrong_answers)
 	struct raw left = raw_live(&f, "left");
 
 	right_done(left.socket, (struct ist_wire){.id = 0, .count = 7}, 0); /* late: nothing */
-	ck_assert(hears_nothing(left.socket));
+	ck_assert(is_quiet(left.socket));
 	right_done(left.socket, none, 0);
 	raw_expect_error(&f, left.socket, EPROTO, "an answer to no RIGHT");
 	left.socket = -1;

@@ -4,6 +4,7 @@
  * lands that may not, nothing else is missed, and what cannot be had is answered.
  */
 #include "ivshmem/log.h"
+#include "tests/control_fixture.h"
 #include "tests/suite.h"
 #include "tests/vm_run.h"
 
