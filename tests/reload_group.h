@@ -23,9 +23,10 @@ struct text {
 #define TABLE_TEXT                                                                                 \
 	"size: 8K, access: ro, coherence: incoherent, rights: [{instance: left, access: rw}, "     \
 	"{instance: third, access: none}]"
-#define OTHERS_TEXT                                                                                \
-	"  - {name: right, kind: process, command: [x], groups: [ping]}\n"                         \
-	"  - {name: third, kind: process, command: [x], groups: [ping]}\n"
+#define RIGHT_TEXT "  - {name: right, kind: process, command: [x], groups: [ping]}\n"
+#define THIRD_TEXT "  - {name: third, kind: process, command: [x], groups: [ping]}\n"
+#define FOURTH_TEXT "  - {name: fourth, kind: process, command: [x], groups: [ping]}\n"
+#define OTHERS_TEXT RIGHT_TEXT THIRD_TEXT
 
 static inline const char *or_else(const char *text, const char *otherwise)
 {
@@ -137,6 +138,36 @@ static inline void right_done(int fd, struct ist_wire told, uint32_t code)
 	packet.wire.code = code;
 	must(ivshm_wire_send(fd, &packet) == 0);
 	fixture_settle(&f);
+}
+
+/* Joins in a process's place, as the ABI's minor number `minor` and as a kind. */
+static inline struct raw live_as(const char *name, uint32_t minor, uint32_t kind)
+{
+	struct ivshm_packet hello = {
+		.wire = {.type = IST_WIRE_HELLO, .abi = IST_ABI_MAJOR << 16 | minor, .kind = kind}};
+	struct raw raw = {.socket = raw_connect(&f)};
+	struct ivshm_packet packet;
+
+	memset(raw.own, -1, sizeof(raw.own));
+	memset(raw.peer, -1, sizeof(raw.peer));
+	snprintf(hello.wire.name, sizeof(hello.wire.name), "%s", name);
+	must(ivshm_wire_send(raw.socket, &hello) == 0);
+	packet = raw_expect(&f, raw.socket, IST_WIRE_WELCOME);
+	raw.memory = packet.fds[0];
+	raw.size = packet.wire.size;
+	raw.id = packet.wire.id;
+	raw.map = mmap(NULL, raw.size, PROT_READ, MAP_SHARED, raw.memory, 0);
+	must(raw.map != MAP_FAILED);
+	do {
+		must(raw_receive(&f, raw.socket, &packet) == 0);
+		if (packet.fds_count == FIXTURE_VECTORS)
+			raw_keep_peer(&raw, &packet);
+		else
+			ivshm_wire_close_fds(&packet); /* with a pager's */
+	} while (packet.wire.type != IST_WIRE_READY);
+	raw_send(raw.socket, IST_WIRE_READY, "");
+	fixture_settle(&f);
+	return raw;
 }
 
 /* What the roster says that a peer may do. */

@@ -84,7 +84,7 @@ int getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size
 static const struct text next = {
 	.shared = "size: 64K, access: rw, rights: [{instance: left, access: ro}]",
 	.more = "      - {name: extra, size: 16K, access: rw}\n    users: [root]\n",
-	.others = OTHERS_TEXT "  - {name: fourth, kind: process, command: [x], groups: [ping]}\n"};
+	.others = OTHERS_TEXT FOURTH_TEXT};
 
 /* Answers what it is told, until the reload is over. 0 or what is answered; -1: it was hung up on.
  */
