@@ -4,19 +4,13 @@
  * while a broker goes over to another configuration. Each time it is all changed or nothing is, the
  * answer says which, and the next try succeeds; no descriptor is left.
  */
-#include <dlfcn.h>
 #include <pwd.h>
 #include <sys/stat.h>
 
 #include "ivshmem/broker.h"
 #include "ivshmem/log.h"
 #include "tests/fast_ticks.h" /* a message that could not be sent is sent again after one */
-
-static struct {
-	bool armed;              /* the broker runs, not the test */
-	unsigned calls, fail_at; /* of a run */
-	const char *failed;      /* what was made to fail, when it was */
-} fault;
+#include "tests/nth_call.h"
 
 static int dispatch(struct ivshm_broker *broker)
 {
@@ -35,24 +29,6 @@ static int dispatch(struct ivshm_broker *broker)
 static struct fixture f;
 
 #include "tests/reload_group.h"
-
-static bool fails(const char *name, int error)
-{
-	if (!fault.armed || ++fault.calls != fault.fail_at)
-		return false;
-	fault.failed = name;
-	errno = error;
-	return true;
-}
-
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-
-/* A function with a result of `none` on errors. */
-#define FAULT(type, none, name, error, parameters, ...)                                            \
-	type name parameters                                                                       \
-	{                                                                                          \
-		return fails(#name, error) ? none : REAL(name)(__VA_ARGS__);                       \
-	}
 
 FAULT(void *, NULL, reallocarray, ENOMEM, (void *memory, size_t count, size_t size), memory, count,
       size)
