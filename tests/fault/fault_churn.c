@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "ivshmem/broker_internal.h"
+#include "ivshmem/client.h"
 #include "ivshmem/log.h"
 #include "tests/broker_fixture.h"
 

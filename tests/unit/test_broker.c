@@ -4,7 +4,7 @@
 #include <sys/syscall.h>
 
 #include "ivshmem/log.h"
-#include "tests/broker_fixture.h"
+#include "tests/process_peer.h"
 #include "tests/suite.h"
 
 static struct fixture f;

@@ -2,7 +2,7 @@
 /* test_client.c: the client against a broker that plays a script, true or spoilt. */
 #include <check.h>
 
-#include "tests/broker_fixture.h"
+#include "tests/process_peer.h"
 #include "tests/suite.h"
 
 enum { WELCOME, SHARED, TABLE, SELF, OTHER, READY, STEPS };

@@ -5,8 +5,10 @@
 #include <sys/syscall.h>
 
 #include "ivshmem/log.h"
-#include "tests/control_group.h"
+#include "tests/process_peer.h"
 #include "tests/suite.h"
+
+#include "tests/control_group.h"
 
 START_TEST(a_status)
 {

@@ -108,7 +108,7 @@ START_TEST(join_leave_join)
 	unsigned fds;
 
 	served_start(&served);
-	fds = count_fds();
+	fds = count_descriptors();
 	for (uint32_t i = 1; i <= 20; i++) {
 		ck_assert_int_eq(ist_group_open("ping", &group), 0);
 		ck_assert_int_eq(ist_group_open("ping", &g), -EBUSY);
@@ -116,7 +116,7 @@ START_TEST(join_leave_join)
 		ck_assert_uint_eq(info.incarnation, i);
 		ck_assert_int_eq(info.state, IST_STATE_LIVE);
 		ist_group_close(group);
-		ck_assert_uint_eq(count_fds(), fds);
+		ck_assert_uint_eq(count_descriptors(), fds);
 	}
 	served_stop(&served);
 }
@@ -405,7 +405,7 @@ START_TEST(ring_while_peers_change)
 {
 	uint32_t counts[2] = {0, 0};
 	pthread_t threads[2];
-	unsigned fds = count_fds();
+	unsigned fds = count_descriptors();
 
 	for (unsigned i = 0; i < 2; i++)
 		must(!pthread_create(&threads[i], NULL, ringer, &counts[i]));
@@ -425,7 +425,7 @@ START_TEST(ring_while_peers_change)
 	/* One more look at the socket, so that the last GONE is taken too. */
 	ck_assert_int_eq(ist_doorbell_ring(group, 1, 1), -EPIPE);
 	ist_peer_wait(group, "nobody", 100000000, NULL);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(count_descriptors(), fds);
 }
 END_TEST
 

@@ -168,11 +168,11 @@ static int open_against(const struct conversation *c)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		hold(listener, c);
 	}
-	fds = count_fds();
+	fds = count_descriptors();
 	err = ist_group_open("ping", &group);
 	if (!err)
 		ist_group_close(group);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(count_descriptors(), fds);
 	peer_join(pid);
 	close(listener);
 	must(unlink(path) == 0);

@@ -90,14 +90,14 @@ START_TEST(processes_go_on_and_come_back)
 	start_as(NULL);
 	for (uint32_t round = 1; round <= ROUNDS; round++) {
 		say(1, 2 * round);
-		fds = count_fds();
+		fds = count_descriptors();
 		served_murder(&served);
 		say(1, 2 * round + 1);
 		ck_assert_int_eq(ist_peer_wait(group, "nobody", 60000000, NULL), -ETIMEDOUT);
 		served_fork(&served, true);
 		say(1, 100 + round);
 		await_back();
-		ck_assert_uint_eq(count_fds(), fds);
+		ck_assert_uint_eq(count_descriptors(), fds);
 	}
 	/* A newcomer is heard of, and hears of both. */
 	must(write(starter, "", 1) == 1);

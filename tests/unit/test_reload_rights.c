@@ -8,6 +8,7 @@
 #include "ivshmem/log.h"
 #include "tests/control_fixture.h"
 #include "tests/fast_ticks.h"
+#include "tests/process_peer.h"
 #include "tests/reload_texts.h"
 #include "tests/suite.h"
 

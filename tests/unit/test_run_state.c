@@ -77,7 +77,7 @@ static uint32_t program_of(pid_t pid)
 	char path[64], line[128];
 	unsigned id = 0;
 
-	for (int fd = 0; fd < FIXTURE_DESCRIPTORS; fd++) {
+	for (int fd = 0; fd < DESCRIPTORS_MAX; fd++) {
 		FILE *file;
 
 		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)pid, fd);
