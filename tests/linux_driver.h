@@ -173,7 +173,7 @@ void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_
 	return __real_mmap(at, size, protection, flags, fd, offset);
 }
 
-static uint64_t *held_word(unsigned i)
+static inline uint64_t *held_word(unsigned i)
 {
 	return (uint64_t *)(void *)(tree.memory.map + driver.held[i].offset);
 }
