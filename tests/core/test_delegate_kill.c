@@ -141,6 +141,22 @@ static int survive(struct ist_cell *other, struct ist_group **victim, uint32_t i
 	return 0;
 }
 
+/* The victim dies here; of its death, and of those before it, the others are told so often at most.
+ */
+static int after(struct ist_cell *other, struct ist_group **victim, uint32_t id, unsigned most,
+		 unsigned told_most)
+{
+	unsigned deaths = 0;
+	int line;
+
+	mem_die(id);
+	line = survive(other, victim, id, most, &deaths);
+	if (line)
+		return line;
+	must(deaths <= told_most);
+	return 0;
+}
+
 static void do_combine(void)
 {
 	ist_cell_operate(a, IST_OPERATION_ADD, one, NULL, 0);
@@ -148,15 +164,7 @@ static void do_combine(void)
 
 static int after_combine(void)
 {
-	unsigned deaths = 0;
-	int line;
-
-	mem_die(0);
-	line = survive(c, &alice, 0, 1, &deaths);
-	if (line)
-		return line;
-	must(deaths <= 1);
-	return 0;
+	return after(c, &alice, 0, 1, 1);
 }
 
 static void do_ask(void)
@@ -166,15 +174,7 @@ static void do_ask(void)
 
 static int after_ask(void)
 {
-	unsigned deaths = 0;
-	int line;
-
-	mem_die(0);
-	line = survive(c, &alice, 0, ASKED, &deaths);
-	if (line)
-		return line;
-	must(deaths == 0);
-	return 0;
+	return after(c, &alice, 0, ASKED, 0);
 }
 
 /* Asks, and does it all herself, Bob's too. */
@@ -187,15 +187,7 @@ static void do_ask_and_collect(void)
 
 static int after_ask_and_collect(void)
 {
-	unsigned deaths = 0;
-	int line;
-
-	mem_die(0);
-	line = survive(c, &alice, 0, ASKED, &deaths);
-	if (line)
-		return line;
-	must(deaths <= 1);
-	return 0;
+	return after(c, &alice, 0, ASKED, 1);
 }
 
 /* A new owner takes Alice's seat. */
@@ -258,41 +250,17 @@ static void do_repair_and_write(void)
 
 static int after_repair(void)
 {
-	unsigned deaths = 0;
-	int line;
-
-	mem_die(2);
-	line = survive(b, &carol, 2, 2, &deaths);
-	if (line)
-		return line;
-	must(deaths <= 2);
-	return 0;
+	return after(b, &carol, 2, 2, 2);
 }
 
 static int after_writing(void)
 {
-	unsigned deaths = 0;
-	int line;
-
-	mem_die(2);
-	line = survive(b, &carol, 2, 3, &deaths);
-	if (line)
-		return line;
-	must(deaths <= 2);
-	return 0;
+	return after(b, &carol, 2, 3, 2);
 }
 
 static int after_open(void)
 {
-	unsigned deaths = 0;
-	int line;
-
-	mem_die(0);
-	line = survive(c, &alice, 0, 1, &deaths);
-	if (line)
-		return line;
-	must(deaths <= 2);
-	return 0;
+	return after(c, &alice, 0, 1, 2);
 }
 
 static const struct repair {

@@ -53,18 +53,26 @@ START_TEST(a_process_dies)
 }
 END_TEST
 
-/* Who hangs up but lives may still use the memory: not dead before its process is. */
-START_TEST(a_process_hangs_up)
+/* A process that can be left, beside right, which looks on. */
+static struct process start_beside(struct raw *right)
 {
 	struct process left;
-	struct raw right;
-	struct ivshm_packet p;
-	int fd;
 
 	fixture_configure(&f);
 	left = process_start(&f);
 	ck_assert_int_eq(fixture_serve(&f), 0);
-	right = raw_live(&f, "right");
+	*right = raw_live(&f, "right");
+	return left;
+}
+
+/* Who hangs up but lives may still use the memory: not dead before its process is. */
+START_TEST(a_process_hangs_up)
+{
+	struct raw right;
+	struct process left = start_beside(&right);
+	struct ivshm_packet p;
+	int fd;
+
 	ck_assert_str_eq(process_ask(&f, &left, "join left"), "0 +0.1 +1.1");
 	ck_assert_str_eq(process_ask(&f, &left, "ready"), "0");
 	p = raw_expect(&f, right.socket, IST_WIRE_PEER);
@@ -92,13 +100,9 @@ END_TEST
 /* Its child keeps the connection open: the process's end counts, not the socket's. */
 START_TEST(a_process_dies_connected)
 {
-	struct process left;
 	struct raw right;
+	struct process left = start_beside(&right);
 
-	fixture_configure(&f);
-	left = process_start(&f);
-	ck_assert_int_eq(fixture_serve(&f), 0);
-	right = raw_live(&f, "right");
 	process_ask(&f, &left, "join left");
 	process_ask(&f, &left, "ready");
 	process_ask(&f, &left, "fork");
@@ -113,13 +117,9 @@ END_TEST
 /* BYE counts though the process was gone before the broker looked. */
 START_TEST(a_process_leaves_and_ends)
 {
-	struct process left;
 	struct raw right;
+	struct process left = start_beside(&right);
 
-	fixture_configure(&f);
-	left = process_start(&f);
-	ck_assert_int_eq(fixture_serve(&f), 0);
-	right = raw_live(&f, "right");
 	process_ask(&f, &left, "join left");
 	process_tell(&left, "ready");
 	process_tell(&left, "bye-exit");
