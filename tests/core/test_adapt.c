@@ -10,6 +10,7 @@
 #include "cell.h"
 #include "platform/memory.h"
 #include "tests/suite.h"
+#include "tests/xorshift.h"
 
 #define REGION (1u << 20)
 #define ENOUGH 100000u /* turns, a millisecond and more each: the suite's time is over before */
@@ -342,9 +343,7 @@ START_TEST(hostile_counts)
 
 	open_both(8);
 	for (i = 0; i < 20000; i++) {
-		state ^= state << 13;
-		state ^= state >> 7;
-		state ^= state << 17;
+		xorshift(&state);
 		a->all[state >> 8 & 3].counts[(state >> 16) % IST_CELL_COUNTS] =
 			(uint32_t)(state >> 32);
 		a->all[state >> 10 & 3].judged[(state >> 18) % IST_CELL_COUNTS] =

@@ -28,6 +28,7 @@
 #include "platform/memory.h"
 #include "tests/linearize.h"
 #include "tests/suite.h"
+#include "tests/xorshift.h"
 
 #define REGION (1u << 20)
 #define POOL 16384u
@@ -71,10 +72,7 @@ static uint64_t state;
 
 static uint64_t next_random(uint64_t below)
 {
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % below;
+	return xorshift(&state) % below;
 }
 
 /* A cache does what it likes, for a moment. */

@@ -11,6 +11,7 @@
 #include "cell.h"
 #include "platform/memory.h"
 #include "tests/suite.h"
+#include "tests/xorshift.h"
 
 #define REGION (1u << 20)
 #define MILLISECOND 1000000ull
@@ -394,9 +395,7 @@ START_TEST(hostile_requests)
 	for (i = 0; i < 20000; i++) {
 		uint64_t from = (uint64_t)(a->common - (uint8_t *)a->memory), at;
 
-		state ^= state << 13;
-		state ^= state >> 7;
-		state ^= state << 17;
+		xorshift(&state);
 		/* Up to the end of the areas of all seats; or any of the head. */
 		at = from + (state >> 8) % (uint64_t)(ist_cell_area(a, 4) - a->common);
 		if (i % 64 == 0)

@@ -11,6 +11,7 @@
 
 #include "platform/memory.h"
 #include "tests/suite.h"
+#include "tests/xorshift.h"
 
 #define REGION 65536u
 #define MILLISECOND 1000000ull
@@ -31,26 +32,17 @@ static void teardown(void)
 	mem_destroy();
 }
 
-/* xorshift: the hostile thread must be fast. */
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 static void *scribble(void *argument)
 {
 	uint64_t state = 88172645463325252ull, random, *word;
 	size_t mask = *(const size_t *)argument;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		random = next_random(&state);
+		random = xorshift(&state);
 		word = (uint64_t *)(void *)(mem_region() + ((random >> 32) & mask & ~7ull));
 		switch (random % 4) {
 		case 0:
-			__atomic_store_n(word, next_random(&state), __ATOMIC_RELAXED);
+			__atomic_store_n(word, xorshift(&state), __ATOMIC_RELAXED);
 			break;
 		case 1:
 			__atomic_store_n(word, 0, __ATOMIC_RELAXED);

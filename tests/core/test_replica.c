@@ -16,6 +16,7 @@
 #include "cell.h"
 #include "platform/incoherent.h"
 #include "tests/suite.h"
+#include "tests/xorshift.h"
 
 #define REGION 524288u
 #define POOL 16384u
@@ -61,10 +62,7 @@ static unsigned nested; /* who reads in the middle of something is not looked at
 
 static uint64_t next_random(uint64_t below)
 {
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % below;
+	return xorshift(&state) % below;
 }
 
 /* ---- The discipline, with a mistake ---------------------------------------------------------- */

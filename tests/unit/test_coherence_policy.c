@@ -5,6 +5,7 @@
 
 #include "coherence/policy.h"
 #include "tests/suite.h"
+#include "tests/xorshift.h"
 
 START_TEST(migratory_after_two_hand_overs)
 {
@@ -305,9 +306,7 @@ START_TEST(hostile_trials)
 		struct coh_trial t;
 		uint32_t policy;
 
-		state ^= state << 13;
-		state ^= state >> 7;
-		state ^= state << 17;
+		xorshift(&state);
 		t = (struct coh_trial){.trying = state & 1,
 				       .patience = state >> 1 & 0x7f,
 				       .wait = state >> 8 & 0xff,

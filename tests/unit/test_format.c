@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/suite.h"
+#include "tests/xorshift.h"
 
 #include "guestlib/platform/bare/format.c"
 
@@ -62,12 +63,9 @@ static int format_into(struct buffer *buffer, const char *format, ...)
 
 static uint64_t state = 88172645463325252ull;
 
-static uint64_t random64(void) /* xorshift, the same every time */
+static uint64_t random64(void) /* the same every time */
 {
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
+	return xorshift(&state);
 }
 
 START_TEST(integers)
