@@ -261,6 +261,7 @@ WRAP_fault_reload := calloc
 WRAP_fault_restart := ivshm_state_set_peer ivshm_roster_admit ivshm_roster_set_state ivshm_wire_send \
 	ivshm_bell_ring ivshm_eventfd_id close
 WRAP_test_linux_device := ioctl mmap
+WRAP_test_linux_ioctl := ioctl mmap
 WRAP_fault_pager := ioctl mmap calloc madvise mprotect fallocate pthread_create
 $(TESTS_unit) $(TESTS_fault) $(BUILD)/tests/model/page_run: $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)/libvm.a \
 		$(BUILD)/libivshmem.a $(BUILD)/libisthmus.a

@@ -232,6 +232,7 @@ void ivshm_seat_leaving(struct ivshm_link *link);
 void ivshm_seat_end(struct ivshm_link *link, uint32_t state);
 /* Vector 0 of all that are live: the roster has changed. */
 void ivshm_group_ring_all(struct ivshm_group *group);
+void ivshm_group_tell_all(struct ivshm_group *group);
 
 /* broker_run.c: whose threads are watched. A broker or group without run state: nothing happens. */
 void ivshm_broker_run_create(struct ivshm_broker *broker);
@@ -266,10 +267,6 @@ int ivshm_reload_begin(struct ivshm_broker *broker, const char *path, uint32_t f
 void ivshm_reload_step(struct ivshm_broker *broker); /* after whatever has happened */
 void ivshm_reload_tick(struct ivshm_broker *broker);
 void ivshm_reload_destroy(struct ivshm_broker *broker);
-
-/* broker_seat.c: vector 0 of all that are live: the roster has changed. */
-void ivshm_group_ring_all(struct ivshm_group *group);
-void ivshm_group_tell_all(struct ivshm_group *group);
 
 /* broker_control.c: who asks, and stops and starts instances. NULL: nothing happens. */
 struct ivshm_process ivshm_controls_process(const struct ivshm_controls *controls,

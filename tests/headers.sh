@@ -9,24 +9,9 @@ BUILD=${BUILD:-build}
 I=$BUILD/include
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 make --no-print-directory -s BUILD="$BUILD" "$I/.made" || exit 1
-
-n=0 bad=0
-result() { # status, name, file with the output
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		bad=1
-		echo "not ok $n - $2"
-		sed 's/^/# /' "$3"
-	fi
-}
-
-skip() { # name, reason
-	n=$((n + 1))
-	echo "ok $n - $1 # SKIP $2"
-}
 
 # Included twice: what it defines, it must define once.
 alone() { # name, include directive's operand, compiler and flags...
@@ -108,5 +93,4 @@ else
 	result $? "abi.h in a kernel module ($(basename "$(readlink -f "$kernel")"))" "$work/out"
 fi
 
-echo "1..$n"
-exit $bad
+finish

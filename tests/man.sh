@@ -11,17 +11,8 @@ BUILD=${BUILD:-build}
 CC=${CC:-cc}
 work=$(mktemp -d "${TMPDIR:-/tmp}/man.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
-count=0
-
-result() { # status, what, [log]
-	count=$((count + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $count - $2"
-	else
-		echo "not ok $count - $2"
-		[ -z "${3:-}" ] || sed 's/^/# /' "$3"
-	fi
-}
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 # The program in a page's EXAMPLES, as the reader sees it.
 example() { # page
@@ -46,8 +37,7 @@ for page in docs/man/*.[1345]; do
 		mandoc -T lint -W warning "$page" >"$work/log" 2>&1
 		result $? "$page is sound" "$work/log"
 	else
-		count=$((count + 1))
-		echo "ok $count - $page is sound # SKIP mandoc is not installed"
+		skip "$page is sound" "mandoc is not installed"
 	fi
 done
 
@@ -78,4 +68,4 @@ sed -n 's/^\.Xr \(ist[^ ]*\) [1345].*/\1/p' docs/man/*.[1345] | sort -u | comm -
 [ ! -s "$work/log" ]
 result $? "no reference leads nowhere" "$work/log"
 
-echo "1..$count"
+finish

@@ -13,18 +13,8 @@ BUILD=${BUILD:-build}
 KDIR=${KDIR:-$(ls -d /lib/modules/*/build 2>/dev/null | sort -V | tail -n 1)}
 work=$(mktemp -d "${TMPDIR:-/tmp}/modules.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
-count=0 bad=0
-
-result() { # status, name, file with the output
-	count=$((count + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $count - $2"
-	else
-		bad=1
-		echo "not ok $count - $2"
-		sed 's/^/# /' "$3"
-	fi
-}
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 if [ -z "$KDIR" ] || [ ! -e "$KDIR/Makefile" ]; then
 	echo "1..0 # SKIP no kernel headers are installed (linux-headers-amd64)"
@@ -50,8 +40,7 @@ modules "no warning of the compiler (W=1)" W=1
 if command -v sparse >/dev/null; then
 	modules "no warning of sparse (C=2)" C=2
 else
-	count=$((count + 1))
-	echo "ok $count - no warning of sparse (C=2) # SKIP sparse is not installed"
+	skip "no warning of sparse (C=2)" "sparse is not installed"
 fi
 [ "$before" = "$(ls -A drivers/linux)" ]
 result $? "the source tree is as it was" /dev/null
@@ -67,5 +56,4 @@ result $? "and build alone, as for DKMS" "$work/out"
 [ -s "$work/root/usr/lib/udev/rules.d/60-isthmus.rules" ]
 result $? "with them the udev rule" /dev/null
 
-echo "1..$count"
-exit $bad
+finish

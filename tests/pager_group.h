@@ -6,14 +6,10 @@
 #ifndef TESTS_PAGER_GROUP_H
 #define TESTS_PAGER_GROUP_H
 
-#include <sched.h>
 #include <check.h>
-#include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -23,19 +19,11 @@
 #include "coherence/pager/pager.h"
 #include "coherence/word.h"
 #include "ivshmem/memory.h"
+#include "tests/must.h"
 
 #define PAGER_PEERS 4u
 #define PAGER_PAGES 8u
 #define PAGE_WORDS IST_PAGE_WORDS
-
-#define must(condition)                                                                            \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition,        \
-				strerror(errno));                                                  \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
 
 struct member { /* a VM */
 	struct coh_pager_group group;

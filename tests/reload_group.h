@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * reload_group.h: the group of broker_fixture.h from a file, a control socket with an owner of
- * processes behind it, and other files to go over to.
- */
+/* reload_group.h: the group of control_fixture.h from a file, and other files to go over to. */
 #ifndef TESTS_RELOAD_GROUP_H
 #define TESTS_RELOAD_GROUP_H
 
 #include <stdarg.h>
 
-#include "ivshmem/control.h"
-#include "ivshmem/door.h"
-#include "tests/broker_fixture.h"
+#include "tests/control_fixture.h"
 
 /* The test has its fixture: static struct fixture f. */
 static char file[96]; /* that `up` was started with, and those that follow */
@@ -28,9 +23,10 @@ struct text {
 #define TABLE_TEXT                                                                                 \
 	"size: 8K, access: ro, coherence: incoherent, rights: [{instance: left, access: rw}, "     \
 	"{instance: third, access: none}]"
-#define OTHERS_TEXT                                                                                \
-	"  - {name: right, kind: process, command: [x], groups: [ping]}\n"                         \
-	"  - {name: third, kind: process, command: [x], groups: [ping]}\n"
+#define RIGHT_TEXT "  - {name: right, kind: process, command: [x], groups: [ping]}\n"
+#define THIRD_TEXT "  - {name: third, kind: process, command: [x], groups: [ping]}\n"
+#define FOURTH_TEXT "  - {name: fourth, kind: process, command: [x], groups: [ping]}\n"
+#define OTHERS_TEXT RIGHT_TEXT THIRD_TEXT
 
 static inline const char *or_else(const char *text, const char *otherwise)
 {
@@ -53,70 +49,6 @@ static inline void write_file(struct text text)
 	must(fclose(out) == 0);
 }
 
-/* The owner of the processes: what it was asked, and what it says. By the instance's number. */
-static struct {
-	struct ivshm_process process[8];
-	unsigned starts, stops, prepared, committed, abandoned;
-	unsigned started; /* the last */
-	unsigned stopped;
-	int result; /* of prepare() */
-} owner;
-
-static inline struct ivshm_process process_of(void *context, unsigned instance)
-{
-	(void)context;
-	return owner.process[instance];
-}
-
-static inline int on_start(void *context, unsigned instance)
-{
-	(void)context;
-	owner.starts++;
-	owner.started = instance;
-	return 0;
-}
-
-static inline int on_stop(void *context, unsigned instance)
-{
-	(void)context;
-	owner.stops++;
-	owner.stopped = instance;
-	return 0;
-}
-
-static inline void on_down(void *context)
-{
-	(void)context;
-}
-
-static inline int on_prepare(void *context, const struct ivshm_config *next)
-{
-	(void)context;
-	(void)next;
-	owner.prepared++;
-	return owner.result;
-}
-
-static inline void on_commit(void *context)
-{
-	(void)context;
-	owner.committed++;
-}
-
-static inline void on_abandon(void *context)
-{
-	(void)context;
-	owner.abandoned++;
-}
-
-static const struct ivshm_control_ops ops = {.process = process_of,
-					     .start = on_start,
-					     .stop = on_stop,
-					     .down = on_down,
-					     .prepare = on_prepare,
-					     .commit = on_commit,
-					     .abandon = on_abandon};
-
 static struct ivshm_config *loaded;
 
 /* What is created is what this says. */
@@ -129,8 +61,7 @@ static inline void start_with(struct text text)
 	must(ivshm_config_load(file, stderr, &loaded) == 0);
 	f.config = *loaded;
 	must(fixture_serve(&f) == 0);
-	must(ivshm_broker_serve_control(f.broker, f.dir, &ops, NULL, f.error, sizeof(f.error)) ==
-	     0);
+	must(control_serve(&f) == 0);
 }
 
 static inline void reload_start(void)
@@ -151,9 +82,8 @@ static inline void reload_stop(void)
 static inline int ask_reload(uint32_t flags)
 {
 	struct ivshm_control request = {.row = {.type = IVSHM_CONTROL_RELOAD, .flags = flags}};
-	int fd = ivshm_door_enter(&ivshm_control_door, f.dir, "1");
+	int fd = control_connect(&f);
 
-	must(fd >= 0);
 	snprintf(request.text, sizeof(request.text), "%s", file);
 	must(ivshm_control_send(fd, &request) == 0);
 	fixture_settle(&f);
@@ -168,8 +98,7 @@ static inline const char *answer(int fd)
 	size_t used = 0;
 
 	do {
-		fixture_await(&f, fd);
-		must(ivshm_control_receive(fd, &m, MSG_DONTWAIT) == 0);
+		must(control_receive(&f, fd, &m) == 0);
 		if (m.row.type == IVSHM_CONTROL_LINE)
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s\n",
 						 m.row.flags & IVSHM_CONTROL_WRONG ? "! " : "",
@@ -182,7 +111,7 @@ static inline const char *answer(int fd)
 	return text;
 }
 
-/* Nothing is answered yet. */
+/* Nothing is there to read: no answer, or no message. */
 static inline bool is_quiet(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -211,13 +140,34 @@ static inline void right_done(int fd, struct ist_wire told, uint32_t code)
 	fixture_settle(&f);
 }
 
-/* Nothing is there to read. */
-static inline bool hears_nothing(int fd)
+/* Joins in a process's place, as the ABI's minor number `minor` and as a kind. */
+static inline struct raw live_as(const char *name, uint32_t minor, uint32_t kind)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct ivshm_packet hello = {
+		.wire = {.type = IST_WIRE_HELLO, .abi = IST_ABI_MAJOR << 16 | minor, .kind = kind}};
+	struct raw raw = {.socket = raw_connect(&f)};
+	struct ivshm_packet packet;
 
+	memset(raw.own, -1, sizeof(raw.own));
+	memset(raw.peer, -1, sizeof(raw.peer));
+	snprintf(hello.wire.name, sizeof(hello.wire.name), "%s", name);
+	must(ivshm_wire_send(raw.socket, &hello) == 0);
+	packet = raw_expect(&f, raw.socket, IST_WIRE_WELCOME);
+	raw.memory = packet.fds[0];
+	raw.size = packet.wire.size;
+	raw.id = packet.wire.id;
+	raw.map = mmap(NULL, raw.size, PROT_READ, MAP_SHARED, raw.memory, 0);
+	must(raw.map != MAP_FAILED);
+	do {
+		must(raw_receive(&f, raw.socket, &packet) == 0);
+		if (packet.fds_count == FIXTURE_VECTORS)
+			raw_keep_peer(&raw, &packet);
+		else
+			ivshm_wire_close_fds(&packet); /* with a pager's */
+	} while (packet.wire.type != IST_WIRE_READY);
+	raw_send(raw.socket, IST_WIRE_READY, "");
 	fixture_settle(&f);
-	return poll(&p, 1, 0) == 0;
+	return raw;
 }
 
 /* What the roster says that a peer may do. */

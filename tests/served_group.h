@@ -8,7 +8,6 @@
 
 #include "tests/broker_fixture.h"
 
-#include <dirent.h>
 #include <isthmus/isthmus.h>
 
 #define PATIENCE_NS 20000000000ull
@@ -177,19 +176,6 @@ static inline void await(const uint32_t *flag, uint32_t value)
 		must(ist_time_ns() < deadline);
 		ist_sleep_ns(100000);
 	}
-}
-
-/* How many descriptors this process has. */
-static inline unsigned count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	must(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
 }
 
 #endif

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "tests/trace_log.h"
+#include "tests/xorshift.h"
 
 #define RUN_INSTANCES 3u
 #define FAULTS_MAX 512u
@@ -64,10 +65,7 @@ static unsigned run_occurrences;
 
 static inline uint64_t run_random(uint64_t *from, uint64_t below)
 {
-	*from ^= *from << 13;
-	*from ^= *from >> 7;
-	*from ^= *from << 17;
-	return *from % below;
+	return xorshift(from) % below;
 }
 
 static inline int run_chance(uint64_t of)

@@ -9,6 +9,8 @@
 
 #include "cell.h"
 #include "platform/memory.h"
+#include "tests/suite.h"
+#include "tests/xorshift.h"
 
 #define REGION (1u << 20)
 #define ENOUGH 100000u /* turns, a millisecond and more each: the suite's time is over before */
@@ -341,9 +343,7 @@ START_TEST(hostile_counts)
 
 	open_both(8);
 	for (i = 0; i < 20000; i++) {
-		state ^= state << 13;
-		state ^= state >> 7;
-		state ^= state << 17;
+		xorshift(&state);
 		a->all[state >> 8 & 3].counts[(state >> 16) % IST_CELL_COUNTS] =
 			(uint32_t)(state >> 32);
 		a->all[state >> 10 & 3].judged[(state >> 18) % IST_CELL_COUNTS] =
@@ -367,8 +367,6 @@ int main(void)
 {
 	Suite *suite = suite_create("adapt");
 	TCase *test = tcase_create("adaptive");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_loop_test(test, becomes_what_fits, 0, SIZES);
@@ -380,9 +378,5 @@ int main(void)
 	tcase_add_test(test, hostile_counts);
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -12,6 +12,8 @@
 
 #include "cell.h"
 #include "platform/memory.h"
+#include "tests/suite.h"
+#include "tests/xorshift.h"
 
 #define REGION (1u << 20)
 #define POOL (1u << 18)
@@ -57,15 +59,6 @@ static void teardown(void)
 	mem_destroy();
 }
 
-/* xorshift: the hostile thread must be fast. */
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 static uint8_t *object(void)
 {
 	return mem_region() + IST_ARENA_SIZE;
@@ -74,7 +67,7 @@ static uint8_t *object(void)
 /* Words that look right: fields within bounds, versions near those that are there. */
 static uint64_t plausible(uint64_t *state, const uint64_t *word)
 {
-	uint64_t random = next_random(state);
+	uint64_t random = xorshift(state);
 
 	switch (random % 6) {
 	case 0:
@@ -103,7 +96,7 @@ static void *scribble(void *argument)
 	uint64_t state = 88172645463325252ull, random, *word;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		random = next_random(&state);
+		random = xorshift(&state);
 		word = (uint64_t *)(void *)(mem_region() + target->from +
 					    ((random >> 32) % target->size & ~7ull));
 		__atomic_store_n(word, plausible(&state, word), __ATOMIC_RELAXED);
@@ -246,7 +239,7 @@ START_TEST(any_words)
 		ck_assert_int_eq(ist_cell_open(victim, "c", &options, &cell), 0);
 		words = (uint64_t *)(void *)object();
 		for (i = 0; i < 8; i++) {
-			uint64_t at = next_random(&state) % 96;
+			uint64_t at = xorshift(&state) % 96;
 
 			if (words + at != &cell->own->owner)
 				words[at] = plausible(&state, words + at);
@@ -417,8 +410,6 @@ int main(void)
 {
 	Suite *suite = suite_create("cell_hostile");
 	TCase *fire = tcase_create("under fire"), *test = tcase_create("spoiled");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(fire, setup, teardown);
 #ifndef __SANITIZE_THREAD__ /* races are the point of these */
@@ -441,9 +432,5 @@ int main(void)
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, fire);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

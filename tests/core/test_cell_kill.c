@@ -27,6 +27,7 @@
 #include "platform/incoherent.h"
 #include "platform/memory.h"
 #include "steps.h"
+#include "tests/suite.h"
 
 /* Instrumented code takes many more steps: under ASan one run in 11. */
 #ifdef __SANITIZE_ADDRESS__
@@ -572,8 +573,6 @@ int main(void)
 {
 	Suite *suite = suite_create("cell_kill");
 	TCase *test = tcase_create("steps");
-	SRunner *runner;
-	int failed;
 
 #ifdef __SANITIZE_THREAD__
 	printf("TSan does not live with a process that is stepped through it\n");
@@ -583,9 +582,5 @@ int main(void)
 	tcase_add_loop_test(test, written_between_any_two_looks, 0, SOME(KINDS * ACTS));
 	tcase_set_timeout(test, 240);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -27,6 +27,8 @@
 #include "platform/incoherent.h"
 #include "platform/memory.h"
 #include "tests/linearize.h"
+#include "tests/suite.h"
+#include "tests/xorshift.h"
 
 #define REGION (1u << 20)
 #define POOL 16384u
@@ -70,10 +72,7 @@ static uint64_t state;
 
 static uint64_t next_random(uint64_t below)
 {
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % below;
+	return xorshift(&state) % below;
 }
 
 /* A cache does what it likes, for a moment. */
@@ -501,8 +500,6 @@ int main(void)
 {
 	Suite *suite = suite_create("cell_stress");
 	TCase *kill_test = tcase_create("deaths"), *test = tcase_create("threads");
-	SRunner *runner;
-	int failed;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	tcase_add_loop_test(kill_test, killed_and_stopped, 0, KINDS);
@@ -511,9 +508,5 @@ int main(void)
 	tcase_add_loop_test(test, threads, 0, KINDS);
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "steps.h"
+#include "tests/suite.h"
 
 #define REGION 65536u
 #define SECOND 1000000000ull
@@ -447,8 +448,6 @@ int main(void)
 {
 	Suite *suite = suite_create("channel_kill");
 	TCase *test = tcase_create("steps");
-	SRunner *runner;
-	int failed;
 
 #ifdef __SANITIZE_THREAD__
 	printf("TSan does not live with a process that is stepped through it\n");
@@ -459,9 +458,5 @@ int main(void)
 	tcase_add_loop_test(test, commit_and_death_between_any_two_looks, 0, DEATHS);
 	tcase_set_timeout(test, 240);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

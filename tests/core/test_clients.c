@@ -10,6 +10,7 @@
 #include "group.h"
 #include "platform.h"
 #include "platform/memory.h"
+#include "tests/suite.h"
 
 #define SECOND 1000000000ull
 
@@ -281,8 +282,6 @@ int main(void)
 {
 	Suite *suite = suite_create("clients");
 	TCase *tests = tcase_create("clients");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, both_ends_in_one_guest);
@@ -296,9 +295,5 @@ int main(void)
 	tcase_add_test(tests, lost_asleep);
 	tcase_add_test(tests, deaf);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

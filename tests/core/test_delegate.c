@@ -10,6 +10,8 @@
 
 #include "cell.h"
 #include "platform/memory.h"
+#include "tests/suite.h"
+#include "tests/xorshift.h"
 
 #define REGION (1u << 20)
 #define MILLISECOND 1000000ull
@@ -393,9 +395,7 @@ START_TEST(hostile_requests)
 	for (i = 0; i < 20000; i++) {
 		uint64_t from = (uint64_t)(a->common - (uint8_t *)a->memory), at;
 
-		state ^= state << 13;
-		state ^= state >> 7;
-		state ^= state << 17;
+		xorshift(&state);
 		/* Up to the end of the areas of all seats; or any of the head. */
 		at = from + (state >> 8) % (uint64_t)(ist_cell_area(a, 4) - a->common);
 		if (i % 64 == 0)
@@ -426,8 +426,6 @@ int main(void)
 {
 	Suite *suite = suite_create("delegate");
 	TCase *test = tcase_create("operations");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_loop_test(test, combined, 0, SIZES);
@@ -444,9 +442,5 @@ int main(void)
 	tcase_add_loop_test(test, hostile_requests, 0, 6);
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "cell.h"
 #include "steps.h"
+#include "tests/suite.h"
 
 /* Instrumented code takes many more steps: under ASan one run in 5. */
 #ifdef __SANITIZE_ADDRESS__
@@ -140,6 +141,22 @@ static int survive(struct ist_cell *other, struct ist_group **victim, uint32_t i
 	return 0;
 }
 
+/* The victim dies here; of its death, and of those before it, the others are told so often at most.
+ */
+static int after(struct ist_cell *other, struct ist_group **victim, uint32_t id, unsigned most,
+		 unsigned told_most)
+{
+	unsigned deaths = 0;
+	int line;
+
+	mem_die(id);
+	line = survive(other, victim, id, most, &deaths);
+	if (line)
+		return line;
+	must(deaths <= told_most);
+	return 0;
+}
+
 static void do_combine(void)
 {
 	ist_cell_operate(a, IST_OPERATION_ADD, one, NULL, 0);
@@ -147,15 +164,7 @@ static void do_combine(void)
 
 static int after_combine(void)
 {
-	unsigned deaths = 0;
-	int line;
-
-	mem_die(0);
-	line = survive(c, &alice, 0, 1, &deaths);
-	if (line)
-		return line;
-	must(deaths <= 1);
-	return 0;
+	return after(c, &alice, 0, 1, 1);
 }
 
 static void do_ask(void)
@@ -165,15 +174,7 @@ static void do_ask(void)
 
 static int after_ask(void)
 {
-	unsigned deaths = 0;
-	int line;
-
-	mem_die(0);
-	line = survive(c, &alice, 0, ASKED, &deaths);
-	if (line)
-		return line;
-	must(deaths == 0);
-	return 0;
+	return after(c, &alice, 0, ASKED, 0);
 }
 
 /* Asks, and does it all herself, Bob's too. */
@@ -186,15 +187,7 @@ static void do_ask_and_collect(void)
 
 static int after_ask_and_collect(void)
 {
-	unsigned deaths = 0;
-	int line;
-
-	mem_die(0);
-	line = survive(c, &alice, 0, ASKED, &deaths);
-	if (line)
-		return line;
-	must(deaths <= 1);
-	return 0;
+	return after(c, &alice, 0, ASKED, 1);
 }
 
 /* A new owner takes Alice's seat. */
@@ -257,41 +250,17 @@ static void do_repair_and_write(void)
 
 static int after_repair(void)
 {
-	unsigned deaths = 0;
-	int line;
-
-	mem_die(2);
-	line = survive(b, &carol, 2, 2, &deaths);
-	if (line)
-		return line;
-	must(deaths <= 2);
-	return 0;
+	return after(b, &carol, 2, 2, 2);
 }
 
 static int after_writing(void)
 {
-	unsigned deaths = 0;
-	int line;
-
-	mem_die(2);
-	line = survive(b, &carol, 2, 3, &deaths);
-	if (line)
-		return line;
-	must(deaths <= 2);
-	return 0;
+	return after(b, &carol, 2, 3, 2);
 }
 
 static int after_open(void)
 {
-	unsigned deaths = 0;
-	int line;
-
-	mem_die(0);
-	line = survive(c, &alice, 0, 1, &deaths);
-	if (line)
-		return line;
-	must(deaths <= 2);
-	return 0;
+	return after(c, &alice, 0, 1, 2);
 }
 
 static const struct repair {
@@ -342,8 +311,6 @@ int main(void)
 {
 	Suite *suite = suite_create("delegate_kill");
 	TCase *test = tcase_create("steps");
-	SRunner *runner;
-	int failed;
 
 #ifdef __SANITIZE_THREAD__
 	printf("TSan does not live with a process that is stepped through it\n");
@@ -353,9 +320,5 @@ int main(void)
 	tcase_add_loop_test(test, repairs, 0, SOME(WAYS * SIZES));
 	tcase_set_timeout(test, 240);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

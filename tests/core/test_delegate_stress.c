@@ -15,6 +15,7 @@
 #include "cell.h"
 #include "history.h"
 #include "platform/memory.h"
+#include "tests/suite.h"
 
 #define REGION (1u << 20)
 #define WORKERS 4u
@@ -267,8 +268,6 @@ int main(void)
 {
 	Suite *suite = suite_create("delegate_stress");
 	TCase *test = tcase_create("processes");
-	SRunner *runner;
-	int failed;
 
 #ifdef __SANITIZE_THREAD__
 	printf("TSan sees threads, not processes\n");
@@ -278,9 +277,5 @@ int main(void)
 	tcase_add_loop_test(test, killed_and_stopped, 0, KINDS);
 	tcase_set_timeout(test, 240);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

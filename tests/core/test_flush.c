@@ -9,6 +9,7 @@
 #include <isthmus/abi.h>
 
 #include "flush.h"
+#include "tests/suite.h"
 
 #define EBX_LINE(bytes) ((uint32_t)(bytes) / 8 << 8)
 
@@ -79,15 +80,9 @@ int main(void)
 {
 	Suite *suite = suite_create("flush");
 	TCase *test = tcase_create("machines");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(test, chosen_by_cpuid, 0, MACHINES);
 	tcase_add_loop_test(test, content_stays, 0, 3);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "platform/memory.h"
+#include "tests/suite.h"
+#include "tests/xorshift.h"
 
 #define REGION 65536u
 #define MILLISECOND 1000000ull
@@ -30,26 +32,17 @@ static void teardown(void)
 	mem_destroy();
 }
 
-/* xorshift: the hostile thread must be fast. */
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 static void *scribble(void *argument)
 {
 	uint64_t state = 88172645463325252ull, random, *word;
 	size_t mask = *(const size_t *)argument;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		random = next_random(&state);
+		random = xorshift(&state);
 		word = (uint64_t *)(void *)(mem_region() + ((random >> 32) & mask & ~7ull));
 		switch (random % 4) {
 		case 0:
-			__atomic_store_n(word, next_random(&state), __ATOMIC_RELAXED);
+			__atomic_store_n(word, xorshift(&state), __ATOMIC_RELAXED);
 			break;
 		case 1:
 			__atomic_store_n(word, 0, __ATOMIC_RELAXED);
@@ -259,8 +252,6 @@ int main(void)
 {
 	Suite *suite = suite_create("hostile");
 	TCase *test = tcase_create("hostile");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(test, setup, teardown);
 #ifndef __SANITIZE_THREAD__ /* races are the point of these two */
@@ -275,9 +266,5 @@ int main(void)
 	tcase_add_test(test, corrupt_directory);
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 
 #include "group.h"
 #include "platform/memory.h"
+#include "tests/suite.h"
 
 #define CHANNEL_SIZE 4096u /* one of 8 lines and no ring: a page up to where that would be */
 
@@ -127,8 +128,6 @@ int main(void)
 {
 	Suite *suite = suite_create("limits");
 	TCase *tests = tcase_create("limits");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, objects);
@@ -136,9 +135,5 @@ int main(void)
 	tcase_add_test(tests, incarnations);
 	tcase_add_test(tests, creators);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

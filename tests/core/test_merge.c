@@ -8,6 +8,7 @@
 
 #include "cell.h"
 #include "steps.h"
+#include "tests/suite.h"
 
 #define REGION 65536u
 #define GROUP (IST_REGIONS_OFFSET + REGION)
@@ -386,8 +387,6 @@ int main(void)
 {
 	Suite *suite = suite_create("merge");
 	TCase *test = tcase_create("write-shared");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_loop_test(test, side_by_side, 0, SIZES);
@@ -402,9 +401,5 @@ int main(void)
 #endif
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -15,6 +15,7 @@
 
 #include "cell.h"
 #include "platform/memory.h"
+#include "tests/suite.h"
 
 #define REGION (1u << 20)
 #define POOL (1u << 20)
@@ -260,8 +261,6 @@ int main(void)
 {
 	Suite *suite = suite_create("near copies");
 	TCase *tcase = tcase_create("near");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, as_others_read, 0, 3 * KINDS);
@@ -271,8 +270,5 @@ int main(void)
 	tcase_add_loop_test(tcase, no_copy_where_none_helps, 0, 2);
 	tcase_add_test(tcase, on_the_node_of_its_instance);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

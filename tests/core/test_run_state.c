@@ -8,6 +8,7 @@
 #include "channel.h"
 #include "platform/memory.h"
 #include "run_state.h"
+#include "tests/suite.h"
 
 static struct ist_run_state page;
 static struct ist_group *me;
@@ -188,8 +189,6 @@ int main(void)
 {
 	Suite *suite = suite_create("run state");
 	TCase *tests = tcase_create("run state");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, three_answers);
@@ -198,9 +197,5 @@ int main(void)
 	tcase_add_test(tests, waits_for_a_cell_as_its_holder_runs);
 	tcase_add_test(tests, only_a_hint);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

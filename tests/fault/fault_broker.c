@@ -4,61 +4,44 @@
  * two peers in and out, one of QEMU's in, and in ending it. Each time the error is clear, the next
  * peer gets in, and nothing is left: no descriptor, no file.
  */
-#include <dlfcn.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 
-#include "ivshmem/broker_internal.h"
-#include "ivshmem/control.h"
-#include "ivshmem/door.h"
 #include "ivshmem/log.h"
+#include "tests/control_fixture.h"
 #include "tests/legacy_client.h"
+#include "tests/nth_call.h"
 
-static struct {
-	bool armed;              /* the broker runs, not the test */
-	unsigned calls, fail_at; /* of a run */
-	const char *failed;      /* what was made to fail, when it was */
-	bool old_kernel;         /* without SO_PEERPIDFD */
-} fault;
+static bool old_kernel; /* without SO_PEERPIDFD */
 
-static bool fails(const char *name, int error)
-{
-	if (!fault.armed || ++fault.calls != fault.fail_at)
-		return false;
-	fault.failed = name;
-	errno = error;
-	return true;
-}
-
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-
-/* A function of the C library with a result of -1 on errors. */
-#define FAULT(name, error, parameters, ...)                                                        \
-	int name parameters                                                                        \
-	{                                                                                          \
-		return fails(#name, error) ? -1 : REAL(name)(__VA_ARGS__);                         \
-	}
-
-FAULT(memfd_create, ENFILE, (const char *name, unsigned flags), name, flags)
-FAULT(ftruncate, ENOSPC, (int fd, off_t size), fd, size)
-FAULT(mkdir, EACCES, (const char *path, mode_t mode), path, mode)
-FAULT(chmod, EPERM, (const char *path, mode_t mode), path, mode)
-FAULT(socket, EMFILE, (int domain, int type, int protocol), domain, type, protocol)
-FAULT(bind, EADDRINUSE, (int fd, const struct sockaddr *a, socklen_t size), fd, a, size)
-FAULT(listen, ENOBUFS, (int fd, int backlog), fd, backlog)
-FAULT(accept4, EMFILE, (int fd, struct sockaddr *a, socklen_t *size, int flags), fd, a, size, flags)
-FAULT(eventfd, EMFILE, (unsigned count, int flags), count, flags)
-FAULT(epoll_create1, EMFILE, (int flags), flags)
-FAULT(timerfd_create, EMFILE, (int clock, int flags), clock, flags)
-FAULT(setsockopt, ENOBUFS, (int fd, int level, int name, const void *value, socklen_t size), fd,
-      level, name, value, size)
+FAULT(int, -1, memfd_create, ENFILE, (const char *name, unsigned flags), name, flags)
+FAULT(int, -1, ftruncate, ENOSPC, (int fd, off_t size), fd, size)
+FAULT(int, -1, mkdir, EACCES, (const char *path, mode_t mode), path, mode)
+FAULT(int, -1, chmod, EPERM, (const char *path, mode_t mode), path, mode)
+FAULT(int, -1, socket, EMFILE, (int domain, int type, int protocol), domain, type, protocol)
+FAULT(int, -1, bind, EADDRINUSE, (int fd, const struct sockaddr *a, socklen_t size), fd, a, size)
+FAULT(int, -1, listen, ENOBUFS, (int fd, int backlog), fd, backlog)
+FAULT(int, -1, accept4, EMFILE, (int fd, struct sockaddr *a, socklen_t *size, int flags), fd, a,
+      size, flags)
+FAULT(int, -1, eventfd, EMFILE, (unsigned count, int flags), count, flags)
+FAULT(int, -1, epoll_create1, EMFILE, (int flags), flags)
+FAULT(int, -1, timerfd_create, EMFILE, (int clock, int flags), clock, flags)
+FAULT(int, -1, setsockopt, ENOBUFS,
+      (int fd, int level, int name, const void *value, socklen_t size), fd, level, name, value,
+      size)
+FAULT(ssize_t, -1, sendmsg, ENOBUFS, (int fd, const struct msghdr *message, int flags), fd, message,
+      flags)
+FAULT(ssize_t, -1, send, ENOBUFS, (int fd, const void *data, size_t size, int flags), fd, data,
+      size, flags)
+FAULT(ssize_t, -1, read, EIO, (int fd, void *data, size_t size), fd, data, size)
+FAULT(int, ENOSPC, posix_fallocate, ENOSPC, (int fd, off_t offset, off_t size), fd, offset, size)
 
 int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 {
-	if (fault.old_kernel && name != SO_PEERCRED) {
+	if (old_kernel && name != SO_PEERCRED) {
 		errno = ENOPROTOOPT;
 		return -1;
 	}
@@ -71,26 +54,6 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 	if (operation == EPOLL_CTL_ADD && fails("epoll_ctl", ENOSPC))
 		return -1;
 	return REAL(epoll_ctl)(epoll, operation, fd, event);
-}
-
-ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
-{
-	return fails("sendmsg", ENOBUFS) ? -1 : REAL(sendmsg)(fd, message, flags);
-}
-
-ssize_t send(int fd, const void *data, size_t size, int flags)
-{
-	return fails("send", ENOBUFS) ? -1 : REAL(send)(fd, data, size, flags);
-}
-
-int posix_fallocate(int fd, off_t offset, off_t size)
-{
-	return fails("posix_fallocate", ENOSPC) ? ENOSPC : REAL(posix_fallocate)(fd, offset, size);
-}
-
-ssize_t read(int fd, void *data, size_t size)
-{
-	return fails("read", EIO) ? -1 : REAL(read)(fd, data, size);
 }
 
 void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
@@ -278,30 +241,6 @@ static int join_legacy(void)
 
 /* ---- Who asks what runs ---- */
 
-static struct ivshm_process no_process(void *context, unsigned instance)
-{
-	(void)context;
-	(void)instance;
-	return (struct ivshm_process){0};
-}
-
-static int refuse_request(void *context, unsigned instance)
-{
-	(void)context;
-	(void)instance;
-	return -EPERM;
-}
-
-static void ignore_request(void *context)
-{
-	(void)context;
-}
-
-static const struct ivshm_control_ops control_ops = {.process = no_process,
-						     .start = refuse_request,
-						     .stop = refuse_request,
-						     .down = ignore_request};
-
 /* Whether the whole answer came; if not, it was hung up on. */
 static bool try_status(void)
 {
@@ -364,8 +303,7 @@ static bool run(unsigned n)
 	fault.armed = true;
 	r = fixture_serve(&f);
 	if (r == 0) {
-		r = ivshm_broker_serve_control(f.broker, f.dir, &control_ops, NULL, f.error,
-					       sizeof(f.error));
+		r = control_serve(&f);
 		if (r)
 			ivshm_broker_destroy(f.broker);
 	}
@@ -395,7 +333,7 @@ int main(void)
 	for (unsigned old = 0; old < 2; old++) {
 		unsigned n = 1;
 
-		fault.old_kernel = old;
+		old_kernel = old;
 		while (run(n))
 			n++;
 		must(n > 30); /* or the calls are not made through this program */

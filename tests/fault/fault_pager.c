@@ -4,9 +4,9 @@
  * nothing is left of it; later it says that it cannot go on, once, and what others hold is right.
  * TAP.
  */
+#include "tests/descriptors.h"
 #include "tests/pager_group.h"
 
-#include <fcntl.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -84,20 +84,11 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 	return fails() ? ENOMEM : __real_pthread_create(thread, attributes, run, argument);
 }
 
-static unsigned descriptors(void)
-{
-	unsigned count = 0;
-
-	for (int fd = 0; fd < 256; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
-}
-
 /* Starts with the n-th call failing. True: none failed, so there are no more. */
 static const char *start_fails(int n, bool *last)
 {
 	struct member *m = member_prepare(0, 1, IST_RIGHT_WRITE);
-	unsigned before = descriptors();
+	unsigned before = count_descriptors();
 	int result;
 
 	m->pager = coh_pager_create();
@@ -109,7 +100,7 @@ static const char *start_fails(int n, bool *last)
 	__atomic_store_n(&armed, 0, __ATOMIC_SEQ_CST);
 	*last = !failed;
 	member_stop(m);
-	if (descriptors() != before)
+	if (count_descriptors() != before)
 		return "descriptors are left";
 	if (failed && (result == 0 || m->error[0] == '\0'))
 		return "no error is told";

@@ -4,20 +4,13 @@
  * while a broker goes over to another configuration. Each time it is all changed or nothing is, the
  * answer says which, and the next try succeeds; no descriptor is left.
  */
-#include <dlfcn.h>
 #include <pwd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/timerfd.h>
 
 #include "ivshmem/broker.h"
 #include "ivshmem/log.h"
-
-static struct {
-	bool armed;              /* the broker runs, not the test */
-	unsigned calls, fail_at; /* of a run */
-	const char *failed;      /* what was made to fail, when it was */
-} fault;
+#include "tests/fast_ticks.h" /* a message that could not be sent is sent again after one */
+#include "tests/nth_call.h"
 
 static int dispatch(struct ivshm_broker *broker)
 {
@@ -31,29 +24,11 @@ static int dispatch(struct ivshm_broker *broker)
 
 /* What the fixture's functions call. */
 #define ivshm_broker_dispatch dispatch
-#include "tests/broker_fixture.h"
+#include "tests/control_fixture.h"
 
 static struct fixture f;
 
 #include "tests/reload_group.h"
-
-static bool fails(const char *name, int error)
-{
-	if (!fault.armed || ++fault.calls != fault.fail_at)
-		return false;
-	fault.failed = name;
-	errno = error;
-	return true;
-}
-
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-
-/* A function with a result of `none` on errors. */
-#define FAULT(type, none, name, error, parameters, ...)                                            \
-	type name parameters                                                                       \
-	{                                                                                          \
-		return fails(#name, error) ? none : REAL(name)(__VA_ARGS__);                       \
-	}
 
 FAULT(void *, NULL, reallocarray, ENOMEM, (void *memory, size_t count, size_t size), memory, count,
       size)
@@ -82,32 +57,21 @@ int getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size
 	return REAL(getpwnam_r)(name, entry, buffer, size, found);
 }
 
-/* Ticks, a hundred times as fast: a message that could not be sent is sent again after one. */
-int timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
-{
-	struct itimerspec fast = *new;
-
-	fast.it_interval.tv_nsec /= 100;
-	fast.it_value.tv_nsec /= 100;
-	return (int)syscall(SYS_timerfd_settime, fd, flags, &fast, old);
-}
-
 static const struct text next = {
 	.shared = "size: 64K, access: rw, rights: [{instance: left, access: ro}]",
 	.more = "      - {name: extra, size: 16K, access: rw}\n    users: [root]\n",
-	.others = OTHERS_TEXT "  - {name: fourth, kind: process, command: [x], groups: [ping]}\n"};
+	.others = OTHERS_TEXT FOURTH_TEXT};
 
 /* Answers what it is told, until the reload is over. 0 or what is answered; -1: it was hung up on.
  */
 static int reload(struct raw *left)
 {
 	struct ivshm_control m = {.row = {.type = IVSHM_CONTROL_RELOAD}};
-	int fd = ivshm_door_enter(&ivshm_control_door, f.dir, "1"), r = 0;
+	int fd = control_connect(&f), r = 0;
 	struct pollfd p[3] = {{.fd = ivshm_broker_fd(f.broker), .events = POLLIN},
 			      {.fd = left->socket, .events = POLLIN},
 			      {.fd = fd, .events = POLLIN}};
 
-	must(fd >= 0);
 	snprintf(m.text, sizeof(m.text), "%s", file);
 	must(ivshm_control_send(fd, &m) == 0);
 	do {
@@ -164,7 +128,7 @@ static bool run(unsigned at)
 		must(owner.committed == 1 && regions(&left) == 3);
 	}
 	must(code >= 0 || fault.failed);
-	while (!hears_nothing(left.socket)) {
+	while (!is_quiet(left.socket)) {
 		struct ivshm_packet packet;
 
 		must(ivshm_wire_receive(left.socket, &packet) == 0);

@@ -12,6 +12,7 @@
 
 #include "coherence/step.h"
 #include "tests/model/trace_line.h"
+#include "tests/xorshift.h"
 
 #define PEERS 3u
 
@@ -44,10 +45,7 @@ struct thread {
 
 static unsigned chance(struct thread *t, unsigned of)
 {
-	t->random ^= t->random << 13;
-	t->random ^= t->random >> 7;
-	t->random ^= t->random << 17;
-	return (unsigned)(t->random >> 33) % of;
+	return (unsigned)(xorshift(&t->random) >> 33) % of;
 }
 
 static void dawdle(struct thread *t)

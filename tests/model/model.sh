@@ -11,7 +11,8 @@ root=$PWD
 tests=$(cd "$BUILD" && pwd)/tests/model
 work=$(mktemp -d "${TMPDIR:-/tmp}/model.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
-count=0 bad=0
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 if ! command -v spin >/dev/null; then
 	echo "1..0 # SKIP spin is not installed"
@@ -28,20 +29,4 @@ cd "$work" || exit 1
 
 names() { # peers
 	"$tests/coherence_table" names "$1" >names.pml || exit 1
-}
-
-result() { # 0 when it holds, name, file to show when it does not
-	count=$((count + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $count - $2"
-	else
-		bad=1
-		echo "not ok $count - $2"
-		tail -n 40 "$3" | cut -c1-200 | sed 's/^/# /'
-	fi
-}
-
-finish() {
-	echo "1..$count"
-	exit $bad
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "hv/platform.h"
+#include "tests/suite.h"
 
 #define AT 0xe0000u
 #define SIZE 0x20000u
@@ -167,16 +168,11 @@ int main(void)
 {
 	Suite *suite = suite_create("acpi");
 	TCase *tcase = tcase_create("acpi");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tcase, processors);
 	tcase_add_test(tcase, fixed_description);
 	tcase_add_test(tcase, too_small);
 	tcase_add_test(tcase, iasl_reads_them);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

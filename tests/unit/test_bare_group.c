@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/suite.h"
+
 #include "guestlib/platform/bare/heap.c"
 #include "guestlib/platform/bare/platform.c"
 
@@ -214,8 +216,6 @@ int main(void)
 {
 	Suite *suite = suite_create("bare_group");
 	TCase *tests = tcase_create("bare_group");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, setup, NULL);
@@ -224,8 +224,5 @@ int main(void)
 	tcase_add_test(tests, run_state);
 	tcase_add_test(tests, doorbells);
 	tcase_add_test(tests, refuses);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

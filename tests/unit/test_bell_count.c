@@ -12,6 +12,7 @@
 #include "ivshmem/bell_count.h"
 #include "ivshmem/process.h"
 #include "tests/broker_fixture.h"
+#include "tests/suite.h"
 
 #define EVENTFDS 4u
 
@@ -219,10 +220,8 @@ END_TEST
 
 int main(void)
 {
-	SRunner *runner;
 	Suite *suite;
 	TCase *kept;
-	int failed;
 
 	if (ivshm_bell_count_create(1, error, sizeof(error), &count)) {
 		printf("1..0 # SKIP doorbells are not counted: %s\n", error);
@@ -241,9 +240,5 @@ int main(void)
 	tcase_add_test(kept, two);
 	tcase_set_timeout(kept, 60); /* the test bed's machine is emulated */
 	suite_add_tcase(suite, kept);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

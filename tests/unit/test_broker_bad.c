@@ -6,6 +6,7 @@
 
 #include "ivshmem/log.h"
 #include "tests/broker_fixture.h"
+#include "tests/suite.h"
 
 static struct fixture f;
 
@@ -461,8 +462,6 @@ int main(void)
 	Suite *suite = suite_create("broker, bad peers");
 	TCase *tcase = tcase_create("bad");
 	TCase *own = tcase_create("garbage");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	ivshm_log_level = IVSHM_LOG_ERROR;
 	tcase_set_timeout(tcase, 120);
@@ -483,8 +482,5 @@ int main(void)
 	tcase_add_test(tcase, no_descriptors);
 	tcase_add_test(tcase, warnings_are_few);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -6,10 +6,10 @@
 #include <check.h>
 
 #include "ivshmem/bell_count.h"
-#include "ivshmem/control.h"
-#include "ivshmem/door.h"
 #include "ivshmem/log.h"
+#include "tests/control_fixture.h"
 #include "tests/restart_fixture.h"
+#include "tests/suite.h"
 
 #define LEFT 0u
 #define RIGHT 1u
@@ -20,20 +20,11 @@ static struct restart r;
 static struct raw left, right;
 static bool counts; /* this kernel lets us */
 
-static struct ivshm_process no_process(void *context, unsigned instance)
-{
-	(void)context;
-	(void)instance;
-	return (struct ivshm_process){.pidfd = -1};
-}
-
-static const struct ivshm_control_ops ops = {.process = no_process};
-
 /* As `up` does it. */
 static int count_and_serve(struct ivshm_broker *broker, const char *dir, char *error, size_t size)
 {
 	ivshm_broker_count_bells(broker);
-	return ivshm_broker_serve_control(broker, dir, &ops, NULL, error, size);
+	return ivshm_broker_serve_control(broker, dir, &control_ops, NULL, error, size);
 }
 
 static int create(struct ivshm_config *config, const char *dir, char *error, size_t size,
@@ -69,23 +60,6 @@ static void teardown(void)
 	restart_end(&r);
 }
 
-static struct ivshm_control_row peer_row(uint32_t id)
-{
-	struct ivshm_control message = {.row = {.type = IVSHM_CONTROL_STATUS}};
-	struct ivshm_control_row row = {0};
-	int fd = ivshm_door_enter(&ivshm_control_door, r.f.dir, "1");
-
-	must(fd >= 0 && ivshm_control_send(fd, &message) == 0);
-	do {
-		must(ivshm_control_receive(fd, &message, 0) == 0);
-		if (message.row.type == IVSHM_CONTROL_PEER && message.row.index == id)
-			row = message.row;
-	} while (message.row.type != IVSHM_CONTROL_DONE);
-	must(row.type == IVSHM_CONTROL_PEER);
-	close(fd);
-	return row;
-}
-
 /* What its doorbells have had since the last look, which only the test takes from them. */
 static uint64_t rung(const struct raw *raw)
 {
@@ -98,7 +72,7 @@ static uint64_t rung(const struct raw *raw)
 
 static void expect(uint32_t id, bool known, uint64_t doorbells)
 {
-	struct ivshm_control_row row = peer_row(id);
+	struct ivshm_control_row row = control_peer(&r.f, id);
 
 	ck_assert_uint_eq(row.flags & IVSHM_CONTROL_COUNTED,
 			  known && counts ? IVSHM_CONTROL_COUNTED : 0);
@@ -110,7 +84,8 @@ START_TEST(by_everybody)
 {
 	uint64_t l, p;
 
-	ck_assert_uint_eq(peer_row(RIGHT).incarnation, 1); /* all is done that was asked before */
+	ck_assert_uint_eq(control_peer(&r.f, RIGHT).incarnation,
+			  1); /* all is done that was asked before */
 	l = rung(&left);
 	p = rung(&right);
 	ck_assert_uint_gt(l, 0);
@@ -140,7 +115,7 @@ START_TEST(an_incarnation)
 	right = raw_live(&r.f, "right");
 	raw_await_word(&r.f, &left, RIGHT, WORD(LIVE, 2));
 	must(eventfd_write(late, 1) == 0);
-	ck_assert_uint_eq(peer_row(RIGHT).incarnation, 2);
+	ck_assert_uint_eq(control_peer(&r.f, RIGHT).incarnation, 2);
 	expect(RIGHT, true, rung(&right));
 	close(late);
 }
@@ -158,7 +133,7 @@ START_TEST(a_restart)
 	ck_assert_uint_eq(rung(&right), 1); /* nobody has counted that one */
 	raw_return(&r.f, &left, "left");
 	raw_return(&r.f, &right, "right");
-	ck_assert_uint_eq(peer_row(RIGHT).incarnation, 1);
+	ck_assert_uint_eq(control_peer(&r.f, RIGHT).incarnation, 1);
 	expect(LEFT, true, rung(&left));
 	expect(RIGHT, true, rung(&right));
 	must(eventfd_write(right.peer[LEFT][2], 1) == 0);
@@ -191,9 +166,7 @@ int main(void)
 	Suite *suite = suite_create("broker, doorbells");
 	TCase *kept = tcase_create("kept");
 	struct ivshm_bell_count *count;
-	SRunner *runner;
 	char error[256];
-	int failed;
 
 	counts = ivshm_bell_count_create(1, error, sizeof(error), &count) == 0;
 	if (counts)
@@ -207,9 +180,5 @@ int main(void)
 	tcase_add_test(kept, nothing_is_left);
 	tcase_set_timeout(kept, 60); /* the test bed's machine is emulated */
 	suite_add_tcase(suite, kept);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

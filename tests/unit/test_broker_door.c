@@ -7,6 +7,7 @@
 
 #include "ivshmem/log.h"
 #include "tests/broker_fixture.h"
+#include "tests/suite.h"
 
 static struct fixture f;
 
@@ -252,8 +253,6 @@ int main(void)
 {
 	Suite *suite = suite_create("broker, its socket");
 	TCase *plain = tcase_create("served"), *own = tcase_create("brokers");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	ivshm_log_level = IVSHM_LOG_ERROR;
 	tcase_add_checked_fixture(plain, start, stop);
@@ -267,8 +266,5 @@ int main(void)
 	tcase_add_test(own, half_a_configuration);
 	tcase_add_test(own, makes_and_removes_the_directory);
 	suite_add_tcase(suite, own);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <check.h>
 
 #include "tests/broker_fixture.h"
+#include "tests/suite.h"
 
 #define PAGES 16u /* of region "shared", which is page-coherent here */
 
@@ -321,8 +322,6 @@ int main(void)
 {
 	Suite *suite = suite_create("broker pages");
 	TCase *tests = tcase_create("broker pages");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, the_directory);
 	tcase_add_test(tests, who_may_not_join);
@@ -330,9 +329,5 @@ int main(void)
 	tcase_add_test(tests, has_a_say);
 	tcase_add_test(tests, recalls_that_are_none);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

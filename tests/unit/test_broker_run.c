@@ -6,6 +6,7 @@
 #include "ivshmem/log.h"
 #include "ivshmem/run_state.h"
 #include "tests/broker_fixture.h"
+#include "tests/suite.h"
 
 static struct fixture f;
 static const struct ist_run_state *page;
@@ -354,9 +355,7 @@ int main(void)
 	Suite *suite = suite_create("broker's run state");
 	TCase *with = tcase_create("with"), *without = tcase_create("without");
 	struct ivshm_run_state *run;
-	SRunner *runner;
 	char error[256];
-	int failed;
 
 	tcase_add_test(without, not_wanted);
 	tcase_add_test(without, not_allowed);
@@ -377,9 +376,5 @@ int main(void)
 		ivshm_run_state_destroy(run);
 		suite_add_tcase(suite, with);
 	}
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

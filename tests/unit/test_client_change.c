@@ -10,6 +10,7 @@
 #include "ivshmem/client.h"
 #include "ivshmem/log.h"
 #include "ivshmem/wire.h"
+#include "tests/suite.h"
 
 static struct ivshm_client client;
 static int broker; /* the other end */
@@ -176,8 +177,6 @@ int main(void)
 {
 	Suite *suite = suite_create("client, live change");
 	TCase *tests = tcase_create("changes");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	ivshm_log_level = IVSHM_LOG_ERROR;
 	tcase_add_checked_fixture(tests, start, stop);
@@ -186,8 +185,5 @@ int main(void)
 	tcase_add_loop_test(tests, a_wrong_one, 0, sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(tests, unable);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

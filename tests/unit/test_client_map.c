@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ivshmem/client.h"
+#include "tests/suite.h"
 
 #define AT(page) (IST_REGIONS_OFFSET + (page)*4096ull)
 
@@ -108,16 +109,11 @@ int main(void)
 {
 	Suite *suite = suite_create("client_map");
 	TCase *tcase = tcase_create("map");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, NULL);
 	tcase_add_test(tcase, ranges);
 	tcase_add_test(tcase, places);
 	tcase_add_test(tcase, read_write_section);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_coherence_hostile.c: words and events that no correct peer gives; the fast forms. */
 #include "tests/coherence_words.h"
+#include "tests/suite.h"
+#include "tests/xorshift.h"
 
 START_TEST(malformed_words)
 {
@@ -58,14 +60,6 @@ START_TEST(events_that_are_none)
 }
 END_TEST
 
-static uint64_t random64(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 /* As ck_assert(), which writes to a file each time. */
 #define REQUIRE(condition)                                                                         \
 	do {                                                                                       \
@@ -76,10 +70,10 @@ static uint64_t random64(uint64_t *state)
 /* Words from a hostile peer: noise, and well-formed ones with a few bits changed. */
 static struct ist_directory hostile(uint64_t *random, unsigned peers)
 {
-	uint64_t r = random64(random);
+	uint64_t r = xorshift(random);
 	unsigned peer = (unsigned)(r >> 8) % peers, state = r & 3;
 	unsigned busy = r & 4 ? (unsigned)(r >> 16) % (peers + 2) : 0;
-	struct ist_directory word = {random64(random), random64(random)};
+	struct ist_directory word = {xorshift(random), xorshift(random)};
 
 	if ((r >> 48) % 8 == 0)
 		return word;
@@ -98,14 +92,14 @@ static struct ist_directory hostile(uint64_t *random, unsigned peers)
 /* An event that has something to do with the word more often than not. */
 static struct coh_event event_for(struct ist_directory word, uint64_t *random, unsigned peers)
 {
-	uint64_t r = random64(random);
+	uint64_t r = xorshift(random);
 	struct coh_event event = {.type = r & 31, .peer = (unsigned)(r >> 8) % (peers + 1)};
 
 	if (r & 32 && IST_DIR_BUSY(word.control))
 		event.peer = IST_DIR_BUSY(word.control) - 1;
 	else if (r & 64 && IST_DIR_OWNER(word.control))
 		event.peer = IST_DIR_OWNER(word.control) - 1;
-	event.epoch = r & 128 ? IST_DIR_EPOCH(word.control) : random64(random);
+	event.epoch = r & 128 ? IST_DIR_EPOCH(word.control) : xorshift(random);
 	return event;
 }
 
@@ -115,7 +109,7 @@ START_TEST(hostile_words)
 	uint64_t random = 0x9e3779b97f4a7c15u, done = 0, broken = 0;
 
 	for (unsigned i = 0; i < 4000000; i++) {
-		unsigned peers = 1 + (unsigned)(random64(&random) % 64);
+		unsigned peers = 1 + (unsigned)(xorshift(&random) % 64);
 		struct ist_directory word = hostile(&random, peers);
 		struct coh_event event = event_for(word, &random, peers);
 		struct coh_result out;
@@ -178,17 +172,11 @@ int main(void)
 {
 	Suite *suite = suite_create("coherence hostile");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, malformed_words);
 	tcase_add_test(tcase, events_that_are_none);
 	tcase_add_test(tcase, hostile_words);
 	tcase_add_test(tcase, fast_forms);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

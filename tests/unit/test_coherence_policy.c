@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "coherence/policy.h"
+#include "tests/suite.h"
+#include "tests/xorshift.h"
 
 START_TEST(migratory_after_two_hand_overs)
 {
@@ -304,9 +306,7 @@ START_TEST(hostile_trials)
 		struct coh_trial t;
 		uint32_t policy;
 
-		state ^= state << 13;
-		state ^= state >> 7;
-		state ^= state << 17;
+		xorshift(&state);
 		t = (struct coh_trial){.trying = state & 1,
 				       .patience = state >> 1 & 0x7f,
 				       .wait = state >> 8 & 0xff,
@@ -324,8 +324,6 @@ int main(void)
 {
 	Suite *suite = suite_create("coherence policy");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, migratory_after_two_hand_overs);
 	tcase_add_test(tcase, readers_end_it);
@@ -342,9 +340,5 @@ int main(void)
 	tcase_add_test(tcase, trials);
 	tcase_add_test(tcase, hostile_trials);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

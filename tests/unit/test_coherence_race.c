@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "coherence/step.h"
+#include "tests/suite.h"
 
 #define THREADS 3u
 #define ROUNDS 50000u
@@ -112,14 +113,8 @@ int main(void)
 {
 	Suite *suite = suite_create("coherence race");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, no_step_is_lost);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

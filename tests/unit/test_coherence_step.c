@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_coherence_step.c: every transition of the directory word and every guard. */
 #include "tests/coherence_words.h"
+#include "tests/suite.h"
 
 static uint64_t asked(struct ist_directory word, unsigned type, unsigned peer, uint32_t *actions)
 {
@@ -337,8 +338,6 @@ int main(void)
 {
 	Suite *suite = suite_create("coherence step");
 	TCase *steps = tcase_create("steps");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(steps, claims);
 	tcase_add_test(steps, sets);
@@ -355,9 +354,5 @@ int main(void)
 	tcase_add_test(steps, sixty_four_peers);
 	tcase_add_test(steps, swaps);
 	suite_add_tcase(suite, steps);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

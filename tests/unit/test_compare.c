@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ivshmem/compare.h"
+#include "tests/suite.h"
 
 /* Where a case changes something, at "%s". */
 static const char all[] =
@@ -237,16 +238,11 @@ int main(void)
 {
 	Suite *suite = suite_create("compare");
 	TCase *tests = tcase_create("compare");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(tests, one_change, 0, sizeof(one) / sizeof(one[0]));
 	tcase_add_test(tests, more_pages);
 	tcase_add_loop_test(tests, new_region, 0, sizeof(room) / sizeof(room[0]));
 	tcase_add_test(tests, ids);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ivshmem/config.h"
+#include "tests/suite.h"
 
 static char directory[64];
 static char path[96]; /* of a configuration in it, which is never written */
@@ -455,8 +456,6 @@ int main(void)
 {
 	Suite *suite = suite_create("config");
 	TCase *tests = tcase_create("config");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, every_key);
@@ -469,9 +468,5 @@ int main(void)
 	tcase_add_test(tests, printed_narrow);
 	tcase_add_test(tests, from_a_file);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

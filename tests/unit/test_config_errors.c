@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ivshmem/config.h"
+#include "tests/suite.h"
 
 /* Images that are always there: a file, and a directory. */
 #define IMAGE "/proc/self/exe"
@@ -460,8 +461,6 @@ int main(void)
 {
 	Suite *suite = suite_create("config_errors");
 	TCase *tests = tcase_create("config_errors");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, errors, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_test(tests, too_many_errors);
@@ -470,9 +469,5 @@ int main(void)
 	tcase_add_test(tests, utf16);
 	tcase_add_test(tests, nobody_listens);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

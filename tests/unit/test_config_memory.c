@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ivshmem/config.h"
+#include "tests/suite.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -163,8 +164,6 @@ int main(void)
 {
 	Suite *suite = suite_create("config_memory");
 	TCase *tests = tcase_create("config_memory");
-	SRunner *runner;
-	int failed;
 
 	if (!requests) {
 		puts("this malloc is not the test's (valgrind?)");
@@ -172,11 +171,7 @@ int main(void)
 	}
 	tcase_add_test(tests, no_memory);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }
 #else
 int main(void)

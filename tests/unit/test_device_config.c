@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "tests/device_guest.h"
+#include "tests/suite.h"
 
 static uint32_t get(const struct ivshm_device *device, uint32_t offset, unsigned size)
 {
@@ -418,8 +419,6 @@ int main(void)
 {
 	Suite *suite = suite_create("device_config");
 	TCase *tcase = tcase_create("configuration space");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(tcase, every_read, 0, GUEST_SETUPS);
 	tcase_add_loop_test(tcase, every_write, 0, GUEST_SETUPS);
@@ -440,8 +439,5 @@ int main(void)
 	tcase_add_test(tcase, v2_privileged_control);
 	tcase_add_test(tcase, msix_control);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "tests/device_guest.h"
+#include "tests/suite.h"
 
 /* With vectors: of both personalities. */
 static const unsigned with_vectors[] = {GUEST_V1, GUEST_V2};
@@ -318,8 +319,6 @@ int main(void)
 {
 	Suite *suite = suite_create("device_msix");
 	TCase *tcase = tcase_create("interrupts");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(tcase, table_after_reset, 0, 2);
 	tcase_add_loop_test(tcase, every_read, 0, GUEST_SETUPS);
@@ -334,8 +333,5 @@ int main(void)
 	tcase_add_test(tcase, v2_one_shot);
 	tcase_add_loop_test(tcase, not_one_shot, 0, GUEST_SETUPS);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

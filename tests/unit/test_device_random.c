@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "tests/device_guest.h"
+#include "tests/suite.h"
+#include "tests/xorshift.h"
 
 #ifdef __SANITIZE_THREAD__ /* one thread: nothing to find, and slow */
 #define STEPS 20000
@@ -14,47 +16,40 @@
 #define STEPS 250000 /* with each of the four devices */
 #endif
 
-static uint64_t next(uint64_t *seed) /* xorshift64 */
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
-
 /* Mostly where something is, now and then anywhere. */
 static uint64_t somewhere(uint64_t *seed, uint64_t limit)
 {
-	uint64_t choice = next(seed) % 16;
+	uint64_t choice = xorshift(seed) % 16;
 
 	if (choice == 0)
-		return next(seed);
+		return xorshift(seed);
 	if (choice < 4)
-		return next(seed) % 4096;
-	return choice < 12 ? next(seed) % limit & ~3ull : next(seed) % limit;
+		return xorshift(seed) % 4096;
+	return choice < 12 ? xorshift(seed) % limit & ~3ull : xorshift(seed) % limit;
 }
 
 static uint64_t something(uint64_t *seed)
 {
-	switch (next(seed) % 4) {
+	switch (xorshift(seed) % 4) {
 	case 0:
 		return 0;
 	case 1:
 		return UINT64_MAX;
 	case 2:
-		return 1ull << next(seed) % 64;
+		return 1ull << xorshift(seed) % 64;
 	default:
-		return next(seed);
+		return xorshift(seed);
 	}
 }
 
 static struct ivshm_effect step(struct ivshm_device *device, uint64_t *seed)
 {
 	static const unsigned sizes[] = {4, 4, 4, 4, 8, 1, 2, 0};
-	unsigned size = sizes[next(seed) % 8], bar = next(seed) % 32 ? next(seed) % 2 : 2;
+	unsigned size = sizes[xorshift(seed) % 8],
+		 bar = xorshift(seed) % 32 ? xorshift(seed) % 2 : 2;
 	struct ivshm_effect none = {0};
 
-	switch (next(seed) % 8) {
+	switch (xorshift(seed) % 8) {
 	case 0:
 		ivshm_device_config_read(device, (uint32_t)somewhere(seed, 256), size);
 		return none;
@@ -119,14 +114,9 @@ int main(void)
 {
 	Suite *suite = suite_create("device_random");
 	TCase *tcase = tcase_create("random");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tcase, 300);
 	tcase_add_loop_test(tcase, random_guest, 0, GUEST_SETUPS);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

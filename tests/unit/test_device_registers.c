@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "tests/device_guest.h"
+#include "tests/suite.h"
 
 /* ---- Every offset and size ------------------------------------------------------------------- */
 
@@ -289,8 +290,6 @@ int main(void)
 {
 	Suite *suite = suite_create("device_registers");
 	TCase *tcase = tcase_create("registers");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(tcase, every_read, 0, GUEST_SETUPS);
 	tcase_add_loop_test(tcase, every_write, 0, GUEST_SETUPS);
@@ -305,8 +304,5 @@ int main(void)
 	tcase_add_test(tcase, v2_state);
 	tcase_add_test(tcase, sending_needs_nothing);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

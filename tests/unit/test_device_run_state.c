@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "tests/device_guest.h"
+#include "tests/suite.h"
 
 #define BAR4 0x20u
 #define SIZE 0x4000u
@@ -112,16 +113,11 @@ int main(void)
 {
 	Suite *suite = suite_create("device run state");
 	TCase *tc = tcase_create("BAR4");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(tc, all_else_is_stock, 0, GUEST_SETUPS);
 	tcase_add_loop_test(tc, sized, 0, GUEST_SETUPS);
 	tcase_add_loop_test(tc, placed_and_moved, 0, GUEST_SETUPS);
 	tcase_add_loop_test(tc, not_a_register, 0, GUEST_SETUPS);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

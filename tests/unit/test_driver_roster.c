@@ -3,6 +3,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/suite.h"
+
 /* The driver's files as they are: what runs in the kernel is what is tested here. */
 #include "drivers/linux/roster.c"
 #include "drivers/linux/roster_cases.c"
@@ -26,15 +28,8 @@ int main(void)
 {
 	Suite *suite = suite_create("driver_roster");
 	TCase *tcase = tcase_create("cases");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, test_cases);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_set_tap(runner, getenv("CK_TAP_LOG_FILE_NAME"));
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

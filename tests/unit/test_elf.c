@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "hv/image.h"
+#include "tests/suite.h"
 #include "tests/vm_guest.h"
 
 #define LOW 0x200000u
@@ -282,8 +283,6 @@ int main(void)
 	Suite *suite = suite_create("elf");
 	TCase *elf = tcase_create("elf");
 	TCase *paging = tcase_create("paging");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(elf, start, NULL);
 	tcase_add_test(elf, good);
@@ -298,8 +297,5 @@ int main(void)
 	tcase_add_test(paging, identity);
 	tcase_add_test(paging, no_space);
 	suite_add_tcase(suite, paging);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

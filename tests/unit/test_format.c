@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/suite.h"
+#include "tests/xorshift.h"
+
 #include "guestlib/platform/bare/format.c"
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) /* slow */
@@ -60,12 +63,9 @@ static int format_into(struct buffer *buffer, const char *format, ...)
 
 static uint64_t state = 88172645463325252ull;
 
-static uint64_t random64(void) /* xorshift, the same every time */
+static uint64_t random64(void) /* the same every time */
 {
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
+	return xorshift(&state);
 }
 
 START_TEST(integers)
@@ -188,8 +188,6 @@ int main(void)
 {
 	Suite *suite = suite_create("format");
 	TCase *tests = tcase_create("format");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_set_timeout(tests, 120);
@@ -199,8 +197,5 @@ int main(void)
 	tcase_add_test(tests, doubles);
 	tcase_add_test(tests, random_doubles);
 	tcase_add_test(tests, random_integers);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

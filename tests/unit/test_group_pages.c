@@ -6,6 +6,7 @@
 
 #include "guestlib/platform/host/host.h"
 #include "tests/served_group.h"
+#include "tests/suite.h"
 
 enum { TAKE, ADD };
 
@@ -129,16 +130,10 @@ int main(void)
 {
 	Suite *suite = suite_create("group_pages");
 	TCase *test = tcase_create("page-coherent");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(test, start, stop);
 	tcase_add_test(test, pager_breaks);
 	tcase_add_test(test, pages_change_hands);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

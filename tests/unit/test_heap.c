@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/suite.h"
+
 #include "guestlib/platform/bare/heap.c"
 
 #define SIZE (256u << 10)
@@ -100,15 +102,10 @@ int main(void)
 {
 	Suite *suite = suite_create("heap");
 	TCase *tests = tcase_create("heap");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_test(tests, whole);
 	tcase_add_test(tests, impossible);
 	tcase_add_test(tests, mixed);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "tests/served_group.h"
+#include "tests/suite.h"
 
 #define SIZE 0x10000u
 #define STEPS 6
@@ -167,11 +168,11 @@ static int open_against(const struct conversation *c)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		hold(listener, c);
 	}
-	fds = count_fds();
+	fds = count_descriptors();
 	err = ist_group_open("ping", &group);
 	if (!err)
 		ist_group_close(group);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(count_descriptors(), fds);
 	peer_join(pid);
 	close(listener);
 	must(unlink(path) == 0);
@@ -471,8 +472,6 @@ int main(void)
 {
 	Suite *suite = suite_create("host_join");
 	TCase *words = tcase_create("words");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(words, start, stop);
 	tcase_add_test(words, good_words);
@@ -485,9 +484,5 @@ int main(void)
 	tcase_add_test(words, wrong_memory);
 	tcase_add_test(words, run_state);
 	suite_add_tcase(suite, words);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

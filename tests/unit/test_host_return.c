@@ -8,6 +8,7 @@
 
 #include "guestlib/platform/host/host.h"
 #include "tests/served_group.h"
+#include "tests/suite.h"
 #include "words.h"
 
 #define ROUNDS 2u
@@ -89,14 +90,14 @@ START_TEST(processes_go_on_and_come_back)
 	start_as(NULL);
 	for (uint32_t round = 1; round <= ROUNDS; round++) {
 		say(1, 2 * round);
-		fds = count_fds();
+		fds = count_descriptors();
 		served_murder(&served);
 		say(1, 2 * round + 1);
 		ck_assert_int_eq(ist_peer_wait(group, "nobody", 60000000, NULL), -ETIMEDOUT);
 		served_fork(&served, true);
 		say(1, 100 + round);
 		await_back();
-		ck_assert_uint_eq(count_fds(), fds);
+		ck_assert_uint_eq(count_descriptors(), fds);
 	}
 	/* A newcomer is heard of, and hears of both. */
 	must(write(starter, "", 1) == 1);
@@ -196,8 +197,6 @@ int main(void)
 {
 	Suite *suite = suite_create("host_return");
 	TCase *tests = tcase_create("return");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, processes_go_on_and_come_back);
@@ -205,8 +204,5 @@ int main(void)
 	tcase_add_test(tests, who_closes_without_a_broker_may_open_again);
 	tcase_add_test(tests, another_group_of_that_name);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

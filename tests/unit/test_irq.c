@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 
 #include "tests/pci_machine.h"
+#include "tests/suite.h"
 
 #define MSIX_BAR 0xd0001000u
 #define REGISTERS 0xd0000000u
@@ -405,8 +406,6 @@ int main(void)
 {
 	Suite *suite = suite_create("interrupts");
 	TCase *v1 = tcase_create("v1"), *v2 = tcase_create("v2");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(v1, setup_v1, teardown);
 	tcase_set_timeout(v1, 30);
@@ -424,8 +423,5 @@ int main(void)
 	tcase_add_test(v2, v2_one_shot);
 	tcase_add_test(v2, v2_one_shot_taken);
 	suite_add_tcase(suite, v2);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

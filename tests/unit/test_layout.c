@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "ivshmem/layout.h"
+#include "tests/suite.h"
 
 #define K (1ull << 10)
 #define M (1ull << 20)
@@ -188,8 +189,6 @@ int main(void)
 {
 	Suite *suite = suite_create("layout");
 	TCase *tests = tcase_create("layout");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, nothing_but_tables);
 	tcase_add_test(tests, small_pages);
@@ -200,9 +199,5 @@ int main(void)
 	tcase_add_test(tests, too_large);
 	tcase_add_test(tests, many_large_regions);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "tests/linearize.h"
+#include "tests/suite.h"
 
 #define NONE 0
 
@@ -157,16 +158,10 @@ int main(void)
 {
 	Suite *suite = suite_create("linearize");
 	TCase *test = tcase_create("histories");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(test, known_histories, 0,
 			    (int)(sizeof(histories) / sizeof(histories[0])));
 	tcase_add_loop_test(test, made_histories, 0, 50);
 	suite_add_tcase(suite, test);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

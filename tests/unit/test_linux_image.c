@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hv/image.h"
+#include "tests/suite.h"
 
 #define RAM (128ull << 20)
 #define SETUP 1024u
@@ -374,8 +375,6 @@ int main(void)
 	Suite *suite = suite_create("linux_image");
 	TCase *bzimages = tcase_create("bzimage");
 	TCase *elfs = tcase_create("pvh");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(bzimages, start_bzimage, NULL);
 	tcase_add_test(bzimages, bzimage);
@@ -390,8 +389,5 @@ int main(void)
 	tcase_add_test(elfs, note);
 	tcase_add_test(elfs, bad_notes);
 	suite_add_tcase(suite, elfs);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

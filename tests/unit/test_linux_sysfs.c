@@ -6,6 +6,7 @@
 #include <check.h>
 
 #include "tests/linux_tree.h"
+#include "tests/suite.h"
 
 #include "guestlib/core/group.h"
 
@@ -340,8 +341,6 @@ int main(void)
 {
 	Suite *suite = suite_create("linux_sysfs");
 	TCase *tests = tcase_create("linux_sysfs");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, setup, teardown);
@@ -356,8 +355,5 @@ int main(void)
 	tcase_add_test(tests, a_host_goes_first);
 	tcase_add_test(tests, refuses);
 	tcase_add_test(tests, nothing_there);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "hv/image.h"
+#include "tests/suite.h"
 
 #define MIB (1ull << 20)
 #define FILE_SIZE (9 * MIB + 1000)
@@ -148,8 +149,6 @@ int main(void)
 {
 	Suite *suite = suite_create("loading");
 	TCase *tcase = tcase_create("load");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_unchecked_fixture(tcase, make_file, NULL);
 	tcase_add_checked_fixture(tcase, setup, teardown);
@@ -158,8 +157,5 @@ int main(void)
 	tcase_add_test(tcase, small);
 	tcase_add_test(tcase, cut);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -5,6 +5,7 @@
 
 #include "ivshmem/memory.h"
 #include "tests/broker_fixture.h"
+#include "tests/suite.h"
 
 static struct fixture f;
 static struct ivshm_memory memory;
@@ -211,8 +212,6 @@ int main(void)
 {
 	Suite *suite = suite_create("group memory");
 	TCase *tcase = tcase_create("memory");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, roster_bytes);
@@ -223,8 +222,5 @@ int main(void)
 	tcase_add_test(tcase, nodes);
 	tcase_add_test(tcase, huge_pages);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

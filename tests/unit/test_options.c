@@ -9,6 +9,7 @@
 
 #include "hv/options.h"
 #include "ivshmem/log.h"
+#include "tests/suite.h"
 
 #define WORDS_MAX 40
 
@@ -194,16 +195,11 @@ int main(void)
 {
 	Suite *suite = suite_create("options");
 	TCase *tcase = tcase_create("options");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tcase, app);
 	tcase_add_test(tcase, a_linux);
 	tcase_add_test(tcase, refused);
 	tcase_add_test(tcase, help);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

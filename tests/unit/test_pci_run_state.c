@@ -6,6 +6,7 @@
 #include <check.h>
 
 #include "tests/pci_machine.h"
+#include "tests/suite.h"
 
 #include "ivshmem/run_state.h"
 
@@ -193,8 +194,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pci run state");
 	TCase *tc = tcase_create("BAR4");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
@@ -204,8 +203,5 @@ int main(void)
 	tcase_add_test(tc, refused_by_kvm);
 	tcase_add_test(tc, blank);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 #include "hv/vm.h"
 #include "tests/broker_fixture.h"
 #include "tests/kernel_guest.h"
+#include "tests/suite.h"
 
 #define RIGHT 1u
 #define SHARED 0x5000u
@@ -207,8 +208,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pci vm");
 	TCase *tcase = tcase_create("kvm");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	if (access("/dev/kvm", R_OK | W_OK) != 0) {
 		printf("no /dev/kvm that can be used: no VM was run\n");
@@ -220,8 +219,5 @@ int main(void)
 	tcase_add_test(tcase, interrupts);
 	tcase_add_test(tcase, one_shot);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

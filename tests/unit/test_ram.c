@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "hv/memory.h"
+#include "tests/suite.h"
 
 #define MODEL_FD 1000000
 #define GIB (1ull << 30)
@@ -212,8 +213,6 @@ int main(void)
 {
 	Suite *suite = suite_create("guest RAM");
 	TCase *tcase = tcase_create("ram");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, small);
@@ -224,8 +223,5 @@ int main(void)
 	tcase_add_test(tcase, huge_pages);
 	tcase_add_test(tcase, no_such_node);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -5,7 +5,8 @@
 #include <isthmus/isthmus.h>
 
 #include "ivshmem/log.h"
-#include "tests/broker_fixture.h"
+#include "tests/control_fixture.h"
+#include "tests/suite.h"
 
 static struct fixture f;
 
@@ -24,8 +25,7 @@ static void serve(int until)
 	must(ivshm_config_load(file, stderr, &loaded) == 0);
 	f.config = *loaded;
 	must(fixture_serve(&f) == 0);
-	must(ivshm_broker_serve_control(f.broker, f.dir, &ops, NULL, f.error, sizeof(f.error)) ==
-	     0);
+	must(control_serve(&f) == 0);
 	must(write(until, "", 1) == 1);
 	p[1].fd = ivshm_broker_fd(f.broker);
 	while (poll(p, 2, -1) > 0 && !p[0].revents)
@@ -71,11 +71,11 @@ static void stop(void)
 static void go_over(struct text text)
 {
 	struct ivshm_control m = {.row = {.type = IVSHM_CONTROL_RELOAD}};
-	int fd = ivshm_door_enter(&ivshm_control_door, f.dir, "1");
+	int fd = control_connect(&f);
 
 	write_file(text);
 	snprintf(m.text, sizeof(m.text), "%s", file);
-	must(fd >= 0 && ivshm_control_send(fd, &m) == 0);
+	must(ivshm_control_send(fd, &m) == 0);
 	do
 		must(ivshm_control_receive(fd, &m, 0) == 0);
 	while (m.row.type == IVSHM_CONTROL_LINE);
@@ -205,8 +205,6 @@ int main(void)
 {
 	Suite *suite = suite_create("rights of a process");
 	TCase *tests = tcase_create("rights");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	ivshm_log_level = IVSHM_LOG_ERROR;
 	tcase_add_checked_fixture(tests, start, stop);
@@ -215,8 +213,5 @@ int main(void)
 	tcase_add_test(tests, objects);
 	tcase_add_test(tests, new_region);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

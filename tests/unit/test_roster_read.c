@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "roster.h"
+#include "tests/suite.h"
 
 static _Alignas(4096) uint8_t memory[IST_REGIONS_OFFSET];
 static struct ist_peer *const table = (struct ist_peer *)(void *)(memory + IST_PEER_TABLE_OFFSET);
@@ -282,8 +283,6 @@ int main(void)
 {
 	Suite *suite = suite_create("roster_read");
 	TCase *words = tcase_create("words");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(words, words_and_owners);
 	tcase_add_test(words, fates);
@@ -293,9 +292,5 @@ int main(void)
 	tcase_add_test(words, senseless_entries);
 	tcase_add_test(words, restless_word);
 	suite_add_tcase(suite, words);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

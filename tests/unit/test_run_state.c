@@ -8,6 +8,7 @@
 
 #include "ivshmem/run_state.h"
 #include "tests/broker_fixture.h"
+#include "tests/suite.h"
 
 /*
  * What spinning threads find when they look. A switch that the kernel does not report leaves one
@@ -76,7 +77,7 @@ static uint32_t program_of(pid_t pid)
 	char path[64], line[128];
 	unsigned id = 0;
 
-	for (int fd = 0; fd < FIXTURE_DESCRIPTORS; fd++) {
+	for (int fd = 0; fd < DESCRIPTORS_MAX; fd++) {
 		FILE *file;
 
 		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)pid, fd);
@@ -425,8 +426,6 @@ int main(void)
 {
 	Suite *suite = suite_create("run state");
 	TCase *kept = tcase_create("kept");
-	SRunner *runner;
-	int failed;
 
 	if (ivshm_run_state_create(1, error, sizeof(error), &run)) {
 		printf("1..0 # SKIP no run state: %s\n", error);
@@ -444,9 +443,5 @@ int main(void)
 	tcase_add_test(kept, size);
 	tcase_add_test(kept, the_broker_is_killed);
 	suite_add_tcase(suite, kept);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hv/serial.h"
+#include "tests/suite.h"
 
 enum { DATA, IER, IIR, LCR, MCR, LSR, MSR, SCRATCH };
 #define FCR IIR
@@ -145,8 +146,6 @@ int main(void)
 {
 	Suite *suite = suite_create("serial");
 	TCase *tcase = tcase_create("serial");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, start, NULL);
 	tcase_add_test(tcase, registers_keep_what_they_have);
@@ -155,8 +154,5 @@ int main(void)
 	tcase_add_test(tcase, interrupts);
 	tcase_add_test(tcase, loopback);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -19,6 +19,7 @@
 
 #include "ivshmem/process.h"
 #include "ivshmem/state.h"
+#include "tests/suite.h"
 
 static char path[64], error[256];
 static struct ivshm_state state;
@@ -327,8 +328,6 @@ int main(void)
 {
 	Suite *suite = suite_create("state");
 	TCase *tests = tcase_create("state");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_set_timeout(tests, 60);
@@ -340,8 +339,5 @@ int main(void)
 	tcase_add_test(tests, eventfds_are_told_apart);
 	tcase_add_test(tests, differences_are_named);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

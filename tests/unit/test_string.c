@@ -3,6 +3,8 @@
 #include <check.h>
 #include <string.h>
 
+#include "tests/suite.h"
+
 /* Ours under other names, beside libc's. */
 #define memcpy bare_memcpy
 #define memmove bare_memmove
@@ -116,8 +118,6 @@ int main(void)
 {
 	Suite *suite = suite_create("string");
 	TCase *tests = tcase_create("string");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_set_timeout(tests, 60);
@@ -126,8 +126,5 @@ int main(void)
 	tcase_add_test(tests, sets);
 	tcase_add_test(tests, comparisons);
 	tcase_add_test(tests, strings);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "tests/suite.h"
 #include "tests/vm_run.h"
 
 /* ---- Guests ---------------------------------------------------------------------------------- */
@@ -413,8 +414,6 @@ int main(void)
 {
 	Suite *suite = suite_create("vm");
 	TCase *tcase = tcase_create("alone");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	if (access("/dev/kvm", R_OK | W_OK) != 0) {
 		printf("no /dev/kvm that can be used: no VM was run\n");
@@ -439,8 +438,5 @@ int main(void)
 	tcase_add_test(tcase, start_failures);
 	tcase_add_test(tcase, start_failure_of_the_program);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -4,6 +4,7 @@
  * slots, doorbells, comings and goings.
  */
 #include "ivshmem/run_state.h"
+#include "tests/suite.h"
 #include "tests/vm_run.h"
 
 /* The fixture's layout: IDs, and offsets in the group. */
@@ -366,8 +367,6 @@ int main(void)
 {
 	Suite *suite = suite_create("vm_group");
 	TCase *tcase = tcase_create("member");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	if (access("/dev/kvm", R_OK | W_OK) != 0) {
 		printf("no /dev/kvm that can be used: no VM was run\n");
@@ -387,8 +386,5 @@ int main(void)
 	tcase_add_test(tcase, broker_goes);
 	tcase_add_test(tcase, wrong_socket);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

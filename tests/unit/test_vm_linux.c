@@ -8,6 +8,7 @@
 #include "hv/image.h"
 #include "hv/platform.h"
 #include "tests/kernel_guest.h"
+#include "tests/suite.h"
 #include "tests/vm_run.h"
 
 #define OFF "mov $0x600, %edx\n mov $0x34, %al\n out %al, %dx\n 9: hlt\n jmp 9b\n"
@@ -390,8 +391,6 @@ int main(void)
 	Suite *suite = suite_create("vm_linux");
 	TCase *tcase = tcase_create("linux");
 	TCase *member = tcase_create("member");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	if (access("/dev/kvm", R_OK | W_OK) != 0) {
 		printf("no /dev/kvm that can be used: no VM was run\n");
@@ -411,8 +410,5 @@ int main(void)
 	tcase_add_checked_fixture(member, start_group, stop_group);
 	tcase_add_test(member, reset_rejoins);
 	suite_add_tcase(suite, member);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

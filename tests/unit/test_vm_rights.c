@@ -4,6 +4,8 @@
  * lands that may not, nothing else is missed, and what cannot be had is answered.
  */
 #include "ivshmem/log.h"
+#include "tests/control_fixture.h"
+#include "tests/suite.h"
 #include "tests/vm_run.h"
 
 #include "tests/reload_group.h"
@@ -239,8 +241,6 @@ int main(void)
 {
 	Suite *suite = suite_create("rights of a running VM");
 	TCase *tests = tcase_create("rights");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	if (access("/dev/kvm", R_OK | W_OK) != 0) {
 		puts("1..0 # SKIP no /dev/kvm");
@@ -255,8 +255,5 @@ int main(void)
 	tcase_add_loop_test(tests, refused_less, 0, 3);
 	tcase_add_loop_test(tests, refused_more, 0, 3);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -478,7 +478,6 @@ stuck_stdout() { # nobody reads what `up` prints, and it is given up: the consol
 	rm "$work/fifo"
 	expect_status 130
 }
-alone() { [ "$(ours)" = "$1" ]; }
 
 if [ ! -w /dev/kvm ]; then
 	echo "1..0 # SKIP no /dev/kvm: no Linux guest starts"

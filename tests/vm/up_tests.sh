@@ -10,6 +10,10 @@ export ISTHMUS_RUNTIME_DIR=$work/run UP_TEST=${work##*/}
 trap 'rm -rf "$work"' EXIT
 n=0 bad=0
 
+# Two instances that do not end by themselves.
+two='  - {name: a, kind: process, groups: [ping], command: [sh, -c, "echo ready; sleep 1000; echo more"]}
+  - {name: b, kind: process, groups: [ping], command: [sleep, "1000"]}'
+
 complain() {
 	echo "# $*"
 	wrong=1
@@ -76,6 +80,7 @@ ours() { # pids of everything started here, but for this script
 }
 
 nothing_runs() { [ -z "$(ours)" ]; }
+alone() { [ "$(ours)" = "$1" ]; }
 
 t() { # description, function
 	n=$((n + 1)) wrong=0
