@@ -141,7 +141,7 @@ static int cell_reap(struct object *o)
  * Write-shared: a section lasts MERGED operations, or until reaped, and costs nobody else a wait.
  * Inside it an operation is a store: what counts them is no more than another strategy's lock.
  */
-#define MERGED 1024u
+#define MERGED 2048u
 static uint64_t *private;
 static unsigned left; /* operations of this section that are to come */
 

@@ -173,3 +173,46 @@ int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint6
 			return -ETIMEDOUT;
 	}
 }
+
+/* The number of the latest version, without its content. */
+static int latest(struct ist_cell *cell, uint64_t *number)
+{
+	uint64_t version = ist_load_acquire(&cell->memory->version);
+
+	if (!ist_cell_where_valid(cell, IST_CELL_WHERE(version)))
+		return ist_cell_break(cell);
+	/* What is being moved is published. */
+	*number = IST_CELL_NUMBER(version) + (IST_CELL_WHERE(version) == IST_CELL_MOVING);
+	return 0;
+}
+
+static int ready_another(struct ist_cell *cell)
+{
+	uint64_t number = 0;
+	int error;
+
+	/* Memory that is gone reads as zeros: as a cell that nobody has written. */
+	if (ist_unlikely(ist_group_gone(cell->group)))
+		return cell->error = -ENODEV;
+	error = cell->policy->latest ? cell->policy->latest(cell, &number) : latest(cell, &number);
+	if (!error && number == cell->wanted)
+		error = -EAGAIN;
+	if (!error)
+		cell->wanted = number;
+	return error;
+}
+
+int ist_cell_wait(struct ist_cell *cell, uint64_t *version, uint64_t timeout_ns)
+{
+	int error;
+
+	if (cell->error && cell->error != -EOWNERDEAD)
+		return cell->error;
+	cell->wanted = *version;
+	error = ready_another(cell);
+	if (error == -EAGAIN)
+		error = ist_cell_await(cell, ready_another, &cell->memory->watchers, timeout_ns);
+	if (!error)
+		*version = cell->wanted;
+	return error;
+}
