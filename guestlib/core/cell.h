@@ -373,7 +373,7 @@ int ist_cell_refuse(struct ist_cell *cell);
 /* cell_delegate.c */
 extern const struct ist_cell_policy ist_cell_delegate;
 
-/* cell_operate.c: an operation that is known, as a write section of this handle. */
+/* cell_write.c: an operation that is known, as a write section of this handle. */
 int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
 			  int64_t *value, uint64_t timeout_ns);
 

@@ -12,28 +12,6 @@ int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_function *f
 	return 0;
 }
 
-/* Counted while the cell is held, if it is to be: what is done between two operations leaves the
-   cell to who waits for it. */
-static inline int operate_here(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
-			       int64_t *value, uint64_t timeout_ns, int counted)
-{
-	void *content;
-	int error = ist_cell_begin_held(cell, 0, timeout_ns, &content);
-
-	if (counted)
-		ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
-	if (error)
-		return error;
-	*value = ist_cell_perform(cell, number, content, arguments);
-	return ist_cell_end_held(cell);
-}
-
-int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
-			  int64_t *value, uint64_t timeout_ns)
-{
-	return operate_here(cell, number, arguments, value, timeout_ns, 0);
-}
-
 /* An adaptive cell may do as it did at its last look, whatever others do by now; but what this
    handle has left for others comes first. */
 static inline int is_here(const struct ist_cell *cell)
@@ -53,12 +31,9 @@ int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 		return -EINVAL;
 	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
 		return ist_cell_refuse(cell);
-	if (is_here(cell)) {
-		error = operate_here(cell, number, arguments, &value, timeout_ns, 1);
-	} else {
-		ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
-		error = cell->policy->operate(cell, number, arguments, &value, timeout_ns);
-	}
+	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
+	error = is_here(cell) ? ist_cell_operate_held(cell, number, arguments, &value, timeout_ns)
+			      : cell->policy->operate(cell, number, arguments, &value, timeout_ns);
 	if (!error && result)
 		*result = value;
 	return error;

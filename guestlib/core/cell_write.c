@@ -6,11 +6,11 @@
  * commits to it by one store of `redo` and then moves it to the head. A longer one is made in the
  * slot that is not published, and published by one store. Either way there is nothing to undo.
  */
-#include "cell.h"
+#include "cell_operation.h"
 #include "copy.h"
 
 /* The slot that is not published, with what the section may find there. */
-static int prepare_slot(struct ist_cell *cell, uint32_t flags, void **out)
+static ist_inline int prepare_slot(struct ist_cell *cell, uint32_t flags, void **out)
 {
 	uint64_t *target = ist_cell_next_slot(cell, cell->version);
 	const uint64_t *source;
@@ -27,7 +27,7 @@ static int prepare_slot(struct ist_cell *cell, uint32_t flags, void **out)
 }
 
 /* This seat's own line, with the head's content. */
-static inline void prepare_own(struct ist_cell *cell)
+static ist_inline void prepare_own(struct ist_cell *cell)
 {
 	uint32_t i;
 
@@ -39,7 +39,7 @@ static inline void prepare_own(struct ist_cell *cell)
 }
 
 /* The cell is held: the section begins. */
-static inline int prepare(struct ist_cell *cell, uint32_t flags, void **out)
+static ist_inline int prepare(struct ist_cell *cell, uint32_t flags, void **out)
 {
 	uint64_t version = ist_load_acquire(&cell->memory->version);
 
@@ -56,7 +56,7 @@ static inline int prepare(struct ist_cell *cell, uint32_t flags, void **out)
 }
 
 /* Migratory: reading was followed by writing. */
-static inline void remember(struct ist_cell *cell)
+static ist_inline void remember(struct ist_cell *cell)
 {
 	if (!cell->was_read)
 		return;
@@ -66,7 +66,7 @@ static inline void remember(struct ist_cell *cell)
 }
 
 /* Holds the cell: mostly it was this seat's last, and one swap of eight bytes does. */
-static inline int take(struct ist_cell *cell, uint64_t timeout_ns)
+static ist_inline int take(struct ist_cell *cell, uint64_t timeout_ns)
 {
 	struct ist_directory *shared = &cell->memory->directory;
 	uint64_t control = ist_load(&shared->control), next = coh_retake(control, cell->seat);
@@ -108,7 +108,7 @@ int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t timeout
 }
 
 /* Publishes what the section has made. The cell is held. */
-static inline void publish(struct ist_cell *cell)
+static ist_inline void publish(struct ist_cell *cell)
 {
 	uint64_t number = IST_CELL_NUMBER(cell->version) + 1, next;
 
@@ -138,6 +138,32 @@ int ist_cell_end_held(struct ist_cell *cell)
 {
 	if (ist_unlikely(cell->section != IST_SECTION_WRITE))
 		return cell->error ? cell->error : -EINVAL;
+	publish(cell);
+	IST_CELL_TRACE(cell, COH_DROP);
+	cell->section = IST_SECTION_NONE;
+	return ist_cell_release(cell);
+}
+
+/* In one piece, and the function found before: between the swap and the release it is time that
+   others wait. */
+int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+			  int64_t *value, uint64_t timeout_ns)
+{
+	ist_cell_function *function =
+		number > IST_OPERATION_COMPARE ? cell->functions[number] : NULL;
+	void *content;
+	int error;
+
+	ist_prefetch_write(cell->memory);
+	error = take(cell, timeout_ns);
+	if (ist_unlikely(error))
+		return error;
+	remember(cell);
+	error = prepare(cell, 0, &content);
+	if (ist_unlikely(error))
+		return error;
+	*value = function ? function(content, cell->size, arguments)
+			  : ist_cell_operate_word(number, content, cell->size, arguments);
 	publish(cell);
 	IST_CELL_TRACE(cell, COH_DROP);
 	cell->section = IST_SECTION_NONE;
