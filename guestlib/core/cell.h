@@ -65,8 +65,15 @@ struct ist_cell_policy {
 
 struct ist_cell_result {
 	uint64_t ticket;   /* 0: free */
-	uint64_t sequence; /* of the request whose result it will be; 0: it is there */
+	uint64_t sequence; /* of the request whose result it will be; 0: it is there; or KEPT */
 	int64_t value;
+};
+
+/* Delegated: an operation that this handle has kept back. It is no request. */
+struct ist_cell_kept {
+	uint64_t arguments[IST_CELL_ARGUMENTS];
+	uint32_t number;
+	uint32_t place; /* of its result */
 };
 
 /* Delegated: what a handle knows of its requests. */
@@ -80,6 +87,8 @@ struct ist_cell_requests {
 	uint32_t patience; /* looks for a result before trying to hold the cell */
 	uint32_t usual;    /* looks until another had done the last one; 0: this handle did it */
 	uint32_t owes;     /* a repair is still to be told */
+	uint32_t keeps;    /* operations are kept back: of the last ones it did many at a time */
+	uint32_t kept;     /* so many are: after all that was asked for */
 	uint8_t places[IST_CELL_REQUESTS]; /* of sequence % IST_CELL_REQUESTS; or NOWHERE */
 };
 
@@ -166,6 +175,7 @@ struct ist_cell {
 	uint64_t ticket;                                        /* the last one given out */
 	uint32_t flying; /* operations submitted and not collected */
 	struct ist_cell_requests requests;
+	struct ist_cell_kept kept[IST_CELL_IN_FLIGHT];
 	struct ist_cell_copy own_copy;
 	struct ist_cell_near near;
 	struct ist_cell_watch watch;
@@ -397,49 +407,10 @@ static inline int ist_cell_see(struct ist_cell *cell, uint64_t number)
 /* Nothing stands in the way of a section: 0. Else what; a repair is told with that. */
 int ist_cell_refuse(struct ist_cell *cell);
 
-/* cell_combine.c: what who holds a delegated cell does */
-
-/* Places of results beside those of tickets. */
-#define IST_CELL_ALONE IST_CELL_IN_FLIGHT /* of the operation that is waited for */
-#define IST_CELL_NOWHERE 0xffu            /* of what is not waited for any more */
-
-/* An operation of this handle that was never a request. */
-struct ist_cell_operation {
-	uint32_t number;
-	uint32_t reserved;
-	const uint64_t *arguments;
-	int64_t value; /* out */
-};
-
-/*
- * If the cell is free: holds it, does this handle's requests, then `own` (may be NULL), then some
- * of the others', publishes all of it as one version, and lets go. 0; -ETIMEDOUT somebody else
- * holds it; -EOWNERDEAD, and nothing was done; -EPROTO, -ENODEV.
- */
-int ist_cell_pass(struct ist_cell *cell, struct ist_cell_operation *own);
-
-/* Results that others have left become known. 0; -EPROTO. */
-int ist_cell_harvest(struct ist_cell *cell);
-
-/* So many requests at a time are as dear to do for another as to hand it the cell. */
-static inline uint64_t ist_cell_worth(const struct ist_cell *cell)
-{
-	return 8u + cell->words / 2;
-}
-
-/* The first of a seat's requests, its desk. */
-static inline struct ist_cell_request *ist_cell_desk(const struct ist_cell *cell, uint32_t seat)
-{
-	return (struct ist_cell_request *)(void *)ist_cell_area(cell, seat);
-}
-
-/* The policy's `published`. */
-void ist_cell_deliver(struct ist_cell *cell, uint64_t number, const uint64_t *content);
-
 /* cell_delegate.c */
 extern const struct ist_cell_policy ist_cell_delegate;
 
-/* cell_operate.c: an operation that is known, as a write section of this handle. */
+/* cell_write.c: an operation that is known, as a write section of this handle. */
 int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
 			  int64_t *value, uint64_t timeout_ns);
 

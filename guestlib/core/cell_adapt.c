@@ -6,7 +6,7 @@
  * for: the cell is laid out as a delegated one, and what is asked for and not served is done by who
  * asked.
  */
-#include "cell.h"
+#include "cell_requests.h"
 
 #include "coherence/policy.h"
 
@@ -28,7 +28,7 @@ static uint32_t now_of(const struct ist_cell *cell)
 static int is_delegated(const struct ist_cell *cell)
 {
 	/* What is asked for comes first: operations are done in their order. */
-	return now_of(cell) == IST_CELL_DELEGATED || cell->requests.asked != cell->requests.done;
+	return now_of(cell) == IST_CELL_DELEGATED || ist_cell_pending(cell) != 0;
 }
 
 static uint32_t load32(const uint32_t *word)
@@ -186,6 +186,8 @@ void ist_cell_watch(struct ist_cell *cell, unsigned what)
 	watch->left = watch->every;
 	watch->migratory = now_of(cell) == IST_CELL_MIGRATORY;
 	watch->shipped = (uint32_t)is_delegated(cell);
+	if (!watch->shipped)
+		cell->requests.keeps = 0;
 	watch->due = (uint32_t)is_time(cell, now);
 	if (watch->due && what == IST_CELL_COUNT_READS)
 		judge_at_once(cell, now);

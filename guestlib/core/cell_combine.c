@@ -10,6 +10,7 @@
  * of the dead are not done any more: so nothing is done twice.
  */
 #include "cell_operation.h"
+#include "cell_requests.h"
 #include "copy.h"
 
 #define DESKS_EXPECTED 4u
@@ -85,17 +86,12 @@ int ist_cell_harvest(struct ist_cell *cell)
 }
 
 /* This handle's requests that nobody has done. */
-static int do_own(struct ist_cell *cell, void *content)
+static int do_asked(struct ist_cell *cell, void *content)
 {
 	struct ist_cell_requests *own = &cell->requests;
 	uint64_t sequence;
 	int64_t value;
 
-	/* What others did of them, they have said before they let the cell go. */
-	if (own->done == own->asked)
-		return 0;
-	if (ist_cell_harvest(cell))
-		return cell->error;
 	for (sequence = own->done + 1; sequence <= own->asked; sequence++) {
 		/* It was checked before it was asked for. */
 		if (serve(cell, cell->seat, sequence, content, &value))
@@ -105,6 +101,44 @@ static int do_own(struct ist_cell *cell, void *content)
 	if (own->done != own->asked)
 		own->served = own->done = own->asked;
 	return 0;
+}
+
+/* And what it has kept back. */
+static int do_kept(struct ist_cell *cell, void *content)
+{
+	const struct ist_cell_kept *kept = cell->kept, *end = kept + cell->requests.kept;
+	struct ist_cell_result *result;
+
+	for (; kept < end; kept++) {
+		/* As in do_asked(). */
+		if (ist_unlikely(!ist_cell_knows(cell, kept->number)))
+			return ist_cell_break(cell);
+		result = &cell->results[kept->place];
+		result->value = ist_cell_perform(cell, kept->number, content, kept->arguments);
+		result->sequence = 0;
+	}
+	cell->requests.kept = 0;
+	return 0;
+}
+
+/* This handle's operations, in their order. */
+static int do_own(struct ist_cell *cell, void *content)
+{
+	struct ist_cell_requests *own = &cell->requests;
+	uint64_t pending;
+	int error = 0;
+
+	/* What others did of them, they have said before they let the cell go. */
+	if (own->done != own->asked && ist_cell_harvest(cell))
+		return cell->error;
+	pending = ist_cell_pending(cell);
+	if (!pending)
+		return 0;
+	/* Others would have left so many to this handle: so it asks nobody for the next ones. */
+	own->keeps = pending > ist_cell_worth(cell);
+	if (own->done != own->asked)
+		error = do_asked(cell, content);
+	return error ? error : do_kept(cell, content);
 }
 
 /* What a seat asks for, as far as the log has room. */

@@ -4,7 +4,7 @@
  * cell is free, else leaves them in its own lines, where whoever holds the cell finds them, and
  * looks there for the results; or takes the cell after all, when nobody has done them.
  */
-#include "cell.h"
+#include "cell_requests.h"
 #include "copy.h"
 
 /* Looks for a result while the cell is free: as many as handing it over costs, about. */
@@ -77,7 +77,7 @@ static int ready(struct ist_cell *cell)
 			own->patience = patience_of(cell);
 			return -EAGAIN;
 		}
-		if (looks < own->patience && own->asked - own->done <= ist_cell_worth(cell))
+		if (looks < own->patience && ist_cell_pending(cell) <= ist_cell_worth(cell))
 			return -EAGAIN;
 	}
 	error = ist_cell_pass(cell, NULL);
@@ -94,7 +94,7 @@ static int ready(struct ist_cell *cell)
 static int await(struct ist_cell *cell, uint64_t sequence, uint64_t timeout_ns)
 {
 	struct ist_cell_requests *own = &cell->requests;
-	uint32_t pending = (uint32_t)(own->asked - own->done), looks;
+	uint32_t pending = (uint32_t)ist_cell_pending(cell), looks;
 	int error;
 
 	cell->wanted = sequence;
@@ -121,20 +121,14 @@ static int await(struct ist_cell *cell, uint64_t sequence, uint64_t timeout_ns)
 	return error;
 }
 
-/* Leaves a request where others find it: the last one asked. 0, or -errno. */
-static inline int ask(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
-		      uint32_t place, uint64_t timeout_ns)
+/* Leaves a request where others find it: the last one asked. There is room for it. */
+static inline void leave(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+			 uint32_t place)
 {
 	struct ist_cell_requests *own = &cell->requests;
 	struct ist_cell_request *desk = ist_cell_desk(cell, cell->seat), *request = desk;
 	uint64_t sequence = own->asked + 1;
-	int error;
 
-	if (ist_unlikely(own->asked - own->done == IST_CELL_REQUESTS)) {
-		error = await(cell, own->done + 1, timeout_ns);
-		if (error)
-			return error;
-	}
 	/* One that is alone is in the line that is looked at anyway. */
 	if (own->asked != own->done)
 		request += 1 + sequence % IST_CELL_REQUESTS;
@@ -142,30 +136,57 @@ static inline int ask(struct ist_cell *cell, uint32_t number, const uint64_t *ar
 	__atomic_store_n(&request->operation, IST_CELL_OPERATION(sequence, number),
 			 __ATOMIC_RELAXED);
 	own->places[sequence % IST_CELL_REQUESTS] = (uint8_t)place;
-	own->asked = sequence;
+	own->asked = cell->results[place].sequence = sequence;
 	/* Release: pairs with the acquire in combine_seat(). */
 	ist_store_release(&desk->asked, sequence);
 	if (ist_unlikely(!cell->subscribed)) {
 		__atomic_fetch_or(&cell->memory->consumers, coh_bit(cell->seat), __ATOMIC_SEQ_CST);
 		cell->subscribed = 1;
 	}
+}
+
+/* The same; waits until there is room. 0, or -errno: it was not left. */
+static int ask(struct ist_cell *cell, uint32_t number, const uint64_t *arguments, uint32_t place,
+	       uint64_t timeout_ns)
+{
+	struct ist_cell_requests *own = &cell->requests;
+	int error;
+
+	if (ist_unlikely(own->asked - own->done == IST_CELL_REQUESTS)) {
+		error = await(cell, own->done + 1, timeout_ns);
+		if (error)
+			return error;
+	}
+	leave(cell, number, arguments, place);
 	return 0;
+}
+
+/* What was kept back becomes requests: few enough for others to do, so there is room. */
+static void ask_kept(struct ist_cell *cell)
+{
+	const struct ist_cell_kept *kept = cell->kept, *end = kept + cell->requests.kept;
+
+	cell->requests.kept = 0;
+	cell->requests.keeps = 0;
+	for (; kept < end; kept++)
+		leave(cell, kept->number, kept->arguments, kept->place);
 }
 
 static int submit(struct ist_cell *cell, uint32_t number, const uint64_t *arguments, uint32_t place,
 		  uint64_t timeout_ns)
 {
-	int error = ask(cell, number, arguments, place, timeout_ns);
-
-	if (!error)
-		cell->results[place].sequence = cell->requests.asked;
-	return error;
+	if (!cell->requests.keeps)
+		return ask(cell, number, arguments, place, timeout_ns);
+	ist_cell_keep(cell, number, arguments, place);
+	return 0;
 }
 
 static int settle(struct ist_cell *cell, uint32_t place, uint64_t timeout_ns)
 {
 	if (ist_unlikely(cell->error || cell->section != IST_SECTION_NONE))
 		return ist_cell_refuse(cell);
+	if (cell->requests.kept && timeout_ns && ist_cell_pending(cell) <= ist_cell_worth(cell))
+		ask_kept(cell);
 	return await(cell, cell->results[place].sequence, timeout_ns);
 }
 
@@ -197,10 +218,11 @@ static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *argum
 		if (error != -ETIMEDOUT || !timeout_ns)
 			return error;
 	}
-	error = ask(cell, number, arguments, IST_CELL_ALONE, timeout_ns);
+	error = cell->requests.kept ? await(cell, IST_CELL_KEPT, timeout_ns) : 0;
+	if (!error)
+		error = ask(cell, number, arguments, IST_CELL_ALONE, timeout_ns);
 	if (error)
 		return error;
-	result->sequence = cell->requests.asked;
 	error = await(cell, cell->requests.asked, timeout_ns);
 	/* It may be done later: its result is nobody's then. */
 	if (error)

@@ -2,6 +2,7 @@
 /* cell_operate.c: operations by number: each a write section of this handle, or as the policy says.
  */
 #include "cell_operation.h"
+#include "cell_requests.h"
 
 int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_function *function)
 {
@@ -11,34 +12,12 @@ int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_function *f
 	return 0;
 }
 
-/* Counted while the cell is held, if it is to be: what is done between two operations leaves the
-   cell to who waits for it. */
-static inline int operate_here(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
-			       int64_t *value, uint64_t timeout_ns, int counted)
-{
-	void *content;
-	int error = ist_cell_begin_held(cell, 0, timeout_ns, &content);
-
-	if (counted)
-		ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
-	if (error)
-		return error;
-	*value = ist_cell_perform(cell, number, content, arguments);
-	return ist_cell_end_held(cell);
-}
-
-int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
-			  int64_t *value, uint64_t timeout_ns)
-{
-	return operate_here(cell, number, arguments, value, timeout_ns, 0);
-}
-
 /* An adaptive cell may do as it did at its last look, whatever others do by now; but what this
    handle has left for others comes first. */
 static inline int is_here(const struct ist_cell *cell)
 {
-	return !cell->policy->operate || (cell->kind == IST_CELL_ADAPTIVE && !cell->watch.shipped &&
-					  cell->requests.asked == cell->requests.done);
+	return !cell->policy->operate ||
+	       (cell->kind == IST_CELL_ADAPTIVE && !cell->watch.shipped && !ist_cell_pending(cell));
 }
 
 int ist_cell_operate(struct ist_cell *cell, uint32_t number,
@@ -52,12 +31,9 @@ int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 		return -EINVAL;
 	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
 		return ist_cell_refuse(cell);
-	if (is_here(cell)) {
-		error = operate_here(cell, number, arguments, &value, timeout_ns, 1);
-	} else {
-		ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
-		error = cell->policy->operate(cell, number, arguments, &value, timeout_ns);
-	}
+	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
+	error = is_here(cell) ? ist_cell_operate_held(cell, number, arguments, &value, timeout_ns)
+			      : cell->policy->operate(cell, number, arguments, &value, timeout_ns);
 	if (!error && result)
 		*result = value;
 	return error;
@@ -68,9 +44,15 @@ static struct ist_cell_result *result_at(struct ist_cell *cell, uint64_t ticket)
 	return &cell->results[ticket % IST_CELL_IN_FLIGHT];
 }
 
-int ist_cell_submit(struct ist_cell *cell, uint32_t number,
-		    const uint64_t arguments[IST_CELL_ARGUMENTS], uint64_t timeout_ns,
-		    uint64_t *ticket)
+static inline void count_submitted(struct ist_cell *cell)
+{
+	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
+	ist_cell_count(cell, IST_CELL_COUNT_TOGETHER, cell->flying != 0);
+}
+
+static __attribute__((noinline)) int submit_any(struct ist_cell *cell, uint32_t number,
+						const uint64_t *arguments, uint64_t timeout_ns,
+						uint64_t *ticket)
 {
 	struct ist_cell_result *free_one = NULL;
 	uint64_t next = cell->ticket;
@@ -87,8 +69,7 @@ int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 		return -EAGAIN;
 	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
 		return ist_cell_refuse(cell);
-	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
-	ist_cell_count(cell, IST_CELL_COUNT_TOGETHER, cell->flying != 0);
+	count_submitted(cell);
 	error = cell->policy->submit
 			? cell->policy->submit(cell, number, arguments,
 					       (uint32_t)(next % IST_CELL_IN_FLIGHT), timeout_ns)
@@ -101,23 +82,51 @@ int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 	return 0;
 }
 
-int ist_cell_collect(struct ist_cell *cell, uint64_t ticket, int64_t *result, uint64_t timeout_ns)
+int ist_cell_submit(struct ist_cell *cell, uint32_t number,
+		    const uint64_t arguments[IST_CELL_ARGUMENTS], uint64_t timeout_ns,
+		    uint64_t *ticket)
 {
-	struct ist_cell_result *found = result_at(cell, ticket);
-	int error;
+	uint64_t next = cell->ticket + 1;
+	struct ist_cell_result *result = result_at(cell, next);
 
-	if (!ticket || found->ticket != ticket)
-		return -EINVAL;
-	/* Other policies have done it when it was submitted. */
-	if (found->sequence) {
-		error = cell->policy->settle(cell, (uint32_t)(ticket % IST_CELL_IN_FLIGHT),
-					     timeout_ns);
-		if (error)
-			return error;
-	}
+	/* Many at a time, and nothing stands in the way: a few stores, and all of them private. */
+	if (ist_unlikely(!cell->requests.keeps || !ist_cell_knows(cell, number) || result->ticket ||
+			 (cell->section | (uint32_t)cell->error) != 0))
+		return submit_any(cell, number, arguments, timeout_ns, ticket);
+	ist_cell_keep(cell, number, arguments, (uint32_t)(next % IST_CELL_IN_FLIGHT));
+	/* Then: at a look at the clock a handle with nothing pending may cease to keep. */
+	count_submitted(cell);
+	result->ticket = cell->ticket = *ticket = next;
+	cell->flying++;
+	return 0;
+}
+
+static inline int hand_out(struct ist_cell *cell, struct ist_cell_result *found, int64_t *result)
+{
 	found->ticket = 0;
 	cell->flying--;
 	if (result)
 		*result = found->value;
 	return 0;
+}
+
+/* What is not there yet. */
+static __attribute__((noinline)) int collect_late(struct ist_cell *cell, uint64_t ticket,
+						  int64_t *result, uint64_t timeout_ns)
+{
+	int error = cell->policy->settle(cell, (uint32_t)(ticket % IST_CELL_IN_FLIGHT), timeout_ns);
+
+	return error ? error : hand_out(cell, result_at(cell, ticket), result);
+}
+
+int ist_cell_collect(struct ist_cell *cell, uint64_t ticket, int64_t *result, uint64_t timeout_ns)
+{
+	struct ist_cell_result *found = result_at(cell, ticket);
+
+	if (ist_unlikely(!ticket || found->ticket != ticket))
+		return -EINVAL;
+	/* Other policies have done it when it was submitted. */
+	if (ist_unlikely(found->sequence != 0))
+		return collect_late(cell, ticket, result, timeout_ns);
+	return hand_out(cell, found, result);
 }

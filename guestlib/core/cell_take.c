@@ -5,7 +5,12 @@
  */
 #include "cell.h"
 
+#include <isthmus/app.h>
+
 #define TRIES 8u /* to take a cell that is free */
+/* Between a waiter's first look and its second, and how many looks that is otherwise, about. */
+#define APART_NS 200u
+#define APART_LOOKS 8u
 
 /* One swap of the word by this step: 1 done; 0 it was another word, which is now in *word. */
 static int swap(struct ist_cell *cell, struct ist_directory *word, const struct coh_result *result,
@@ -187,6 +192,22 @@ static int ready_to_take(struct ist_cell *cell)
 	return ist_cell_try_take(cell);
 }
 
+/*
+ * A look fetches the line that the holder stores into, which then fetches it back: who looks all
+ * the time makes a short section several times as long. So the holder, which may have several of
+ * them to do, is left alone for some; a long section is over after that, and meets a waiter that
+ * looks all the time.
+ */
+static void stand_back(struct ist_cell *cell, uint64_t timeout_ns)
+{
+	uint64_t until = ist_time_ns() + (timeout_ns < APART_NS ? timeout_ns : APART_NS);
+
+	cell->looks += APART_LOOKS;
+	do
+		ist_relax();
+	while (ist_time_ns() < until);
+}
+
 int ist_cell_take(struct ist_cell *cell, uint64_t timeout_ns)
 {
 	int error = cell->error;
@@ -203,6 +224,7 @@ int ist_cell_take(struct ist_cell *cell, uint64_t timeout_ns)
 	if (!timeout_ns) /* who only tries says itself what it waits for */
 		return -ETIMEDOUT;
 	looks = cell->looks;
+	stand_back(cell, timeout_ns);
 	error = ist_cell_await(cell, ready_to_take, &cell->memory->waiters, timeout_ns);
 	ist_cell_waited(cell, looks, 1);
 	return error;

@@ -11,11 +11,11 @@
  * section stores to it, not when it ends. What is undone is published again. Operations are over
  * too soon for that.
  */
-#include "cell.h"
+#include "cell_operation.h"
 #include "copy.h"
 
 /* The slot that is not published, with what the section may find there. */
-static int prepare_slot(struct ist_cell *cell, uint32_t flags, void **out)
+static ist_inline int prepare_slot(struct ist_cell *cell, uint32_t flags, void **out)
 {
 	uint64_t *target = ist_cell_next_slot(cell, cell->version);
 	const uint64_t *source;
@@ -32,7 +32,7 @@ static int prepare_slot(struct ist_cell *cell, uint32_t flags, void **out)
 }
 
 /* This seat's own line, with the head's content. */
-static inline void prepare_own(struct ist_cell *cell)
+static ist_inline void prepare_own(struct ist_cell *cell)
 {
 	uint32_t i;
 
@@ -44,7 +44,7 @@ static inline void prepare_own(struct ist_cell *cell)
 }
 
 /* The head is changed from here on; readers and repairers find the own line. */
-static inline void *open_head(struct ist_cell *cell)
+static ist_inline void *open_head(struct ist_cell *cell)
 {
 	struct ist_cell_memory *memory = cell->memory;
 
@@ -62,7 +62,7 @@ static inline void *open_head(struct ist_cell *cell)
 }
 
 /* The cell is held: the section begins. */
-static inline int prepare(struct ist_cell *cell, uint32_t flags, uint32_t in_place, void **out)
+static ist_inline int prepare(struct ist_cell *cell, uint32_t flags, uint32_t in_place, void **out)
 {
 	uint64_t version = ist_load_acquire(&cell->memory->version);
 
@@ -84,7 +84,7 @@ static inline int prepare(struct ist_cell *cell, uint32_t flags, uint32_t in_pla
 }
 
 /* Migratory: reading was followed by writing. */
-static inline void remember(struct ist_cell *cell)
+static ist_inline void remember(struct ist_cell *cell)
 {
 	if (!cell->was_read)
 		return;
@@ -94,7 +94,7 @@ static inline void remember(struct ist_cell *cell)
 }
 
 /* Holds the cell: mostly it was this seat's last, and one swap of eight bytes does. */
-static inline int take(struct ist_cell *cell, uint64_t timeout_ns)
+static ist_inline int take(struct ist_cell *cell, uint64_t timeout_ns)
 {
 	struct ist_directory *shared = &cell->memory->directory;
 	uint64_t control = ist_load(&shared->control), next = coh_retake(control, cell->seat);
@@ -113,8 +113,8 @@ static inline int take(struct ist_cell *cell, uint64_t timeout_ns)
 	return 0;
 }
 
-static inline int begin(struct ist_cell *cell, uint32_t flags, uint32_t in_place,
-			uint64_t timeout_ns, void **out)
+static ist_inline int begin(struct ist_cell *cell, uint32_t flags, uint32_t in_place,
+			    uint64_t timeout_ns, void **out)
 {
 	int error;
 
@@ -143,7 +143,7 @@ int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t timeout
 }
 
 /* Publishes what the section has made. The cell is held. */
-static inline void publish(struct ist_cell *cell)
+static ist_inline void publish(struct ist_cell *cell)
 {
 	uint64_t number = IST_CELL_NUMBER(cell->version) + 1, next;
 	const uint64_t *content = cell->own->data;
@@ -178,6 +178,28 @@ int ist_cell_end_held(struct ist_cell *cell)
 {
 	if (ist_unlikely(cell->section != IST_SECTION_WRITE))
 		return cell->error ? cell->error : -EINVAL;
+	publish(cell);
+	IST_CELL_TRACE(cell, COH_DROP);
+	cell->section = IST_SECTION_NONE;
+	return ist_cell_release(cell);
+}
+
+/* In one piece, and the function found before: between the swap and the release it is time that
+   others wait. */
+int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+			  int64_t *value, uint64_t timeout_ns)
+{
+	ist_cell_function *function =
+		number > IST_OPERATION_COMPARE ? cell->functions[number] : NULL;
+	void *content;
+	int error;
+
+	ist_prefetch_write(cell->memory);
+	error = begin(cell, 0, 0, timeout_ns, &content);
+	if (ist_unlikely(error))
+		return error;
+	*value = function ? function(content, cell->size, arguments)
+			  : ist_cell_operate_word(number, content, cell->size, arguments);
 	publish(cell);
 	IST_CELL_TRACE(cell, COH_DROP);
 	cell->section = IST_SECTION_NONE;

@@ -18,6 +18,9 @@
 #define ist_likely(x) (__builtin_expect(!!(x), 1) != 0)
 #define ist_unlikely(x) (__builtin_expect(!!(x), 0) != 0)
 
+/* For what is in one piece wherever it is used: between taking something and letting it go. */
+#define ist_inline inline __attribute__((always_inline))
+
 static inline uint64_t ist_load(const uint64_t *word)
 {
 	return __atomic_load_n(word, __ATOMIC_RELAXED);

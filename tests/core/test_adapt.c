@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cell.h"
+#include "cell_requests.h"
 #include "platform/memory.h"
 #include "tests/suite.h"
 #include "tests/xorshift.h"
@@ -302,18 +302,47 @@ START_TEST(across_a_switch)
 		delegated();
 	for (i = 0; i < 2; i++)
 		ck_assert_int_eq(ist_cell_submit(a, IST_OPERATION_ADD, one, 0, &tickets[i]), 0);
-	ck_assert_uint_eq(a->requests.asked - a->requests.done, 2);
+	ck_assert_uint_eq(ist_cell_pending(a), 2);
 	a->memory->policy = IST_CELL_MIGRATORY;
 	ck_assert_int_eq(ist_cell_submit(a, IST_OPERATION_ADD, one, 0, &tickets[2]), 0);
 	for (i = 3; i-- > 0;) {
 		ck_assert_int_eq(ist_cell_collect(a, tickets[i], &result, 0), 0);
 		ck_assert_uint_eq((uint64_t)result, done + i);
 	}
-	ck_assert_uint_eq(a->requests.asked, a->requests.done);
+	ck_assert_uint_eq(ist_cell_pending(a), 0);
 	ck_assert_int_eq(ist_cell_submit(a, IST_OPERATION_ADD, one, 0, &tickets[0]), 0);
-	ck_assert_uint_eq(a->requests.asked, a->requests.done); /* done at once */
+	ck_assert_uint_eq(ist_cell_pending(a), 0); /* done at once */
 	ck_assert_int_eq(ist_cell_collect(a, tickets[0], &result, 0), 0);
 	ck_assert_uint_eq((uint64_t)result, done + 3);
+}
+END_TEST
+
+/* Nor does their order change when a handle that keeps them back finds that at a look at the clock.
+ */
+START_TEST(kept_across_a_switch)
+{
+	uint64_t tickets[3], i;
+	int64_t result;
+
+	open_both(8);
+	while (now() != IST_DELEGATED)
+		delegated();
+	together(a);
+	ck_assert_uint_eq(ist_cell_pending(a), 0);
+	ck_assert(a->requests.keeps);
+	a->memory->policy = IST_CELL_MIGRATORY;
+	a->watch.left = 1; /* the first of them is a look */
+	for (i = 0; i < 3; i++)
+		ck_assert_int_eq(ist_cell_submit(a, IST_OPERATION_ADD, one, 0, &tickets[i]), 0);
+	for (i = 3; i-- > 0;) {
+		ck_assert_int_eq(ist_cell_collect(a, tickets[i], &result, 0), 0);
+		ck_assert_uint_eq((uint64_t)result, done + i);
+	}
+	/* It is migratory, and nothing is pending: the next look ends it. */
+	a->watch.left = 1;
+	ck_assert_int_eq(ist_cell_operate(a, IST_OPERATION_ADD, one, &result, 0), 0);
+	ck_assert_uint_eq((uint64_t)result, done + 3);
+	ck_assert(!a->requests.keeps);
 }
 END_TEST
 
@@ -374,6 +403,7 @@ int main(void)
 	tcase_add_test(test, held_at_first);
 	tcase_add_test(test, little_content);
 	tcase_add_test(test, across_a_switch);
+	tcase_add_test(test, kept_across_a_switch);
 	tcase_add_test(test, in_order);
 	tcase_add_test(test, hostile_counts);
 	tcase_set_timeout(test, 120);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cell.h"
+#include "cell_requests.h"
 #include "platform/memory.h"
 #include "tests/suite.h"
 #include "tests/xorshift.h"
@@ -184,6 +184,125 @@ START_TEST(many_on_little)
 }
 END_TEST
 
+/* Has `cell`, which nobody has left an operation with, do many at a time. */
+static void do_many(struct ist_cell *cell)
+{
+	uint64_t tickets[IST_CELL_IN_FLIGHT];
+	unsigned i;
+
+	for (i = 0; i < IST_CELL_IN_FLIGHT; i++)
+		tickets[i] = submit(cell, IST_OPERATION_ADD, none);
+	for (i = 0; i < IST_CELL_IN_FLIGHT; i++)
+		ck_assert_int_eq(ist_cell_collect(cell, tickets[i], NULL, 0), 0);
+}
+
+/* Who did many at a time keeps the next ones back: nobody sees them before they are done, which is
+   in their order, as one version, and leaves the lines of requests as they were. */
+START_TEST(kept_back)
+{
+	uint64_t tickets[IST_CELL_IN_FLIGHT], before, after, content[5], round;
+	uint8_t desks[4096];
+	size_t area = (1 + IST_CELL_REQUESTS) * sizeof(struct ist_cell_request);
+	int64_t digits;
+	unsigned i;
+
+	open_all(sizes[_i]);
+	define_all();
+	do_many(b);
+	for (round = 0; round < 2; round++) {
+		memcpy(desks, ist_cell_area(b, b->seat), area);
+		tickets[0] = submit(b, IST_OPERATION_STORE, none);
+		for (i = 1; i < IST_CELL_IN_FLIGHT; i++)
+			tickets[i] = submit(b, APPEND, (uint64_t[4]){i % 10, 0, 0, 0});
+		ck_assert_int_eq(ist_cell_submit(b, APPEND, one, 0, &before), -EAGAIN);
+		ck_assert_int_eq(operate(a, IST_OPERATION_STORE, one), (int64_t)(round * 2));
+		ck_assert_int_eq(ist_cell_read(c, content, &before, 0), 0);
+		/* The last first: so all are done by then. */
+		collect(b, tickets[10], 1234567890);
+		ck_assert_int_eq(ist_cell_read(c, content, &after, 0), 0);
+		ck_assert_uint_eq(after, before + 1);
+		ck_assert_int_eq(memcmp(desks, ist_cell_area(b, b->seat), area), 0);
+		collect(b, tickets[0], 1);
+		for (i = 1, digits = 0; i < 10; i++) {
+			digits = digits * 10 + i;
+			collect(b, tickets[i], digits);
+		}
+		for (i = 11; i < IST_CELL_IN_FLIGHT; i++)
+			ck_assert_int_eq(ist_cell_collect(b, tickets[i], NULL, 0), 0);
+		ck_assert_int_eq(operate(c, IST_OPERATION_STORE, (uint64_t[4]){0, 2}),
+				 (int64_t)content[0]);
+	}
+}
+END_TEST
+
+/* Few that are waited for are left for others after all, in their order. */
+START_TEST(kept_no_longer)
+{
+	uint64_t tickets[4];
+	void *content;
+	int64_t result;
+	unsigned i;
+
+	open_all(sizes[_i]);
+	define_all();
+	do_many(b);
+	for (i = 0; i < 3; i++)
+		tickets[i] = submit(b, APPEND, (uint64_t[4]){i + 1, 0, 0, 0});
+	ck_assert_int_eq(ist_cell_write_begin(c, 0, 0, &content), 0);
+	/* Tries, and asks for nothing. */
+	ck_assert_int_eq(ist_cell_collect(b, tickets[1], &result, 0), -ETIMEDOUT);
+	ck_assert_uint_eq(pending(b), 0);
+	ck_assert_int_eq(ist_cell_collect(b, tickets[1], &result, 1000), -ETIMEDOUT);
+	ck_assert_uint_eq(pending(b), 3);
+	ck_assert_int_eq(ist_cell_write_abort(c), 0);
+	tickets[3] = submit(b, APPEND, (uint64_t[4]){4, 0, 0, 0});
+	ck_assert_uint_eq(pending(b), 4);
+	ck_assert_int_eq(operate(a, APPEND, (uint64_t[4]){9, 0, 0, 0}), 9);
+	ck_assert_uint_eq(pending(b), 0);
+	collect(b, tickets[3], 91234);
+	collect(b, tickets[0], 91);
+	collect(b, tickets[2], 9123);
+	collect(b, tickets[1], 912);
+}
+END_TEST
+
+/* A single operation comes after what is kept back, by whichever way it is done. */
+START_TEST(kept_before_one)
+{
+	uint64_t ticket;
+	void *content;
+	int64_t result;
+
+	open_all(sizes[_i]);
+	define_all();
+	do_many(b);
+	ticket = submit(b, APPEND, (uint64_t[4]){1, 0, 0, 0});
+	ck_assert_int_eq(operate(b, APPEND, (uint64_t[4]){2, 0, 0, 0}), 12);
+	collect(b, ticket, 1);
+	do_many(b);
+	ticket = submit(b, APPEND, (uint64_t[4]){3, 0, 0, 0});
+	ck_assert_int_eq(ist_cell_write_begin(c, 0, 0, &content), 0);
+	ck_assert_int_eq(ist_cell_operate(b, APPEND, (uint64_t[4]){4, 0, 0, 0}, &result, 1000),
+			 -ETIMEDOUT);
+	ck_assert_int_eq(ist_cell_write_abort(c), 0);
+	b->requests.usual = 1; /* as if others did what it asks for */
+	ck_assert_int_eq(
+		ist_cell_operate(b, APPEND, (uint64_t[4]){5, 0, 0, 0}, &result, MILLISECOND * 1000),
+		0);
+	ck_assert_int_eq(result, 1235);
+	collect(b, ticket, 123);
+	/* And after what was asked for, and is waited for no longer. */
+	do_many(b);
+	ck_assert_int_eq(ist_cell_write_begin(c, 0, 0, &content), 0);
+	ck_assert_int_eq(ist_cell_operate(b, APPEND, (uint64_t[4]){6, 0, 0, 0}, &result, 1000),
+			 -ETIMEDOUT);
+	ticket = submit(b, APPEND, (uint64_t[4]){7, 0, 0, 0});
+	ck_assert_uint_eq(pending(b), 1);
+	ck_assert_int_eq(ist_cell_write_abort(c), 0);
+	collect(b, ticket, 123567);
+}
+END_TEST
+
 /* What is not known to who holds the cell is left, and so is what comes behind it. */
 START_TEST(unknown_here)
 {
@@ -267,6 +386,31 @@ START_TEST(told_of_a_death)
 }
 END_TEST
 
+/* The same, of one that has kept them back. */
+START_TEST(kept_over_a_death)
+{
+	uint64_t tickets[12];
+	void *content;
+	int64_t result;
+	unsigned i;
+
+	open_all(8);
+	do_many(b);
+	ck_assert_int_eq(ist_cell_write_begin(a, 0, 0, &content), 0);
+	memset(content, 0x55, 8);
+	for (i = 0; i < 12; i++)
+		tickets[i] = submit(b, IST_OPERATION_ADD, one);
+	mem_die(0);
+	ck_assert_int_eq(ist_cell_collect(b, tickets[11], &result, MILLISECOND * 1000), 0);
+	ck_assert_int_eq(result, 11);
+	ck_assert_int_eq(ist_cell_operate(b, IST_OPERATION_ADD, one, &result, 0), -EOWNERDEAD);
+	for (i = 0; i < 11; i++)
+		collect(b, tickets[i], i);
+	free(a);
+	a = NULL;
+}
+END_TEST
+
 /* Nobody does what one of the dead has asked for, nor its seat's next owner's twice. */
 START_TEST(requests_of_the_dead)
 {
@@ -341,16 +485,18 @@ END_TEST
 #define ROUNDS 2000u
 static void *add_many(void *argument)
 {
-	uint64_t tickets[7];
+	uint64_t tickets[IST_CELL_IN_FLIGHT];
 	int64_t last = -1, result;
-	unsigned i, k;
+	unsigned i, k, many;
 
 	for (i = 0; i < ROUNDS; i++) {
-		for (k = 0; k < 7; k++)
+		/* By turns as many as others do, and more: some of which are kept back. */
+		many = i / 4 % 2 ? IST_CELL_IN_FLIGHT : 7;
+		for (k = 0; k < many; k++)
 			ck_assert_int_eq(ist_cell_submit(argument, IST_OPERATION_ADD, one,
 							 IST_FOREVER, &tickets[k]),
 					 0);
-		for (k = 0; k < 7; k++) {
+		for (k = 0; k < many; k++) {
 			ck_assert_int_eq(
 				ist_cell_collect(argument, tickets[k], &result, IST_FOREVER), 0);
 			ck_assert_int_gt(result, last);
@@ -379,7 +525,8 @@ START_TEST(threads)
 		ck_assert_int_eq(pthread_create(&thread[i], NULL, add_many, cells[i]), 0);
 	for (i = 0; i < 3; i++)
 		pthread_join(thread[i], NULL);
-	ck_assert_int_eq(operate(a, IST_OPERATION_ADD, one), 3 * 8 * ROUNDS);
+	ck_assert_int_eq(operate(a, IST_OPERATION_ADD, one),
+			 3 * ROUNDS / 2 * (1 + 7 + 1 + IST_CELL_IN_FLIGHT));
 }
 END_TEST
 
@@ -431,6 +578,11 @@ int main(void)
 	tcase_add_loop_test(test, combined, 0, SIZES);
 	tcase_add_test(test, bounded_passes);
 	tcase_add_test(test, many_on_little);
+	/* Those of which 32 are too many to be done for another. */
+	tcase_add_loop_test(test, kept_back, 0, 2);
+	tcase_add_loop_test(test, kept_no_longer, 0, 3);
+	tcase_add_loop_test(test, kept_before_one, 0, 3);
+	tcase_add_test(test, kept_over_a_death);
 	tcase_add_test(test, unknown_here);
 	tcase_add_test(test, timeouts);
 	tcase_add_test(test, refusals);

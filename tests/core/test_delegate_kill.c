@@ -190,6 +190,64 @@ static int after_ask_and_collect(void)
 	return after(c, &alice, 0, ASKED, 1);
 }
 
+/* Keeps some back, and does them by a pass of her own, Bob's too. */
+#define KEPT 3u
+static void keep(uint64_t timeout_ns)
+{
+	uint64_t tickets[KEPT];
+	unsigned i;
+
+	a->requests.keeps = 1; /* as if it had just done many */
+	for (i = 0; i < KEPT; i++)
+		ist_cell_submit(a, IST_OPERATION_ADD, one, 0, &tickets[i]);
+	for (i = 0; i < KEPT; i++)
+		ist_cell_collect(a, tickets[i], NULL, timeout_ns);
+}
+
+static void do_keep(void)
+{
+	keep(0);
+}
+
+/* All of them were done, or none. */
+static int after_keep(void)
+{
+	unsigned deaths = 0;
+	uint64_t total;
+	int line;
+
+	mem_die(0);
+	line = survive(c, &alice, 0, KEPT, &deaths);
+	if (line)
+		return line;
+	must(deaths <= 1);
+	line = sum(b, &total, &deaths);
+	if (line)
+		return line;
+	total -= BEFORE + ASKED + 1 + 3; /* the last are survive()'s */
+	must(total == 0 || total == KEPT);
+	return 0;
+}
+
+/* Makes requests of them after all. */
+static void do_keep_and_ask(void)
+{
+	keep(IST_FOREVER);
+}
+
+static int after_keep_and_ask(void)
+{
+	unsigned deaths = 0;
+	int line;
+
+	mem_die(0);
+	line = survive(c, &alice, 0, KEPT, &deaths);
+	if (line)
+		return line;
+	must(deaths <= 1);
+	return 0;
+}
+
 /* A new owner takes Alice's seat. */
 static void do_open(void)
 {
@@ -204,6 +262,8 @@ static const struct scene {
 	{"combine", do_combine, after_combine},
 	{"ask", do_ask, after_ask},
 	{"ask and collect", do_ask_and_collect, after_ask_and_collect},
+	{"keep", do_keep, after_keep},
+	{"keep and ask", do_keep_and_ask, after_keep_and_ask},
 };
 #define SCENES ((int)(sizeof(scenes) / sizeof(scenes[0])))
 

@@ -275,8 +275,9 @@ IST_API int ist_cell_operate(struct ist_cell *cell, uint32_t number,
  * @ticket: for ist_cell_collect()
  *
  * Operations of one handle are done in the order of their submission. With IST_DELEGATED others may
- * do it from now on, and ist_cell_collect() does it at the latest; it blocks only for what is left
- * of operations that were waited for in vain. With the other policies it is done when this returns.
+ * do it from now on, but while this handle has many under way at a time, and ist_cell_collect()
+ * does it at the latest; it blocks only for what is left of operations that were waited for in
+ * vain. With the other policies it is done when this returns.
  * Returns as ist_cell_operate(); -EAGAIN IST_CELL_IN_FLIGHT are not collected yet.
  */
 IST_API int ist_cell_submit(struct ist_cell *cell, uint32_t number,
