@@ -6,12 +6,12 @@
  * The Makefile wraps the calls (WRAP_fault_host).
  */
 #include <check.h>
-#include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "tests/served_group.h"
 #include "tests/suite.h"
+#include "tests/wrap_call.h"
 
 static __thread unsigned fail_at; /* 0: none. The calls of a pager's thread are fault_pager.c's. */
 static __thread unsigned calls;
@@ -23,14 +23,6 @@ static bool fails(void)
 	errno = ENOMEM;
 	return true;
 }
-
-#define WRAP(type, failure, name, parameters, arguments)                                           \
-	type __real_##name parameters;                                                             \
-	type __wrap_##name parameters;                                                             \
-	type __wrap_##name parameters                                                              \
-	{                                                                                          \
-		return fails() ? (failure) : __real_##name arguments;                              \
-	}
 
 WRAP(void *, NULL, calloc, (size_t count, size_t size), (count, size))
 WRAP(int, -1, socket, (int domain, int type, int protocol), (domain, type, protocol))

@@ -6,10 +6,7 @@
  */
 #include "tests/descriptors.h"
 #include "tests/pager_group.h"
-
-#include <stdarg.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
+#include "tests/wrap_call.h"
 
 static __thread bool own_call; /* the test's */
 static int armed;              /* atomic: calls until one fails; 0: none does */
@@ -25,64 +22,17 @@ static bool fails(void)
 	return true;
 }
 
-int __real_ioctl(int fd, unsigned long request, ...);
-int __wrap_ioctl(int fd, unsigned long request, ...);
-void *__real_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-int __real_madvise(void *address, size_t size, int advice);
-int __wrap_madvise(void *address, size_t size, int advice);
-int __real_mprotect(void *address, size_t size, int protection);
-int __wrap_mprotect(void *address, size_t size, int protection);
-int __real_fallocate(int fd, int mode, off_t offset, off_t size);
-int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-			  void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-			  void *argument);
-
-int __wrap_ioctl(int fd, unsigned long request, ...)
-{
-	va_list arguments;
-	void *argument;
-
-	va_start(arguments, request);
-	argument = va_arg(arguments, void *);
-	va_end(arguments);
-	return fails() ? -1 : __real_ioctl(fd, request, argument);
-}
-
-void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
-{
-	return fails() ? MAP_FAILED : __real_mmap(address, size, protection, flags, fd, offset);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-int __wrap_madvise(void *address, size_t size, int advice)
-{
-	return fails() ? -1 : __real_madvise(address, size, advice);
-}
-
-int __wrap_mprotect(void *address, size_t size, int protection)
-{
-	return fails() ? -1 : __real_mprotect(address, size, protection);
-}
-
-int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
-{
-	return fails() ? -1 : __real_fallocate(fd, mode, offset, size);
-}
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-			  void *argument)
-{
-	return fails() ? ENOMEM : __real_pthread_create(thread, attributes, run, argument);
-}
+WRAP(int, -1, ioctl, (int fd, unsigned long request, void *argument), (fd, request, argument))
+WRAP(void *, MAP_FAILED, mmap,
+     (void *at, size_t size, int protection, int flags, int fd, off_t offset),
+     (at, size, protection, flags, fd, offset))
+WRAP(void *, NULL, calloc, (size_t count, size_t size), (count, size))
+WRAP(int, -1, madvise, (void *at, size_t size, int advice), (at, size, advice))
+WRAP(int, -1, mprotect, (void *at, size_t size, int protection), (at, size, protection))
+WRAP(int, -1, fallocate, (int fd, int mode, off_t offset, off_t size), (fd, mode, offset, size))
+WRAP(int, ENOMEM, pthread_create,
+     (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument),
+     (thread, attributes, run, argument))
 
 /* Starts with the n-th call failing. True: none failed, so there are no more. */
 static const char *start_fails(int n, bool *last)
