@@ -138,39 +138,30 @@ static int cell_reap(struct object *o)
 }
 
 /*
- * Write-shared: a section lasts MERGED operations, or until reaped, and costs nobody else a wait.
- * Inside it an operation is a store: what counts them is no more than another strategy's lock.
+ * Write-shared: a section lasts until reaped, and costs nobody else a wait. Inside it an operation
+ * is a store.
  */
-#define MERGED 2048u
 static uint64_t *private;
-static unsigned left; /* operations of this section that are to come */
 
 static int merged_reap(struct object *o)
 {
 	int error = private != NULL ? cell_leave(o) : 0;
 
 	private = NULL;
-	left = 0;
 	return error;
 }
 
-static __attribute__((noinline)) int merged_turn(struct object *o)
+static __attribute__((noinline)) int merged_enter(struct object *o)
 {
-	int error = merged_reap(o);
-
-	if (error == 0)
-		error = cell_enter(o, &private);
-	left = error == 0 ? MERGED : 0;
-	return error;
+	return cell_enter(o, &private);
 }
 
 static int merged_apply(struct object *o, unsigned op, uint64_t argument, uint64_t *result)
 {
-	int error = left == 0 ? merged_turn(o) : 0;
+	int error = private == NULL ? merged_enter(o) : 0;
 
 	if (error != 0)
 		return error;
-	left--;
 	*result = operate(private, o->words, op, argument);
 	return 0;
 }
