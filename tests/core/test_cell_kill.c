@@ -518,6 +518,8 @@ START_TEST(written_between_any_two_looks)
 	options.content_region = kinds[kind].pool;
 	start();
 	prepare_open();
+	if (!acts[act].published && !ist_cell_opens(a)) /* where readers do not look, all the while */
+		last = 1;
 	ck_assert_uint_le(group_size(), sizeof(before));
 	memcpy(before, mem_base(), group_size());
 	for (steps = 1; !last; steps++) {
@@ -564,7 +566,7 @@ START_TEST(written_between_any_two_looks)
 		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "after %u", steps);
 		memcpy(mem_base(), before, group_size());
 	}
-	ck_assert_uint_gt(steps, 20);
+	ck_assert(steps > 20 || (steps == 1 && !acts[act].published && !ist_cell_opens(a)));
 	mem_destroy();
 }
 END_TEST

@@ -96,10 +96,10 @@ START_TEST(not_a_hello)
 
 	wire.abi = 2u << 16;
 	expect_refusal(&wire, EPROTONOSUPPORT,
-		       "isthmus ABI 2.0 is not spoken here (this broker: 1.2)");
+		       "isthmus ABI 2.0 is not spoken here (this broker: 1.3)");
 	wire.abi = 0xffffffff;
 	expect_refusal(&wire, EPROTONOSUPPORT,
-		       "isthmus ABI 65535.65535 is not spoken here (this broker: 1.2)");
+		       "isthmus ABI 65535.65535 is not spoken here (this broker: 1.3)");
 	wire = hello;
 	wire.kind = 4;
 	expect_refusal(&wire, EINVAL, "4 is not a kind of instance");

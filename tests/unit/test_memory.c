@@ -70,7 +70,7 @@ END_TEST
 START_TEST(roster_bytes)
 {
 	ck_assert_int_eq(memcmp(memory.map + 0x1000, "!ISTHMS1", 8), 0);
-	ck_assert_uint_eq(u32(0x1008), 0x20001); /* ABI 1.2 */
+	ck_assert_uint_eq(u32(0x1008), 0x30001); /* ABI 1.3 */
 	ck_assert_uint_eq(u32(0x100c), 4096);
 	ck_assert_uint_eq(u64(0x1010), 0);
 	ck_assert_uint_eq(u64(0x1018), 1); /* output sections */
