@@ -9,7 +9,7 @@
 
 #define LINE_WORDS INSTANCES_MAX
 #define PAGE_WORDS WORDS_MAX
-#define TURN 1024u /* operations */
+#define TURN 4096u /* operations */
 
 static unsigned slot(const struct bench *b, unsigned instance)
 {
