@@ -128,6 +128,44 @@ START_TEST(sixty_four_peers)
 }
 END_TEST
 
+/* One that a library from before ABI 1.3 has made is opened, and its head never is; what says that
+   it may be where it cannot is no cell. */
+START_TEST(made_by_an_older_library)
+{
+	struct ist_object *slot = (struct ist_object *)(void *)(mem_region() + 128);
+	uint64_t kind = (uint64_t)policies[_i / SIZES];
+	void *content;
+	unsigned may;
+
+	open_both(_i);
+	close_both();
+	may = sizes[_i % SIZES] <= IST_CELL_INLINE &&
+	      (kind == IST_CELL_MIGRATORY || kind == IST_CELL_ADAPTIVE);
+	ck_assert_uint_eq(slot->parameters[1], kind | (may ? IST_CELL_IN_PLACE : 0));
+
+	slot->parameters[1] = kind;
+	open_both(_i);
+	ck_assert_uint_eq(b->kind, kind);
+	write_number(b, 1);
+	ck_assert_int_eq(ist_cell_write_begin(a, 0, 0, &content), 0);
+	ck_assert(!ist_cell_opens(a));
+	ck_assert_uint_ge(IST_CELL_WHERE(a->memory->version),
+			  sizes[_i % SIZES] <= IST_CELL_INLINE ? IST_CELL_HEAD : 0);
+	fill(content, 2);
+	expect(b, 1);
+	ck_assert_int_eq(ist_cell_write_end(a), 0);
+	expect(b, 2);
+	close_both();
+
+	slot->parameters[1] = kind | IST_CELL_IN_PLACE << 1;
+	ck_assert_int_eq(ist_cell_open(alice, "c", NULL, &a), -EPROTO);
+	slot->parameters[1] = kind | IST_CELL_IN_PLACE;
+	ck_assert_int_eq(ist_cell_open(alice, "c", NULL, &a), may ? 0 : -EPROTO);
+	if (may)
+		ist_cell_close(a);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("cell, openings");
@@ -137,6 +175,7 @@ int main(void)
 	tcase_add_test(test, refused_openings);
 	tcase_add_test(test, seats);
 	tcase_add_loop_test(test, sixty_four_peers, 0, POLICIES * SIZES);
+	tcase_add_loop_test(test, made_by_an_older_library, 0, POLICIES * SIZES);
 	suite_add_tcase(suite, test);
 	return suite_run(suite);
 }
