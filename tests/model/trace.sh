@@ -55,10 +55,16 @@ changed() { # source, sed script, flags for the compiler...
 		"${CC:-cc}" -std=gnu11 -O2 -D_GNU_SOURCE -DCOH_TRACING -fPIC "$@" -c changed.c -o changed.o
 }
 
-# The first word-changing step of this kind that a life says and goes on after: leaves it out.
+# The first word-changing step of this kind after which its life says two more of the same unit: leaves it out. What a life
+# says last of a unit it may have kept to itself, had it died over it.
 leave_out() { # step, log
-	awk -v step="$1" '{ line[NR] = $0; by[NR] = $2; is[NR] = $4 == step && $6 == 1; last[$2] = NR }
-		END { for (i = 1; i <= NR; i++) if (is[i] && !done && i > NR / 2 && last[by[i]] > i + 20) done = i
+	awk -v step="$1" '{ line[NR] = $0; of[NR] = $2 " " $3; said[NR] = $6 == 1; is[NR] = $4 == step && said[NR] }
+		function went_on(i, more, j) {
+			for (j = i + 1; j <= NR && more < 2; j++)
+				more += said[j] && of[j] == of[i]
+			return more == 2
+		}
+		END { for (i = 1; i <= NR; i++) if (is[i] && !done && i > NR / 2 && went_on(i)) done = i
 		      else print line[i] }' "$2"
 }
 
