@@ -18,6 +18,15 @@
 
 #define STEPS_MAX 4096u
 
+/* Instrumented code takes many more steps: under ASan EVERY is how many runs one stands for. */
+#ifdef __SANITIZE_ADDRESS__
+#define UNDER_ASAN(every) (every)
+#else
+#define UNDER_ASAN(every) 1
+#endif
+#define SOME(runs) (((runs) + EVERY - 1) / EVERY)
+#define RUN(i) ((i)*EVERY)
+
 /* Fills `states` with copies of `size` bytes, from the one before the first step to the last; how
  * many. */
 static inline unsigned steps_collect(void (*operate)(void), size_t size, uint8_t **states)

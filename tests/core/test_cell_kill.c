@@ -29,14 +29,7 @@
 #include "steps.h"
 #include "tests/suite.h"
 
-/* Instrumented code takes many more steps: under ASan one run in 11. */
-#ifdef __SANITIZE_ADDRESS__
-#define EVERY 11
-#else
-#define EVERY 1
-#endif
-#define SOME(runs) (((runs) + EVERY - 1) / EVERY)
-#define RUN(i) ((i)*EVERY)
+#define EVERY UNDER_ASAN(11)
 
 #define REGION 65536u
 #define POOL 4096u
@@ -518,7 +511,8 @@ START_TEST(written_between_any_two_looks)
 	options.content_region = kinds[kind].pool;
 	start();
 	prepare_open();
-	if (!acts[act].published && !ist_cell_opens(a)) /* where readers do not look, all the while */
+	if (!acts[act].published &&
+	    !ist_cell_opens(a)) /* where readers do not look, all the while */
 		last = 1;
 	ck_assert_uint_le(group_size(), sizeof(before));
 	memcpy(before, mem_base(), group_size());

@@ -15,6 +15,8 @@
 #include "steps.h"
 #include "tests/suite.h"
 
+#define EVERY UNDER_ASAN(4) /* each death in some of them */
+
 #define REGION 65536u
 #define SECOND 1000000000ull
 
@@ -322,11 +324,11 @@ static uint64_t group_size(void)
 
 START_TEST(death_at_every_instruction)
 {
-	const struct scene *scene = &scenes[_i / DEATHS];
+	const struct scene *scene = &scenes[RUN(_i) / DEATHS];
 	static uint8_t *states[STEPS_MAX];
 	unsigned i, count;
 
-	death = (enum death)(_i % DEATHS);
+	death = (enum death)(RUN(_i) % DEATHS);
 	start();
 	scene->prepare();
 	count = steps_collect(scene->operate, group_size(), states);
@@ -417,7 +419,7 @@ START_TEST(commit_and_death_between_any_two_looks)
 	unsigned steps;
 	int status;
 
-	death = (enum death)_i;
+	death = (enum death)RUN(_i);
 	start();
 	prepare_both();
 	memcpy(before, mem_base(), sizeof(before));
@@ -454,8 +456,8 @@ int main(void)
 	return 77;
 #endif
 	tcase_add_loop_test(test, death_at_every_instruction, 0,
-			    (int)(DEATHS * sizeof(scenes) / sizeof(scenes[0])));
-	tcase_add_loop_test(test, commit_and_death_between_any_two_looks, 0, DEATHS);
+			    SOME((int)(DEATHS * sizeof(scenes) / sizeof(scenes[0]))));
+	tcase_add_loop_test(test, commit_and_death_between_any_two_looks, 0, SOME(DEATHS));
 	tcase_set_timeout(test, 240);
 	suite_add_tcase(suite, test);
 	return suite_run(suite);

@@ -10,14 +10,7 @@
 #include "steps.h"
 #include "tests/suite.h"
 
-/* Instrumented code takes many more steps: under ASan one run in 5. */
-#ifdef __SANITIZE_ADDRESS__
-#define EVERY 5
-#else
-#define EVERY 1
-#endif
-#define SOME(runs) (((runs) + EVERY - 1) / EVERY)
-#define RUN(i) ((i)*EVERY)
+#define EVERY UNDER_ASAN(5)
 
 #define REGION 65536u
 #define GROUP (IST_REGIONS_OFFSET + REGION)
