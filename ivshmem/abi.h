@@ -380,7 +380,7 @@ IST_ABI_SIZE(struct ist_directory, 16);
 #define IST_CELL_PRODUCER_CONSUMER 3u /* the latest version is pushed to each consumer */
 #define IST_CELL_WRITE_SHARED 4u      /* private copies, merged */
 #define IST_CELL_DELEGATED 5u         /* operations are done by who holds the cell */
-/* ABI 1.3: with one of these in parameters[1]: a content in the head may be changed there. */
+/* ABI 1.3: beside MIGRATORY or ADAPTIVE in parameters[1]: the head may be OPEN. */
 #define IST_CELL_IN_PLACE 0x100u
 
 /* How a write-shared cell merges a word: parameters[3]. */
@@ -414,8 +414,7 @@ IST_ABI_SIZE(struct ist_directory, 16);
 #define IST_CELL_NUMBER(version) ((version) >> 2)
 #define IST_CELL_WHERE(version) ((uint32_t)((version)&3u))
 #define IST_CELL_SLOT(i) ((i)&1u) /* slot 0 or 1 */
-#define IST_CELL_OPEN 1u   /* it was in the head, which is being changed; now at its writer's seat \
-			    */
+#define IST_CELL_OPEN 1u   /* at its writer's seat, while the head, where it was, is changed */
 #define IST_CELL_HEAD 2u   /* in the head */
 #define IST_CELL_MOVING 3u /* it was; the next is being moved there from its writer's seat */
 
