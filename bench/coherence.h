@@ -14,7 +14,7 @@
 #define INSTANCES_MAX 8u
 #define OBJECTS_MAX 64u
 #define WORDS_MAX 512u
-#define IN_FLIGHT 32u
+#define IN_FLIGHT 256u
 #define SAMPLES_EACH (SAMPLES_MAX / INSTANCES_MAX)
 
 /* ---- Objects --------------------------------------------------------------------------------- */
@@ -240,6 +240,17 @@ static inline int going(struct bench *b)
 	if (__atomic_load_n(&b->shared->stopped.value, __ATOMIC_RELAXED) != 0)
 		return b->report.ops < b->least;
 	return ++b->looks < b->stride || look(b);
+}
+
+/*
+ * The same for operations of a few nanoseconds, once before several of them: how many there are
+ * before it is to be asked again.
+ */
+static inline unsigned turn(struct bench *b)
+{
+	if (__atomic_load_n(&b->shared->stopped.value, __ATOMIC_RELAXED) != 0)
+		return b->report.ops < b->least;
+	return look(b) ? b->stride : 0;
 }
 
 /* After each operation, with its error: counts it, and does what the strategy owes the others. */
