@@ -36,7 +36,7 @@ static const struct load *const loads[] = {
 	&load_record_40,     &load_record_64,   &load_record_4096,    &load_handover_40,
 	&load_handover_4096, &load_latest,      &load_reads_90,       &load_reads_99,
 	&load_reads_999,     &load_counter,     &load_counter_flight, &load_hot,
-	&load_table,
+	&load_hot_flight,    &load_table,
 };
 #define LOADS (sizeof(loads) / sizeof(loads[0]))
 

@@ -211,8 +211,8 @@ struct load {
 
 extern const struct load load_words_line, load_words_page, load_record_40, load_record_64,
 	load_record_4096, load_handover_40, load_handover_4096, load_latest, load_reads_90,
-	load_reads_99, load_reads_999, load_counter, load_counter_flight, load_hot, load_table,
-	load_alone_read, load_alone_write;
+	load_reads_99, load_reads_999, load_counter, load_counter_flight, load_hot, load_hot_flight,
+	load_table, load_alone_read, load_alone_write;
 
 /* coherence_run.c: what loads are made of */
 
