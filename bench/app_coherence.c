@@ -22,11 +22,13 @@ int main(int argc, char **argv);
 #define QUIET_NS 2000000u
 
 static const struct strategy *const strategies[] = {
-	&by_plain,        &by_private,     &by_atomic,         &by_ttas,
-	&by_ttas_packed,  &by_ticket,      &by_ticket_packed,  &by_mcs,
-	&by_seqlock,      &by_mutex,       &by_robust,         &by_rwlock,
-	&by_doorbell,     &by_message,     &by_cell_reads,     &by_cell_migratory,
-	&by_cell_latest,  &by_cell_merged, &by_cell_delegated, &by_cell_adaptive,
+	&by_plain,        &by_private,        &by_atomic,
+	&by_bound,        &by_ttas,           &by_ttas_packed,
+	&by_ticket,       &by_ticket_packed,  &by_mcs,
+	&by_seqlock,      &by_mutex,          &by_robust,
+	&by_rwlock,       &by_doorbell,       &by_message,
+	&by_cell_reads,   &by_cell_migratory, &by_cell_latest,
+	&by_cell_merged,  &by_cell_delegated, &by_cell_adaptive,
 	&by_cell_replica,
 };
 #define STRATEGIES (sizeof(strategies) / sizeof(strategies[0]))

@@ -153,9 +153,9 @@ struct strategy {
 };
 
 /* The strategies, a file or a few lines each. */
-extern const struct strategy by_plain, by_private, by_atomic, by_ttas, by_ttas_packed, by_ticket,
-	by_ticket_packed, by_mcs, by_seqlock, by_doorbell, by_message, by_mutex, by_robust,
-	by_rwlock, by_cell_reads, by_cell_migratory, by_cell_latest, by_cell_merged,
+extern const struct strategy by_plain, by_private, by_atomic, by_bound, by_ttas, by_ttas_packed,
+	by_ticket, by_ticket_packed, by_mcs, by_seqlock, by_doorbell, by_message, by_mutex,
+	by_robust, by_rwlock, by_cell_reads, by_cell_migratory, by_cell_latest, by_cell_merged,
 	by_cell_delegated, by_cell_adaptive, by_cell_replica;
 
 /* ---- Loads ----------------------------------------------------------------------------------- */

@@ -296,6 +296,13 @@ static inline int ist_cell_break(struct ist_cell *cell)
 int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
 		   uint64_t timeout_ns);
 
+/*
+ * Waits to hold the cell: as ist_cell_await() with ist_cell_try_take(), but that `often` looks
+ * IST_SPINS_A_LOOK times before it returns -EAGAIN.
+ */
+int ist_cell_await_turn(struct ist_cell *cell, int (*often)(struct ist_cell *),
+			uint64_t timeout_ns);
+
 /* Rings for one that waits for its turn, and for all that wait for a version. */
 void ist_cell_wake(struct ist_cell *cell);
 

@@ -24,7 +24,7 @@ LOADS = {  # strategies beside the locks and the cells with sections
     "words-page": ["plain", "private", "atomic", "message", "cell-merged"],
     "record-40": ["private", "message"], "record-64": ["private", "message"],
     "record-4096": ["private", "message"],
-    "handover-40": [], "handover-4096": [],
+    "handover-40": ["bound"], "handover-4096": ["bound"],
     "latest": ["message", "cell-latest"],
     "reads-90": ["private", "message"], "reads-99": ["private", "message"],
     "reads-999": ["private", "message"],
