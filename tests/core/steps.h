@@ -1,96 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * steps.h: what the memory of a group goes through while one process does something. Between two of
- * its accesses to that memory nothing changes, for it or for others: so the process is stopped at
- * each, by the page protection, and let through it by the trap flag, instruction by instruction.
- * What it does elsewhere costs nothing.
+ * steps.h: what the memory of a group goes through while one process does something: a child is
+ * stopped at each of its stores, and each state that differs from the one before is kept.
  */
 #ifndef TESTS_CORE_STEPS_H
 #define TESTS_CORE_STEPS_H
 
 #include <check.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "platform/memory.h"
+#include "tests/stops.h"
 
 #define STEPS_MAX 4096u
-
-#define STEPS_TRAP_FLAG 0x100
-#define STEPS_STORES PROT_READ   /* stopped at each store */
-#define STEPS_ACCESSES PROT_NONE /* and at each load */
-
-static struct {
-	uint8_t *memory;
-	size_t size;
-	int closed;
-	void (*between)(void);  /* NULL: nothing is stopped any more */
-	struct sigaction crash; /* whose a fault elsewhere is */
-} steps_now;
-
-static inline void steps_protect(int protection)
-{
-	if (mprotect(steps_now.memory, steps_now.size, protection))
-		abort();
-}
-
-/* Ahead of an access. An instruction may make many: it comes here for each. */
-static inline void steps_ahead(int signal_number, siginfo_t *info, void *context)
-{
-	ucontext_t *at = context;
-
-	if ((uintptr_t)info->si_addr - (uintptr_t)steps_now.memory >= steps_now.size) {
-		sigaction(signal_number, &steps_now.crash, NULL); /* it comes again */
-		return;
-	}
-	steps_protect(PROT_READ | PROT_WRITE);
-	steps_now.between();
-	if (steps_now.between)
-		at->uc_mcontext.gregs[REG_EFL] |= STEPS_TRAP_FLAG;
-}
-
-static inline void steps_behind(int signal_number, siginfo_t *info, void *context)
-{
-	ucontext_t *at = context;
-
-	(void)signal_number;
-	(void)info;
-	at->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)STEPS_TRAP_FLAG;
-	steps_protect(steps_now.closed);
-}
-
-/*
- * From here on between() is called ahead of each access of this process to the group's memory, of
- * which these are stopped. It may use the memory, and, as no access is within malloc(), all else.
- */
-static inline void steps_begin(int closed, size_t size, void (*between)(void))
-{
-	struct sigaction ahead = {.sa_sigaction = steps_ahead, .sa_flags = SA_SIGINFO};
-	struct sigaction behind = {.sa_sigaction = steps_behind, .sa_flags = SA_SIGINFO};
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-	steps_now.memory = mem_base();
-	steps_now.size = (size + page - 1) / page * page;
-	steps_now.closed = closed;
-	steps_now.between = between;
-	if (sigaction(SIGSEGV, &ahead, &steps_now.crash) || sigaction(SIGTRAP, &behind, NULL))
-		abort();
-	steps_protect(closed);
-}
-
-/* Also for who is called by it: what is left is done without a stop. */
-static inline void steps_end(void)
-{
-	steps_now.between = NULL;
-	steps_protect(PROT_READ | PROT_WRITE);
-}
 
 /* The states of steps_collect(), as the child finds them. */
 struct steps_found {
@@ -129,9 +57,9 @@ static inline unsigned steps_collect(void (*operate)(void), size_t size, uint8_t
 	child = fork();
 	ck_assert_int_ge(child, 0);
 	if (child == 0) {
-		steps_begin(STEPS_STORES, size, steps_save);
+		stops_begin(mem_base(), size, STOPS_STORES, steps_save);
 		operate();
-		steps_end();
+		stops_end();
 		steps_save();
 		_exit(0);
 	}

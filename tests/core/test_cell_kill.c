@@ -3,7 +3,7 @@
  * test_cell_kill.c: death, and stopping, at every instruction.
  *
  * A child does one thing with a cell, and is stopped at each instruction that stores to the shared
- * memory (steps.h). Ahead of each, and at the end, the memory is saved: the states a death can
+ * memory (stops.h). Ahead of each, and at the end, the memory is saved: the states a death can
  * leave behind, all of them. From each the survivors must go on: the version before, or the one
  * that was being published, whole, and the same one for all from then on; one of them is told; and
  * the next incarnation comes back. A survivor that repairs is itself stopped, and dies at every
@@ -522,7 +522,7 @@ static void act_and_look_on(void)
 		copy = fork();
 		ck_assert_int_ge(copy, 0);
 		if (copy == 0) {
-			steps_end();
+			stops_end();
 			reader.is_copy = 1;
 			if (acts[reader.act].act())
 				_exit(2);
@@ -551,9 +551,9 @@ START_TEST(written_between_any_two_looks)
 	start();
 	prepare_open();
 	reader.act = _i % ACTS;
-	steps_begin(STEPS_ACCESSES, group_size(), act_and_look_on);
+	stops_begin(mem_base(), group_size(), STOPS_ACCESSES, act_and_look_on);
 	n = ist_cell_read(b, content, &version, 0);
-	steps_end();
+	stops_end();
 	if (reader.is_copy)
 		_exit(n || version < BEFORE || version > BEFORE + 1 ||
 		      !is_from(content, acts[reader.act].published ? version : BEFORE));

@@ -3,7 +3,7 @@
  * test_channel_kill.c: death at every instruction.
  *
  * A child does one operation on a channel, and is stopped at each instruction that stores to the
- * shared memory (steps.h). Ahead of each, and at the end, the memory is saved: the states a death
+ * shared memory (stops.h). Ahead of each, and at the end, the memory is saved: the states a death
  * can leave behind, all of them. In each, the survivor must get what was committed, whole and once,
  * learn of the death, and go on with the next incarnation.
  *
@@ -385,7 +385,7 @@ static void send_and_die(void)
 	copy = fork();
 	ck_assert_int_ge(copy, 0);
 	if (copy == 0) {
-		steps_end();
+		stops_end();
 		receiver.is_copy = 1;
 		if (send_message(committed))
 			_exit(2);
@@ -406,9 +406,9 @@ START_TEST(commit_and_death_between_any_two_looks)
 	death = (enum death)_i;
 	start();
 	prepare_both();
-	steps_begin(STEPS_ACCESSES, group_size(), send_and_die);
+	stops_begin(mem_base(), group_size(), STOPS_ACCESSES, send_and_die);
 	n = recv_message(committed, committed);
-	steps_end();
+	stops_end();
 	if (receiver.is_copy)
 		_exit(recv_and_learn(n) != 0);
 	ck_assert_int_eq(n, -EAGAIN);

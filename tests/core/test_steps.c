@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_steps.c: what the tests of deaths stand on (steps.h): no state that the memory goes through
- * is left out, and none is made up.
+ * test_steps.c: what the tests of deaths stand on (steps.h, tests/stops.h): no state that the
+ * memory goes through is left out, and none is made up.
  */
 #include <stdio.h>
 
@@ -86,9 +86,9 @@ static void count_ahead(void)
 START_TEST(loads_are_stopped_where_they_are_wanted)
 {
 	mem_create(REGION);
-	steps_begin(STEPS_ACCESSES, GROUP, count_ahead);
+	stops_begin(mem_base(), GROUP, STOPS_ACCESSES, count_ahead);
 	do_words();
-	steps_end();
+	stops_end();
 	ck_assert_uint_eq(ahead, 3 * WORDS);
 	do_words();
 	ck_assert_uint_eq(ahead, 3 * WORDS);
@@ -100,7 +100,7 @@ END_TEST
 START_TEST(a_fault_elsewhere_is_one)
 {
 	mem_create(REGION);
-	steps_begin(STEPS_STORES, GROUP, count_ahead);
+	stops_begin(mem_base(), GROUP, STOPS_STORES, count_ahead);
 	mem_base()[-1] = 1;
 }
 END_TEST
