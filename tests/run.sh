@@ -39,7 +39,7 @@ mkfifo "$work/ended" && exec 3<>"$work/ended" || exit 1
 # The tests' own world. Each has a mark besides, by which everything it started is found again.
 mark=ISTHMUS_TEST_RUN=${work##*/}
 world=("BUILD=$BUILD" CK_DEFAULT_TIMEOUT=60
-	"ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}" "UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}"
+	"ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:quarantine_size_mb=16}" "UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}"
 	"TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}")
 # Sanitizers of this age cannot live with all of a new kernel's address randomization.
 [ -n "$SANITIZER" ] && world+=(setarch -R)
@@ -57,7 +57,7 @@ since=$SECONDS
 # Nothing that was started outlives this, however it ends.
 quit() {
 	local f
-	[ ${#started[@]} = 0 ] || kill -KILL "${started[@]}"
+	[ ${#started[@]} = 0 ] || { kill -KILL "${started[@]}" && wait "${started[@]}"; } 2>/dev/null
 	for f in /proc/[0-9]*/environ; do
 		! grep -qsFz -- "$mark." "$f" || kill -KILL "$(basename "${f%/environ}")"
 	done
@@ -100,7 +100,7 @@ leavings() { # name, mark, folder
 	for f in /proc/[0-9]*/environ; do
 		grep -qsFxz -- "$mark" "$f" || continue
 		pid=${f#/proc/} pid=${pid%/environ}
-		echo "left $name: process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)"
+		echo "left $name: process $pid: $(tr '\0\n' '  ' <"/proc/$pid/cmdline" 2>/dev/null)"
 		find "/proc/$pid/fd" -lname '/memfd:*' -printf '%l\n' 2>/dev/null | sort -u |
 			sed "s|^|left $name: process $pid holds |"
 		kill -KILL "$pid" 2>/dev/null
