@@ -28,9 +28,10 @@ MAKE=${MAKE:-make}
 
 # What these find they find by races, of threads, of processes, of machines: who races needs a CPU. Or they say who runs,
 # or have a job for each CPU themselves.
-alone=(unit/test_coherence_race unit/test_run_state 'core/test_*_stress' core/test_channel_wait core/test_hostile
-	core/test_cell_hostile fault/fault_churn fault/fault_pager_kill 'model/test_trace_*' model/test_verify vm/test_adapt
-	vm/test_cell vm/test_coherence vm/test_hostile vm/test_kill vm/test_pages vm/test_running vm/test_storm linux/bed)
+alone=(unit/test_coherence_race unit/test_group_bells unit/test_run_state 'core/test_*_stress' core/test_channel
+	core/test_channel_wait core/test_hostile core/test_cell_hostile fault/fault_churn 'model/test_trace_*'
+	model/test_verify vm/test_adapt vm/test_cell vm/test_coherence vm/test_hostile vm/test_kill vm/test_pages
+	vm/test_reload vm/test_running vm/test_storm linux/bed)
 
 work=$(mktemp -d /tmp/ist.XXXXXX) || exit 1
 chmod 711 "$work" # a test joins as another user
