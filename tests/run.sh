@@ -175,13 +175,14 @@ run_one() { # its number, name, time limit in seconds, command...
 		echo "$p $f $s"
 		tail -n +2 "$at/sum" | sed -E "s,^(skip|fail) ,\\1 $name: ,"
 		cat "$at/left"
-	} >"$at/found"
+	} >"$at/all" && mv "$at/all" "$at/found"
 }
 
 start() { # name, time limit in seconds, command...
 	local number=$((++numbers)) name=${SANITIZER:+$SANITIZER/}$1
 	shift
 	mkdir "$work/$number" "$work/$number/run" "$work/$number/tmp" && chmod 711 "$work/$number" "$work/$number/tmp"
+	echo "$name" >"$work/$number/name"
 	{
 		run_one "$number" "$name" "$@"
 		echo "$number" >&3
@@ -192,9 +193,20 @@ start() { # name, time limit in seconds, command...
 # Waits until one has ended, and counts what it found.
 collect() {
 	local number p f s kind text
-	read -r number <&3
-	wait "${started[$number]}"
+	while
+		read -r -t 60 number <&3
+		[ -z "$number" ] || [ -z "${started[$number]:-}" ]
+	do
+		for number in "${!started[@]}"; do # one that was killed says nothing
+			kill -0 "${started[$number]}" 2>/dev/null || break 2
+		done
+	done
+	wait "${started[$number]}" 2>/dev/null
 	unset "started[$number]"
+	if [ ! -e "$work/$number/found" ]; then
+		fail "$(cat "$work/$number/name")" "what ran it was killed"
+		return
+	fi
 	cat "$work/$number/said"
 	{
 		read -r p f s
