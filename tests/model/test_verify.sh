@@ -57,9 +57,9 @@ cells() {
 
 # Two searches at a time, each in a folder of its own. What the second found is numbered after the first.
 mkdir cells && cp ./*.pml cells || exit 1
-(cd cells && cells && exit $bad) >cells.tap &
+(cd cells && cells && exit "$bad") >cells.tap &
 pages
 wait $! || bad=1
-awk -v n=$count '/^(not )?ok / { sub(/ok [0-9]+/, "ok " ++n) } { print }' cells.tap
+awk -v n="$count" '/^(not )?ok / { sub(/ok [0-9]+/, "ok " ++n) } { print }' cells.tap
 count=$((count + $(grep -cE '^(not )?ok ' cells.tap)))
 finish
