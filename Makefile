@@ -133,7 +133,7 @@ TESTS := $(TESTS_unit) $(TESTS_core) $(TESTS_fault) $(TESTS_model)
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(SRC_fuzz))
 OBJ_memplat := $(call objects,host,$(SRC_memplat))
 
-.PHONY: all programs libraries apps static benches tests-build
+.PHONY: all programs libraries apps static benches tests-build tests-sanitized
 all: programs libraries apps benches
 programs: $(PROGRAMS)
 libraries: $(LIBRARIES) $(BUILD)/isthmus.pc
@@ -141,6 +141,8 @@ apps: $(APPS) $(APP_IMAGES)
 static: $(APPS_static)
 benches: $(BENCHES)
 tests-build: all $(TESTS)
+# What runs under a sanitizer; applications and libraries to install do not.
+tests-sanitized: $(BUILD)/isthmus-vm $(TESTS_unit) $(TESTS_core) $(if $(filter thread,$(SAN)),,$(TESTS_fault))
 
 # ---- How things are built -----------------------------------------------------------------------
 
@@ -290,7 +292,7 @@ $(GUESTS): $(BUILD)/linux/%: $(BUILD)/host/tests/linux/%.o
 .PHONY: fuzzers fuzz-programs
 fuzzers:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang \
-		SAN=fuzzer-no-link,address,undefined fuzz-programs
+		SAN=fuzzer-no-link,address,undefined CFLAGS="$(CFLAGS_lines)" fuzz-programs
 fuzz-programs: $(FUZZERS)
 $(FUZZERS): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(BUILD)/libmemplat.a $(BUILD)/libvm.a \
 		$(BUILD)/libivshmem.a $(BUILD)/libisthmus.a
@@ -347,13 +349,15 @@ demo-linux: setup
 setup:
 	$(Q).ci/setup
 
+# Reports have lines, and need no more of -g.
+CFLAGS_lines = $(patsubst -g,-g1,$(CFLAGS))
 #: make asan|tsan       the unit and process tests, built with ASan and UBSan, or with TSan
 asan:
-	$(Q)$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SAN=address,undefined tests-build
-	$(Q)BUILD=$(BUILD)/asan KINDS="unit core fault" SANITIZER=asan+ubsan tests/run.sh
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS="$(CFLAGS_lines)" tests-sanitized
+	$(Q)BUILD=$(BUILD)/asan KINDS="fault core unit" SANITIZER=asan+ubsan tests/run.sh
 tsan:
-	$(Q)$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/tsan SAN=thread tests-build
-	$(Q)BUILD=$(BUILD)/tsan KINDS="unit core" SANITIZER=tsan tests/run.sh
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/tsan SAN=thread CFLAGS="$(CFLAGS_lines)" tests-sanitized
+	$(Q)BUILD=$(BUILD)/tsan KINDS="core unit" SANITIZER=tsan tests/run.sh
 
 #: make analyze        clang-tidy, cppcheck and gcc's analyzer over the tree
 analyze:

@@ -8,41 +8,65 @@
 #   ONLY=config        only tests whose name, kind/test, contains this (a glob)
 #   SANITIZER=tsan     what $BUILD was built with: part of the names
 #   SOAK=1             long forms are wanted (soak.sh): twenty times as patient, and the whole test bed
+#   JOBS=3             so many tests at a time (default: CPUs and one, as many wait; one in the long forms)
 #
 # A test is a program (of tests/unit, tests/core, tests/fault), a script (of tests/vm, tests/model and some
 # here) or a fuzz target over its corpus. It says what it found in TAP, in the file Check is told or on stdout;
 # one that prints no TAP counts once, by its exit status: 0, or 77 for "skipped: last line". A test that crashes,
 # runs out of time, runs nothing or less than it planned has failed, whatever it printed.
+#
+# Most tests are one thread, or wait: they share the machine. The others, of `alone` below, have it to themselves, after
+# all that share it.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
 BUILD=${BUILD:-build}
-KINDS=${KINDS:-unit core fault vm linux fuzz model static sanitizers}
+KINDS=${KINDS:-fuzz static model vm fault core unit linux sanitizers}
 ONLY=${ONLY:-}
 SANITIZER=${SANITIZER:-}
 MAKE=${MAKE:-make}
 
-work=$(mktemp -d /tmp/ist.XXXXXX) || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-mkdir "$work/run" "$work/tmp"
-chmod 711 "$work" "$work/tmp" # a test joins as another user
+# What these find they find by races, of threads, of processes, of machines: who races needs a CPU. Or they say who runs,
+# or have a job for each CPU themselves.
+alone=(unit/test_coherence_race unit/test_group_bells unit/test_run_state 'core/test_*_stress' core/test_channel
+	core/test_channel_wait core/test_hostile core/test_cell_hostile fault/fault_churn 'model/test_trace_*'
+	model/test_verify vm/test_adapt vm/test_cell vm/test_coherence vm/test_hostile vm/test_kill vm/test_pages
+	vm/test_reload vm/test_running vm/test_storm linux/bed)
 
-# The tests' own world, and the mark by which everything they started is found again.
+work=$(mktemp -d /tmp/ist.XXXXXX) || exit 1
+chmod 711 "$work" # a test joins as another user
+mkfifo "$work/ended" && exec 3<>"$work/ended" || exit 1
+
+# The tests' own world. Each has a mark besides, by which everything it started is found again.
 mark=ISTHMUS_TEST_RUN=${work##*/}
-world=("$mark" "ISTHMUS_RUNTIME_DIR=$work/run" "TMPDIR=$work/tmp" "BUILD=$BUILD" CK_DEFAULT_TIMEOUT=60
-	"ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}" "UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}"
+world=("BUILD=$BUILD" CK_DEFAULT_TIMEOUT=60
+	"ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:quarantine_size_mb=16}" "UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}"
 	"TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}")
 # Sanitizers of this age cannot live with all of a new kernel's address randomization.
 [ -n "$SANITIZER" ] && world+=(setarch -R)
 
 patience=1
+JOBS=${JOBS:-$([ -n "${SOAK:-}" ] && echo 1 || echo $(($(nproc) + 1)))}
 [ -n "${SOAK:-}" ] && patience=20 && world+=(CK_TIMEOUT_MULTIPLIER=$patience)
 
 passed=0 failed=0 skipped=0
 skips=() failures=() leftovers=()
-started=$SECONDS
+declare -A started=() # a test's number: the process that runs it
+numbers=0 later=()
+since=$SECONDS
+
+# Nothing that was started outlives this, however it ends.
+quit() {
+	local f
+	[ ${#started[@]} = 0 ] || { kill -KILL "${started[@]}" && wait "${started[@]}"; } 2>/dev/null
+	for f in /proc/[0-9]*/environ; do
+		! grep -qsFz -- "$mark." "$f" || kill -KILL "$(basename "${f%/environ}")"
+	done
+	rm -rf "$work"
+}
+trap quit EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
 wanted() { # name
 	# shellcheck disable=SC2053 # a glob is meant
@@ -68,26 +92,21 @@ tap() {
 }
 
 # What a test left behind: its processes (and with them all memory they hold) and files.
-leavings() { # name
-	local f pid try
+leavings() { # name, mark, folder
+	local name=$1 mark=$2 at=$3 f pid try
 	for try in 1 2 3 4 5; do # what was killed needs a moment to end
-		grep -qsFz -- "$mark" /proc/[0-9]*/environ || break
+		grep -qsFxz -- "$mark" /proc/[0-9]*/environ || break
 		[ "$try" = 5 ] || sleep 0.2
 	done
 	for f in /proc/[0-9]*/environ; do
-		grep -qsFz -- "$mark" "$f" || continue
+		grep -qsFxz -- "$mark" "$f" || continue
 		pid=${f#/proc/} pid=${pid%/environ}
-		leftovers+=("$1: process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)")
-		while read -r f; do
-			leftovers+=("$1: process $pid holds $f")
-		done < <(find "/proc/$pid/fd" -lname '/memfd:*' -printf '%l\n' 2>/dev/null | sort -u)
+		echo "left $name: process $pid: $(tr '\0\n' '  ' <"/proc/$pid/cmdline" 2>/dev/null)"
+		find "/proc/$pid/fd" -lname '/memfd:*' -printf '%l\n' 2>/dev/null | sort -u |
+			sed "s|^|left $name: process $pid holds |"
 		kill -KILL "$pid" 2>/dev/null
 	done
-	while read -r f; do
-		leftovers+=("$1: ${f#"$work/"}")
-	done < <(find "$work/run" -mindepth 1)
-	rm -rf "$work/run" "$work/tmp"
-	mkdir "$work/run" "$work/tmp" && chmod 711 "$work/tmp"
+	find "$at/run" -mindepth 1 | sed "s|^$at/|left $name: |"
 }
 
 fail() { # name reason
@@ -102,19 +121,20 @@ skip() { # name reason
 	echo "skip $1: $2"
 }
 
-run() { # name, time limit in seconds, command...
-	local name=${SANITIZER:+$SANITIZER/}$1 limit=$(($2 * patience)) status p f s planned why='' from=$SECONDS
-	shift 2
-	rm -f "$work/tap"
+# A test, in a shell of its own. In its folder: `said` is for the reader; `found` has how many passed, failed and were
+# skipped, then a line for each skip, failure and thing left behind.
+run_one() { # its number, name, time limit in seconds, command...
+	local number=$1 name=$2 limit=$(($3 * patience)) at=$work/$1 status p f s planned why='' from=$SECONDS
+	shift 3
 	{
-		env CK_TAP_LOG_FILE_NAME="$work/tap" "${world[@]}" timeout -k 5 "$limit" "$@" \
-			>"$work/out" 2>&1 </dev/null
+		env --default-signal=INT,QUIT CK_TAP_LOG_FILE_NAME="$at/tap" "$mark.$number" "ISTHMUS_RUNTIME_DIR=$at/run" \
+			"TMPDIR=$at/tmp" "${world[@]}" timeout -k 5 "$limit" "$@" >"$at/out" 2>&1 </dev/null 3>&-
 	} 2>/dev/null # bash's own word on signals
 	status=$?
-	leavings "$name"
-	[ -s "$work/tap" ] || cp "$work/out" "$work/tap"
-	tap "$work/tap" >"$work/sum"
-	read -r p f s planned <"$work/sum"
+	leavings "$name" "$mark.$number" "$at" >"$at/left"
+	[ -s "$at/tap" ] || cp "$at/out" "$at/tap"
+	tap "$at/tap" >"$at/sum"
+	read -r p f s planned <"$at/sum"
 	case $status in
 	124 | 137) why="still running after $limit s" ;;
 	12[89] | 1[3-9]? | 2??) why="killed by signal $((status - 128))" ;;
@@ -122,7 +142,7 @@ run() { # name, time limit in seconds, command...
 	if [ -z "$why" ] && [ "$planned" = none ] && [ $((p + f + s)) = 0 ]; then
 		case $status in
 		0) p=1 ;;
-		77) s=1 && echo "skip $(tail -n 1 "$work/out")" >>"$work/sum" ;;
+		77) s=1 && echo "skip $(tail -n 1 "$at/out")" >>"$at/sum" ;;
 		*) why="ended with status $status" ;;
 		esac
 	elif [ -z "$why" ]; then
@@ -134,28 +154,98 @@ run() { # name, time limit in seconds, command...
 			why="ended with status $status"
 		fi
 	fi
-	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-	while read -r kind text; do
-		case $kind in
-		skip) skips+=("$name: $text") ;;
-		fail) failures+=("$name: $text") ;;
-		esac
-	done < <(tail -n +2 "$work/sum")
 	if [ -n "$why" ]; then
-		fail "$name" "$why"
+		f=$((f + 1))
+		echo "fail $why" >>"$at/sum"
+		echo "FAIL $name: $why"
 	elif [ "$f" != 0 ]; then
 		echo "FAIL $name: $f of $((p + f + s))"
 	elif [ "$p" = 0 ]; then
 		echo "skip $name"
 	else
 		echo "ok   $name ($p)$([ "$s" = 0 ] || echo ", $s skipped")$([ $((SECONDS - from)) -lt 10 ] || echo ", $((SECONDS - from)) s")"
-	fi
-	if [ -n "$why" ] || [ "$f" != 0 ]; then
-		sed 's/^/     | /' "$work/out" | tail -n 200
-		if ! cmp -s "$work/tap" "$work/out"; then
-			grep -av '^ok' "$work/tap" | sed 's/^/     | /'
+	fi >"$at/said"
+	if [ "$f" != 0 ]; then
+		sed 's/^/     | /' "$at/out" | tail -n 200
+		if ! cmp -s "$at/tap" "$at/out"; then
+			grep -av '^ok' "$at/tap" | sed 's/^/     | /'
 		fi
+	fi >>"$at/said"
+	{
+		echo "$p $f $s"
+		tail -n +2 "$at/sum" | sed -E "s,^(skip|fail) ,\\1 $name: ,"
+		cat "$at/left"
+	} >"$at/all" && mv "$at/all" "$at/found"
+}
+
+start() { # name, time limit in seconds, command...
+	local number=$((++numbers)) name=${SANITIZER:+$SANITIZER/}$1
+	shift
+	mkdir "$work/$number" "$work/$number/run" "$work/$number/tmp" && chmod 711 "$work/$number" "$work/$number/tmp"
+	echo "$name" >"$work/$number/name"
+	{
+		run_one "$number" "$name" "$@"
+		echo "$number" >&3
+	} &
+	started[$number]=$!
+}
+
+# Waits until one has ended, and counts what it found.
+collect() {
+	local number p f s kind text
+	while
+		read -r -t 60 number <&3
+		[ -z "$number" ] || [ -z "${started[$number]:-}" ]
+	do
+		for number in "${!started[@]}"; do # one that was killed says nothing
+			kill -0 "${started[$number]}" 2>/dev/null || break 2
+		done
+	done
+	wait "${started[$number]}" 2>/dev/null
+	unset "started[$number]"
+	if [ ! -e "$work/$number/found" ]; then
+		fail "$(cat "$work/$number/name")" "what ran it was killed"
+		return
 	fi
+	cat "$work/$number/said"
+	{
+		read -r p f s
+		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+		while read -r kind text; do
+			case $kind in
+			skip) skips+=("$text") ;;
+			fail) failures+=("$text") ;;
+			left) leftovers+=("$text") ;;
+			esac
+		done
+	} <"$work/$number/found"
+	rm -rf "${work:?}/$number"
+}
+
+run() { # name, time limit in seconds, command...
+	local pattern
+	for pattern in "${alone[@]}"; do
+		# shellcheck disable=SC2053 # a glob is meant
+		if [[ $1 == $pattern ]]; then
+			later+=("$(printf '%q ' "$@")")
+			return
+		fi
+	done
+	[ ${#started[@]} -lt "$JOBS" ] || collect
+	start "$@"
+}
+
+# Until everything has run.
+run_all() {
+	local words
+	while [ ${#started[@]} != 0 ]; do
+		collect
+	done
+	for words in "${later[@]}"; do
+		eval "start $words"
+		collect
+	done
+	later=()
 }
 
 scripts() { # kind, time limit
@@ -259,8 +349,10 @@ kind_sanitizers() {
 }
 
 for kind in $KINDS; do
+	[ "$kind" != sanitizers ] || run_all # what builds has the machine to itself, too
 	"kind_$kind"
 done
+run_all
 
 # The last test: nothing of all that is still there.
 if [ $((passed + failed)) != 0 ]; then
@@ -276,6 +368,6 @@ fi
 echo
 [ ${#skips[@]} = 0 ] || printf 'skipped: %s\n' "${skips[@]}"
 [ ${#failures[@]} = 0 ] || printf 'failed: %s\n' "${failures[@]}"
-echo "in $((SECONDS - started)) s"
+echo "in $((SECONDS - since)) s"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ] && [ "$passed" != 0 ]

@@ -1,60 +1,77 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * steps.h: what the memory of a group goes through while one process does something: a child is
- * stepped, instruction by instruction, and each state that differs from the one before is kept.
+ * stopped at each of its stores, and each state that differs from the one before is kept.
  */
 #ifndef TESTS_CORE_STEPS_H
 #define TESTS_CORE_STEPS_H
 
 #include <check.h>
-#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "platform/memory.h"
+#include "tests/stops.h"
 
 #define STEPS_MAX 4096u
 
-/* Instrumented code takes many more steps: under ASan EVERY is how many runs one stands for. */
-#ifdef __SANITIZE_ADDRESS__
-#define UNDER_ASAN(every) (every)
-#else
-#define UNDER_ASAN(every) 1
-#endif
-#define SOME(runs) (((runs) + EVERY - 1) / EVERY)
-#define RUN(i) ((i)*EVERY)
+/* The states of steps_collect(), as the child finds them. */
+struct steps_found {
+	size_t size;
+	unsigned count;
+	uint8_t state[];
+};
+static struct steps_found *steps_found;
+
+static inline void steps_save(void)
+{
+	struct steps_found *found = steps_found;
+	uint8_t *next = found->state + found->count * found->size;
+
+	if (found->count && memcmp(next - found->size, mem_base(), found->size) == 0)
+		return;
+	if (found->count == STEPS_MAX)
+		abort();
+	memcpy(next, mem_base(), found->size);
+	found->count++;
+}
 
 /* Fills `states` with copies of `size` bytes, from the one before the first step to the last; how
  * many. */
 static inline unsigned steps_collect(void (*operate)(void), size_t size, uint8_t **states)
 {
-	unsigned count = 0;
-	pid_t child = fork();
+	size_t most = sizeof(*steps_found) + STEPS_MAX * size;
+	unsigned i, count;
+	pid_t child;
 	int status;
 
+	steps_found = mmap(NULL, most, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ck_assert_ptr_ne(steps_found, MAP_FAILED);
+	steps_found->size = size;
+	child = fork();
 	ck_assert_int_ge(child, 0);
 	if (child == 0) {
-		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-		raise(SIGSTOP);
+		stops_begin(mem_base(), size, STOPS_STORES, steps_save);
 		operate();
+		stops_end();
+		steps_save();
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert(WIFSTOPPED(status));
-	while (WIFSTOPPED(status)) {
-		if (!count || memcmp(states[count - 1], mem_base(), size) != 0) {
-			ck_assert_uint_lt(count, STEPS_MAX);
-			states[count] = malloc(size);
-			ck_assert_ptr_nonnull(states[count]);
-			memcpy(states[count++], mem_base(), size);
-		}
-		ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
-		ck_assert_int_eq(waitpid(child, &status, 0), child);
-	}
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	count = steps_found->count;
+	for (i = 0; i < count; i++) {
+		states[i] = malloc(size);
+		ck_assert_ptr_nonnull(states[i]);
+		memcpy(states[i], steps_found->state + i * size, size);
+	}
+	munmap(steps_found, most);
 	return count;
 }
 

@@ -2,11 +2,12 @@
 /*
  * test_cell_kill.c: death, and stopping, at every instruction.
  *
- * A child does one thing with a cell while this process steps it, instruction by instruction. After
- * each one that changed the shared memory, the memory is saved: the states a death can leave
- * behind, all of them. From each the survivors must go on: the version before, or the one that was
- * being published, whole, and the same one for all from then on; one of them is told; and the next
- * incarnation comes back. A survivor that repairs is itself stepped, and dies at every instruction.
+ * A child does one thing with a cell, and is stopped at each instruction that stores to the shared
+ * memory (stops.h). Ahead of each, and at the end, the memory is saved: the states a death can
+ * leave behind, all of them. From each the survivors must go on: the version before, or the one
+ * that was being published, whole, and the same one for all from then on; one of them is told; and
+ * the next incarnation comes back. A survivor that repairs is itself stopped, and dies at every
+ * instruction.
  *
  * What was published before the death is never lost after it. A section in the head that came to
  * nothing, by abort or death, has published once more what was there: so the content tells which
@@ -28,8 +29,6 @@
 #include "platform/memory.h"
 #include "steps.h"
 #include "tests/suite.h"
-
-#define EVERY UNDER_ASAN(11)
 
 #define REGION 65536u
 #define POOL 4096u
@@ -433,8 +432,8 @@ static void try_state(const struct scene *scene, const uint8_t *state, uint64_t 
 
 START_TEST(at_every_instruction)
 {
-	const struct scene *scene = &scenes[RUN(_i) / RUNS];
-	int run = RUN(_i) % RUNS,
+	const struct scene *scene = &scenes[_i / RUNS];
+	int run = _i % RUNS,
 	    kind = run < ALL_DEATHS * DEATHS ? run / DEATHS : run - ALL_DEATHS * (DEATHS - 1);
 	static uint8_t *states[STEPS_MAX];
 	unsigned i, count;
@@ -463,15 +462,10 @@ START_TEST(at_every_instruction)
 }
 END_TEST
 
-static int looking(int status)
-{
-	return WIFSTOPPED(status) && WSTOPSIG(status) != SIGUSR1;
-}
-
 /*
- * The other way round: a reader is stepped, and between two of its instructions the writer
- * publishes a version, gives one up, or stops in its section. What it reads is whole, and was
- * published.
+ * The other way round: a reader is stopped at each of its looks, and the writer publishes a
+ * version, gives one up, or stops in its section. What it reads is whole, and was published. Each
+ * time in a copy of the reader, which goes on from there: the reader itself sees nothing of it.
  */
 static int write_and_stop(void)
 {
@@ -499,11 +493,56 @@ static const struct {
 } acts[] = {{write_whole, 1}, {write_and_abort, 0}, {write_and_stop, 0}};
 #define ACTS ((int)(sizeof(acts) / sizeof(acts[0])))
 
-START_TEST(written_between_any_two_looks)
+static struct {
+	int act;
+	unsigned looks; /* so far */
+	int is_copy;
+} reader;
+
+/* What its cache fetches meanwhile: nothing, or what there is from some line on. */
+#define FETCHES (1 + POOL / IST_LINE)
+
+static void fetch(unsigned which)
+{
+	incoherent_settle(1);
+	if (which)
+		incoherent_refetch(1, UINT64_MAX << (which - 1));
+}
+
+static void act_and_look_on(void)
 {
 	static uint8_t before[IST_REGIONS_OFFSET + REGION + IST_PAGE + (2 * POOL_PEERS + 2) * POOL];
-	int status, last = 0, kind = RUN(_i) / ACTS, act = RUN(_i) % ACTS;
-	unsigned steps;
+	unsigned which, fetches = options.content_region ? FETCHES : 1;
+	int status;
+	pid_t copy;
+
+	ck_assert_uint_le(group_size(), sizeof(before));
+	memcpy(before, mem_base(), group_size());
+	for (which = 0; which < fetches; which++) {
+		copy = fork();
+		ck_assert_int_ge(copy, 0);
+		if (copy == 0) {
+			stops_end();
+			reader.is_copy = 1;
+			if (acts[reader.act].act())
+				_exit(2);
+			if (options.content_region)
+				fetch(which);
+			return;
+		}
+		ck_assert_int_eq(waitpid(copy, &status, 0), copy);
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+			      "ahead of look %u, fetch %u: status %d", reader.looks, which, status);
+		memcpy(mem_base(), before, group_size());
+	}
+	reader.looks++;
+}
+
+START_TEST(written_between_any_two_looks)
+{
+	int n, kind = _i / ACTS;
+	uint8_t content[256];
+	uint64_t version;
 
 	death = OF_A_PEER;
 	options.policy = kinds[kind].policy;
@@ -511,56 +550,16 @@ START_TEST(written_between_any_two_looks)
 	options.content_region = kinds[kind].pool;
 	start();
 	prepare_open();
-	if (!acts[act].published &&
-	    !ist_cell_opens(a)) /* where readers do not look, all the while */
-		last = 1;
-	ck_assert_uint_le(group_size(), sizeof(before));
-	memcpy(before, mem_base(), group_size());
-	for (steps = 1; !last; steps++) {
-		pid_t reader = fork();
-
-		if (reader == 0) {
-			uint8_t content[256];
-			uint64_t version;
-			int n;
-
-			ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-			raise(SIGSTOP);
-			n = ist_cell_read(b, content, &version, 0);
-			raise(SIGUSR1); /* the looking is over */
-			_exit(n || version < BEFORE || version > BEFORE + 1 ||
-			      !is_from(content, acts[act].published ? version : BEFORE));
-		}
-		waitpid(reader, &status, 0);
-		for (unsigned i = 0; i < steps && looking(status); i++) {
-			ptrace(PTRACE_SINGLESTEP, reader, NULL, NULL);
-			waitpid(reader, &status, 0);
-		}
-		if (looking(status)) {
-			/* In a child: this process' handle is to stay as it was. */
-			pid_t writer = fork();
-			int written;
-
-			if (writer == 0)
-				_exit(acts[act].act());
-			waitpid(writer, &written, 0);
-			ck_assert(WIFEXITED(written) && WEXITSTATUS(written) == 0);
-			/* The reader's cache fetches what it likes. */
-			if (options.content_region && steps % 2) {
-				incoherent_settle(1);
-				incoherent_refetch(1, UINT64_MAX << steps % 64);
-			}
-		} else {
-			last = 1;
-		}
-		while (WIFSTOPPED(status)) {
-			ptrace(PTRACE_CONT, reader, NULL, NULL);
-			waitpid(reader, &status, 0);
-		}
-		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "after %u", steps);
-		memcpy(mem_base(), before, group_size());
-	}
-	ck_assert(steps > 20 || (steps == 1 && !acts[act].published && !ist_cell_opens(a)));
+	reader.act = _i % ACTS;
+	stops_begin(mem_base(), group_size(), STOPS_ACCESSES, act_and_look_on);
+	n = ist_cell_read(b, content, &version, 0);
+	stops_end();
+	if (reader.is_copy)
+		_exit(n || version < BEFORE || version > BEFORE + 1 ||
+		      !is_from(content, acts[reader.act].published ? version : BEFORE));
+	ck_assert_int_eq(n, 0);
+	ck_assert_uint_eq(version, BEFORE);
+	ck_assert_uint_ge(reader.looks, 3); /* the version, the content, the version */
 	mem_destroy();
 }
 END_TEST
@@ -571,11 +570,11 @@ int main(void)
 	TCase *test = tcase_create("steps");
 
 #ifdef __SANITIZE_THREAD__
-	printf("TSan does not live with a process that is stepped through it\n");
+	printf("TSan does not live with a process that is stopped at its accesses\n");
 	return 77;
 #endif
-	tcase_add_loop_test(test, at_every_instruction, 0, SOME(SCENES * RUNS));
-	tcase_add_loop_test(test, written_between_any_two_looks, 0, SOME(KINDS * ACTS));
+	tcase_add_loop_test(test, at_every_instruction, 0, SCENES * RUNS);
+	tcase_add_loop_test(test, written_between_any_two_looks, 0, KINDS * ACTS);
 	tcase_set_timeout(test, 240);
 	suite_add_tcase(suite, test);
 	return suite_run(suite);

@@ -2,10 +2,10 @@
 /*
  * test_channel_kill.c: death at every instruction.
  *
- * A child does one operation on a channel while this process steps it, instruction by instruction.
- * After each one that changed the shared memory, the memory is saved: the states a death can leave
- * behind, all of them. In each, the survivor must get what was committed, whole and once, learn of
- * the death, and go on with the next incarnation.
+ * A child does one operation on a channel, and is stopped at each instruction that stores to the
+ * shared memory (stops.h). Ahead of each, and at the end, the memory is saved: the states a death
+ * can leave behind, all of them. In each, the survivor must get what was committed, whole and once,
+ * learn of the death, and go on with the next incarnation.
  *
  * All of it three times: the whole peer dies; a client of a peer dies, a process in a Linux guest,
  * and the roster says nothing; the same, and the survivor is a process in that guest, too.
@@ -14,8 +14,6 @@
 
 #include "steps.h"
 #include "tests/suite.h"
-
-#define EVERY UNDER_ASAN(4) /* each death in some of them */
 
 #define REGION 65536u
 #define SECOND 1000000000ull
@@ -324,11 +322,11 @@ static uint64_t group_size(void)
 
 START_TEST(death_at_every_instruction)
 {
-	const struct scene *scene = &scenes[RUN(_i) / DEATHS];
+	const struct scene *scene = &scenes[_i / DEATHS];
 	static uint8_t *states[STEPS_MAX];
 	unsigned i, count;
 
-	death = (enum death)(RUN(_i) % DEATHS);
+	death = (enum death)(_i % DEATHS);
 	start();
 	scene->prepare();
 	count = steps_collect(scene->operate, group_size(), states);
@@ -357,10 +355,15 @@ START_TEST(death_at_every_instruction)
 END_TEST
 
 /*
- * The other way round: a receiver that finds nothing is stepped, and between two of its
- * instructions the sender commits a message and dies. The message comes first, the news of the
- * death after it.
+ * The other way round: a receiver that finds nothing is stopped at each of its looks, and the
+ * sender commits a message and dies. The message comes first, the news of the death after it. Each
+ * time in a copy of the receiver, which goes on from there: the receiver itself sees nothing of it.
  */
+static struct {
+	unsigned looks; /* so far */
+	int is_copy;
+} receiver;
+
 static int recv_and_learn(int n)
 {
 	while (n == -EAGAIN)
@@ -372,76 +375,44 @@ static int recv_and_learn(int n)
 	return 0;
 }
 
-/* Steps the receiver so far, sends, dies, lets it go. Returns its exit status, or -1: it was done.
- */
-static int send_and_die_after(unsigned steps)
+static void send_and_die(void)
 {
-	pid_t child = fork();
-	int status, first;
-
-	if (child == 0) {
-		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-		raise(SIGSTOP);
-		first = recv_message(committed, committed);
-		raise(SIGUSR1); /* the looking is over */
-		_exit(recv_and_learn(first) != 0);
-	}
-	waitpid(child, &status, 0);
-	while (steps-- && WIFSTOPPED(status) && WSTOPSIG(status) != SIGUSR1) {
-		ptrace(PTRACE_SINGLESTEP, child, NULL, NULL);
-		waitpid(child, &status, 0);
-	}
-	if (!WIFSTOPPED(status) || WSTOPSIG(status) == SIGUSR1) {
-		kill(child, SIGKILL);
-		waitpid(child, &status, 0);
-		return -1;
-	}
-	send_message(committed);
-	die(0);
-	return child;
-}
-
-/* The stepped receiver's first look may take the message, or not; then it checks the rest. */
-static int finish(pid_t child)
-{
+	static uint8_t before[IST_REGIONS_OFFSET + REGION];
 	int status;
+	pid_t copy;
 
-	do {
-		ptrace(PTRACE_CONT, child, NULL, NULL);
-		waitpid(child, &status, 0);
-	} while (WIFSTOPPED(status));
-	return status;
+	memcpy(before, mem_base(), sizeof(before));
+	copy = fork();
+	ck_assert_int_ge(copy, 0);
+	if (copy == 0) {
+		stops_end();
+		receiver.is_copy = 1;
+		if (send_message(committed))
+			_exit(2);
+		die(0);
+		return;
+	}
+	ck_assert_int_eq(waitpid(copy, &status, 0), copy);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "ahead of look %u: status %d",
+		      receiver.looks, status);
+	memcpy(mem_base(), before, sizeof(before));
+	receiver.looks++;
 }
 
 START_TEST(commit_and_death_between_any_two_looks)
 {
-	static uint8_t before[IST_REGIONS_OFFSET + REGION];
-	unsigned steps;
-	int status;
+	int n;
 
-	death = (enum death)RUN(_i);
+	death = (enum death)_i;
 	start();
 	prepare_both();
-	memcpy(before, mem_base(), sizeof(before));
-	for (steps = 1;; steps++) {
-		pid_t tracer = fork();
-
-		if (tracer == 0) {
-			int child = send_and_die_after(steps);
-
-			if (child == -1)
-				_exit(99);
-			status = finish(child);
-			_exit(!WIFEXITED(status) || WEXITSTATUS(status));
-		}
-		ck_assert_int_eq(waitpid(tracer, &status, 0), tracer);
-		ck_assert(WIFEXITED(status));
-		if (WEXITSTATUS(status) == 99)
-			break;
-		ck_assert_msg(WEXITSTATUS(status) == 0, "after %u instructions", steps);
-		memcpy(mem_base(), before, sizeof(before));
-	}
-	ck_assert_uint_gt(steps, 20);
+	stops_begin(mem_base(), group_size(), STOPS_ACCESSES, send_and_die);
+	n = recv_message(committed, committed);
+	stops_end();
+	if (receiver.is_copy)
+		_exit(recv_and_learn(n) != 0);
+	ck_assert_int_eq(n, -EAGAIN);
+	ck_assert_uint_gt(receiver.looks, 2);
 	mem_destroy();
 }
 END_TEST
@@ -452,12 +423,12 @@ int main(void)
 	TCase *test = tcase_create("steps");
 
 #ifdef __SANITIZE_THREAD__
-	printf("TSan does not live with a process that is stepped through it\n");
+	printf("TSan does not live with a process that is stopped at its accesses\n");
 	return 77;
 #endif
 	tcase_add_loop_test(test, death_at_every_instruction, 0,
-			    SOME((int)(DEATHS * sizeof(scenes) / sizeof(scenes[0]))));
-	tcase_add_loop_test(test, commit_and_death_between_any_two_looks, 0, SOME(DEATHS));
+			    (int)(DEATHS * sizeof(scenes) / sizeof(scenes[0])));
+	tcase_add_loop_test(test, commit_and_death_between_any_two_looks, 0, DEATHS);
 	tcase_set_timeout(test, 240);
 	suite_add_tcase(suite, test);
 	return suite_run(suite);

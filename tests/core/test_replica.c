@@ -282,12 +282,12 @@ static void add(struct ist_cell *cell)
 	over(error, 1);
 }
 
-/* How often a reading was wrong. */
+/* How often a reading was wrong. With a mistake, once is enough. */
 static unsigned use(unsigned uses)
 {
 	unsigned i;
 
-	while (uses--) {
+	while (uses-- && (mistake == NONE || !wrong)) {
 		i = acting = (unsigned)next_random(HANDLES);
 		switch (next_random(8)) {
 		case 0:
