@@ -255,12 +255,52 @@ START_TEST(no_room_for_another)
 	ck_assert_int_eq(operate(a, IST_OPERATION_STORE, one), IST_CELL_REQUESTS);
 	ck_assert_uint_eq(pending(b), 0);
 	ck_assert_uint_eq(ist_cell_kept(b), more);
+	/* Now it is, and there is room: for what comes behind what is kept there is none yet. */
+	collect(b, tickets[0], 0);
+	ck_assert_uint_eq(b->requests.asked, b->requests.done);
+	tickets[0] = submit(b, APPEND, (uint64_t[4]){2, 0, 0, 0});
+	ck_assert_uint_eq(pending(b), 0);
+	ck_assert_uint_eq(ist_cell_kept(b), more + 1);
 	for (i = 0; i < more; i++)
 		collect(b, tickets[IST_CELL_REQUESTS + i],
 			(int64_t[]){11, 111, 1111, 11111, 111111}[i]);
-	for (i = 0; i < IST_CELL_REQUESTS; i++)
+	for (i = 1; i < IST_CELL_REQUESTS; i++)
 		collect(b, tickets[i], (int64_t)i);
+	collect(b, tickets[0], 1111112);
 	ck_assert_uint_eq(ist_cell_pending(b), 0);
+}
+END_TEST
+
+/* What is kept is done as if one by one: additions to one word together, to others, to none. */
+START_TEST(kept_additions)
+{
+	static const uint64_t places[] = {0, 0, 0, 8, 32, 40, 33, UINT64_MAX - 7};
+	uint64_t tickets[IST_CELL_IN_FLIGHT], words[5] = {0}, content[5];
+	int64_t expected[IST_CELL_IN_FLIGHT];
+	uint64_t state = 88172645463325252u;
+	unsigned i, round;
+
+	open_all(40);
+	do_many(b);
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < IST_CELL_IN_FLIGHT; i++) {
+			uint64_t value = xorshift(&state), place = places[value >> 8 & 7];
+			uint32_t number = value >> 16 & 7 ? IST_OPERATION_ADD : IST_OPERATION_STORE;
+
+			tickets[i] = submit(b, number, (uint64_t[4]){place, value, 0, 0});
+			expected[i] = -EINVAL;
+			if (place > 32 || place % 8)
+				continue;
+			expected[i] = (int64_t)words[place / 8];
+			words[place / 8] =
+				value + (number == IST_OPERATION_ADD ? words[place / 8] : 0);
+		}
+		ck_assert_uint_eq(ist_cell_kept(b), IST_CELL_IN_FLIGHT);
+		for (i = 0; i < IST_CELL_IN_FLIGHT; i++)
+			collect(b, tickets[i], expected[i]);
+		ck_assert_int_eq(ist_cell_read(c, content, NULL, 0), 0);
+		ck_assert_mem_eq(content, words, sizeof(words));
+	}
 }
 END_TEST
 
@@ -648,6 +688,7 @@ int main(void)
 	/* Those of which 32 are too many to be done for another. */
 	tcase_add_loop_test(test, kept_back, 0, 2);
 	tcase_add_test(test, no_room_for_another);
+	tcase_add_test(test, kept_additions);
 	tcase_add_test(test, kept_around_a_place);
 	tcase_add_loop_test(test, kept_no_longer, 0, 3);
 	tcase_add_loop_test(test, kept_before_one, 0, 3);

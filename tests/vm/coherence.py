@@ -29,7 +29,7 @@ LOADS = {  # strategies beside the locks and the cells with sections
     "reads-90": ["private", "message"], "reads-99": ["private", "message"],
     "reads-999": ["private", "message"],
     "counter": ["private", "atomic", "message"], "counter-flight": ["private", "atomic", "message"],
-    "hot-4096": ["private", "message"], "table": ["private", "message"],
+    "hot-4096": ["private", "message"], "hot-flight": ["private", "message"], "table": ["private", "message"],
 }
 
 
