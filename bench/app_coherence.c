@@ -22,11 +22,13 @@ int main(int argc, char **argv);
 #define QUIET_NS 2000000u
 
 static const struct strategy *const strategies[] = {
-	&by_plain,        &by_private,     &by_atomic,         &by_ttas,
-	&by_ttas_packed,  &by_ticket,      &by_ticket_packed,  &by_mcs,
-	&by_seqlock,      &by_mutex,       &by_robust,         &by_rwlock,
-	&by_doorbell,     &by_message,     &by_cell_reads,     &by_cell_migratory,
-	&by_cell_latest,  &by_cell_merged, &by_cell_delegated, &by_cell_adaptive,
+	&by_plain,        &by_private,        &by_atomic,
+	&by_bound,        &by_ttas,           &by_ttas_packed,
+	&by_ticket,       &by_ticket_packed,  &by_mcs,
+	&by_seqlock,      &by_mutex,          &by_robust,
+	&by_rwlock,       &by_doorbell,       &by_message,
+	&by_cell_reads,   &by_cell_migratory, &by_cell_latest,
+	&by_cell_merged,  &by_cell_delegated, &by_cell_adaptive,
 	&by_cell_replica,
 };
 #define STRATEGIES (sizeof(strategies) / sizeof(strategies[0]))
@@ -36,7 +38,7 @@ static const struct load *const loads[] = {
 	&load_record_40,     &load_record_64,   &load_record_4096,    &load_handover_40,
 	&load_handover_4096, &load_latest,      &load_reads_90,       &load_reads_99,
 	&load_reads_999,     &load_counter,     &load_counter_flight, &load_hot,
-	&load_table,
+	&load_hot_flight,    &load_table,
 };
 #define LOADS (sizeof(loads) / sizeof(loads[0]))
 

@@ -14,7 +14,7 @@
 #define INSTANCES_MAX 8u
 #define OBJECTS_MAX 64u
 #define WORDS_MAX 512u
-#define IN_FLIGHT 32u
+#define IN_FLIGHT 256u
 #define SAMPLES_EACH (SAMPLES_MAX / INSTANCES_MAX)
 
 /* ---- Objects --------------------------------------------------------------------------------- */
@@ -153,9 +153,9 @@ struct strategy {
 };
 
 /* The strategies, a file or a few lines each. */
-extern const struct strategy by_plain, by_private, by_atomic, by_ttas, by_ttas_packed, by_ticket,
-	by_ticket_packed, by_mcs, by_seqlock, by_doorbell, by_message, by_mutex, by_robust,
-	by_rwlock, by_cell_reads, by_cell_migratory, by_cell_latest, by_cell_merged,
+extern const struct strategy by_plain, by_private, by_atomic, by_bound, by_ttas, by_ttas_packed,
+	by_ticket, by_ticket_packed, by_mcs, by_seqlock, by_doorbell, by_message, by_mutex,
+	by_robust, by_rwlock, by_cell_reads, by_cell_migratory, by_cell_latest, by_cell_merged,
 	by_cell_delegated, by_cell_adaptive, by_cell_replica;
 
 /* ---- Loads ----------------------------------------------------------------------------------- */
@@ -211,8 +211,8 @@ struct load {
 
 extern const struct load load_words_line, load_words_page, load_record_40, load_record_64,
 	load_record_4096, load_handover_40, load_handover_4096, load_latest, load_reads_90,
-	load_reads_99, load_reads_999, load_counter, load_counter_flight, load_hot, load_table,
-	load_alone_read, load_alone_write;
+	load_reads_99, load_reads_999, load_counter, load_counter_flight, load_hot, load_hot_flight,
+	load_table, load_alone_read, load_alone_write;
 
 /* coherence_run.c: what loads are made of */
 
@@ -240,6 +240,17 @@ static inline int going(struct bench *b)
 	if (__atomic_load_n(&b->shared->stopped.value, __ATOMIC_RELAXED) != 0)
 		return b->report.ops < b->least;
 	return ++b->looks < b->stride || look(b);
+}
+
+/*
+ * The same for operations of a few nanoseconds, once before several of them: how many there are
+ * before it is to be asked again.
+ */
+static inline unsigned turn(struct bench *b)
+{
+	if (__atomic_load_n(&b->shared->stopped.value, __ATOMIC_RELAXED) != 0)
+		return b->report.ops < b->least;
+	return look(b) ? b->stride : 0;
 }
 
 /* After each operation, with its error: counts it, and does what the strategy owes the others. */

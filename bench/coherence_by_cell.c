@@ -14,7 +14,7 @@ static unsigned submitted, collected;
 #define OPERATION(name, op)                                                                        \
 	static int64_t name(void *content, size_t size, const uint64_t *arguments)                 \
 	{                                                                                          \
-		uint64_t argument = arguments[0];                                                  \
+		uint64_t argument = arguments[1];                                                  \
 		unsigned words = (unsigned)(size / sizeof(uint64_t));                              \
                                                                                                    \
 		/* An argument comes from shared memory. */                                        \
@@ -103,12 +103,18 @@ static int cell_apply(struct object *o, unsigned op, uint64_t argument, uint64_t
 	return cell_leave(o);
 }
 
+/* A counter is what one of the library's own operations is for, which has its word first. */
+static uint32_t number_of(const struct object *o, unsigned op)
+{
+	return op == OP_ADD_EACH && o->words == 1 ? IST_OPERATION_ADD : IST_OPERATION_OWN + op;
+}
+
 /* Where the content is. */
 static int cell_operate(struct object *o, unsigned op, uint64_t argument, uint64_t *result)
 {
-	const uint64_t arguments[IST_CELL_ARGUMENTS] = {argument};
+	const uint64_t arguments[IST_CELL_ARGUMENTS] = {0, argument};
 
-	return ist_cell_operate(o->handle, IST_OPERATION_OWN + op, arguments, (int64_t *)result,
+	return ist_cell_operate(o->handle, number_of(o, op), arguments, (int64_t *)result,
 				IST_FOREVER);
 }
 
@@ -119,12 +125,12 @@ static int cell_collect(struct object *o)
 
 static int cell_post(struct object *o, unsigned op, uint64_t argument)
 {
-	const uint64_t arguments[IST_CELL_ARGUMENTS] = {argument};
+	const uint64_t arguments[IST_CELL_ARGUMENTS] = {0, argument};
 	int error = submitted - collected == IN_FLIGHT ? cell_collect(o) : 0;
 
 	if (error != 0)
 		return error;
-	return ist_cell_submit(o->handle, IST_OPERATION_OWN + op, arguments, IST_FOREVER,
+	return ist_cell_submit(o->handle, number_of(o, op), arguments, IST_FOREVER,
 			       &tickets[submitted++ % IN_FLIGHT]);
 }
 

@@ -23,7 +23,9 @@ static int message_open_pair(struct site *site, unsigned client)
 	 * need its processor.
 	 */
 	uint32_t flags = site->me == 0 || !site->crowded ? IST_CHANNEL_POLL : 0;
-	struct ist_channel_options options = {.region = "channels", .flags = flags};
+	/* Who posts would fill both otherwise, and each wait for the other. */
+	struct ist_channel_options options = {
+		.region = "channels", .flags = flags, .lines = 2 * IN_FLIGHT};
 	unsigned slot = site->me == 0 ? client : 0;
 	char there[] = "ask-0", back[] = "answer-0";
 	int error;

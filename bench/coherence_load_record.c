@@ -7,25 +7,33 @@
 
 static int record_run(struct bench *b)
 {
+	int (*apply)(struct object *, unsigned, uint64_t, uint64_t *) = b->by->apply;
+	struct object *o = &b->site.objects[0];
 	uint64_t result;
+	unsigned left;
 	int error = 0;
 
-	while (error == 0 && going(b))
-		error = counted(b, b->by->apply(&b->site.objects[0], OP_ADD_EACH, 1, &result));
+	while (error == 0 && (left = turn(b)) != 0)
+		for (; error == 0 && left != 0; left--)
+			error = counted(b, apply(o, OP_ADD_EACH, 1, &result));
 	b->report.updates = b->report.ops;
 	return error;
 }
 
 static int flight_run(struct bench *b)
 {
+	int (*post)(struct object *, unsigned, uint64_t) = b->by->post;
+	struct object *o = &b->site.objects[0];
+	unsigned left;
 	int error = 0;
 
-	if (b->by->post == NULL)
+	if (post == NULL)
 		return record_run(b);
-	while (error == 0 && going(b))
-		error = counted(b, b->by->post(&b->site.objects[0], OP_ADD_EACH, 1));
+	while (error == 0 && (left = turn(b)) != 0)
+		for (; error == 0 && left != 0; left--)
+			error = counted(b, post(o, OP_ADD_EACH, 1));
 	b->report.updates = b->report.ops;
-	return error != 0 ? error : b->by->reap(&b->site.objects[0]);
+	return error != 0 ? error : b->by->reap(o);
 }
 
 #define RECORD(text, need, size, function)                                                         \

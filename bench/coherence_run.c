@@ -2,7 +2,7 @@
 /* coherence_run.c: what loads are made of: the end of a run, samples, passing time, the check. */
 #include "coherence.h"
 
-#define STRIDE_MAX 32u
+#define STRIDE_MAX 256u
 #define LOOK_NS 50000
 
 uint64_t ns_to_ticks(double ns)

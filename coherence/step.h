@@ -56,9 +56,9 @@ int coh_step(struct ist_directory word, const struct coh_event *event, unsigned 
 	     struct coh_result *result);
 
 /*
- * The fast forms: what coh_step() gives where state and owner stay, on `control` alone. They do not
- * see a `sharers` that contradicts it: that word is malformed before and after, and whoever decides
- * on the whole word finds it.
+ * The fast forms: what coh_step() gives in the commonest cases. coh_retake() and coh_released() are
+ * of where state and owner stay, on `control` alone: they do not see a `sharers` that contradicts
+ * it. That word is malformed before and after, and whoever decides on the whole word finds it.
  */
 
 /**
@@ -73,6 +73,26 @@ static inline uint64_t coh_retake(uint64_t control, unsigned peer)
 		return 0;
 	/* The epoch is the highest field: its carry falls off the word, as it should. */
 	return control + IST_DIR_CONTROL(0, peer + 1, 0, 1);
+}
+
+/**
+ * coh_retaken - *next becomes the word after TAKE by `peer`, if `word` is MODIFIED of any one of
+ * `peers` with nobody busy: to be swapped in by coh_cas(). Returns 1; 0: it is not, use coh_step(),
+ * and *next is untouched. Pure.
+ */
+static inline int coh_retaken(struct ist_directory word, unsigned peer, unsigned peers,
+			      struct ist_directory *next)
+{
+	const uint64_t low = 0xffff, state_and_busy = 0x1ff;
+	unsigned owner = IST_DIR_OWNER(word.control) - 1;
+
+	if ((word.control & state_and_busy) != IST_DIR_CONTROL(IST_DIR_MODIFIED, 0, 0, 0) ||
+	    owner >= peers || word.sharers != coh_bit(owner))
+		return 0;
+	next->control =
+		(word.control & ~low) + IST_DIR_CONTROL(IST_DIR_MODIFIED, peer + 1, peer + 1, 1);
+	next->sharers = coh_bit(peer);
+	return 1;
 }
 
 /** coh_released - `control` after RELEASE by who is busy. Pure. */

@@ -63,17 +63,14 @@ struct ist_cell_policy {
 	int (*settle)(struct ist_cell *cell, uint32_t place, uint64_t timeout_ns);
 };
 
+/* An operation that was submitted, in number ticket % IST_CELL_IN_FLIGHT. */
 struct ist_cell_result {
 	uint64_t ticket;   /* 0: free */
 	uint64_t sequence; /* of the request whose result it will be; 0: it is there; or KEPT */
 	int64_t value;
-};
-
-/* Delegated: an operation that this handle has kept back. It is no request. */
-struct ist_cell_kept {
+	/* Delegated: what is kept back, until then. It is no request. */
+	ist_cell_function *function;
 	uint64_t arguments[IST_CELL_ARGUMENTS];
-	uint32_t number;
-	uint32_t place; /* of its result */
 };
 
 /* Delegated: what a handle knows of its requests. */
@@ -88,8 +85,9 @@ struct ist_cell_requests {
 	uint32_t usual;    /* looks until another had done the last one; 0: this handle did it */
 	uint32_t owes;     /* a repair is still to be told */
 	uint32_t keeps;    /* operations are kept back: of the last ones it did many at a time */
-	uint32_t kept;     /* so many are: after all that was asked for */
-	uint8_t places[IST_CELL_REQUESTS]; /* of sequence % IST_CELL_REQUESTS; or NOWHERE */
+	uint64_t asks; /* the last ticket that was not kept back, or is not any more: those behind
+			  it are, after all that was asked for */
+	uint16_t places[IST_CELL_REQUESTS]; /* of sequence % IST_CELL_REQUESTS; or NOWHERE */
 };
 
 /* Adaptive: what a handle has counted, and when it looks at the clock. */
@@ -173,9 +171,7 @@ struct ist_cell {
 	ist_cell_function *functions[IST_CELL_OPERATIONS];
 	struct ist_cell_result results[IST_CELL_IN_FLIGHT + 1]; /* IST_CELL_ALONE is the last */
 	uint64_t ticket;                                        /* the last one given out */
-	uint32_t flying; /* operations submitted and not collected */
 	struct ist_cell_requests requests;
-	struct ist_cell_kept kept[IST_CELL_IN_FLIGHT];
 	struct ist_cell_copy own_copy;
 	struct ist_cell_near near;
 	struct ist_cell_watch watch;
@@ -299,6 +295,13 @@ static inline int ist_cell_break(struct ist_cell *cell)
 /* Waits for `ready` to stop returning -EAGAIN; sleeps with its bit in `mask`. */
 int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
 		   uint64_t timeout_ns);
+
+/*
+ * Waits to hold the cell: as ist_cell_await() with ist_cell_try_take(), but that `often` looks
+ * IST_SPINS_A_LOOK times before it returns -EAGAIN.
+ */
+int ist_cell_await_turn(struct ist_cell *cell, int (*often)(struct ist_cell *),
+			uint64_t timeout_ns);
 
 /* Rings for one that waits for its turn, and for all that wait for a version. */
 void ist_cell_wake(struct ist_cell *cell);
@@ -439,13 +442,20 @@ static inline void ist_cell_waited(struct ist_cell *cell, uint32_t before, uint3
 	ist_cell_count(cell, IST_CELL_COUNT_WAITS, uses + 3 + (looks < 1024 ? looks / 2 : 512));
 }
 
-/* A use begins, while no section is open. */
+/* Uses begin. Of readings: while no section is open. */
+static inline void ist_cell_use_many(struct ist_cell *cell, unsigned what, uint32_t times)
+{
+	ist_cell_count(cell, what, times);
+	cell->watch.left -= times;
+	/* Where the cell is not adaptive nothing is due: every 2^31 uses. */
+	if (ist_unlikely((int32_t)cell->watch.left <= 0))
+		ist_cell_watch(cell, what);
+}
+
+/* A use begins. */
 static inline void ist_cell_use(struct ist_cell *cell, unsigned what)
 {
-	ist_cell_count(cell, what, 1);
-	/* Where the cell is not adaptive nothing is due: every 2^32 uses. */
-	if (ist_unlikely(!--cell->watch.left))
-		ist_cell_watch(cell, what);
+	ist_cell_use_many(cell, what, 1);
 }
 
 /* cell_merge.c */

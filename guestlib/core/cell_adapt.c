@@ -169,8 +169,10 @@ void ist_cell_watch(struct ist_cell *cell, unsigned what)
 	uint64_t now;
 	unsigned i;
 
-	if (cell->kind != IST_CELL_ADAPTIVE)
+	if (cell->kind != IST_CELL_ADAPTIVE) {
+		watch->left = INT32_MAX;
 		return;
+	}
 	for (i = 0; i < IST_CELL_COUNTS; i++)
 		ist_store32(&cell->own->counts[i], watch->counts[i]);
 	now = ist_time_ns();

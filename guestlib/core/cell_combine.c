@@ -45,20 +45,22 @@ static inline int serve(struct ist_cell *cell, uint32_t seat, uint64_t sequence,
 {
 	const struct ist_cell_request *request = request_at(cell, seat, sequence);
 	uint64_t operation = ist_load(&request->operation), arguments[IST_CELL_ARGUMENTS];
+	ist_cell_function *function;
 
 	if (IST_CELL_OPERATION_SEQUENCE(operation) != sequence)
 		return -ENOENT;
-	if (!ist_cell_knows(cell, IST_CELL_OPERATION_NUMBER(operation)))
+	function = ist_cell_function_of(cell, IST_CELL_OPERATION_NUMBER(operation));
+	if (!function)
 		return -EINVAL;
 	ist_copy_shared(arguments, request->arguments, IST_CELL_ARGUMENTS);
-	*value = ist_cell_perform(cell, IST_CELL_OPERATION_NUMBER(operation), content, arguments);
+	*value = function(content, cell->size, arguments);
 	return 0;
 }
 
 /* The result of a request of this handle, where ist_cell_collect() finds it. */
 static void settle(struct ist_cell *cell, uint64_t sequence, int64_t value)
 {
-	uint8_t place = cell->requests.places[sequence % IST_CELL_REQUESTS];
+	uint16_t place = cell->requests.places[sequence % IST_CELL_REQUESTS];
 
 	/* Somebody waited for it no longer. */
 	if (place == IST_CELL_NOWHERE)
@@ -103,24 +105,6 @@ static int do_asked(struct ist_cell *cell, void *content)
 	return 0;
 }
 
-/* And what it has kept back. */
-static int do_kept(struct ist_cell *cell, void *content)
-{
-	const struct ist_cell_kept *kept = cell->kept, *end = kept + cell->requests.kept;
-	struct ist_cell_result *result;
-
-	for (; kept < end; kept++) {
-		/* As in do_asked(). */
-		if (ist_unlikely(!ist_cell_knows(cell, kept->number)))
-			return ist_cell_break(cell);
-		result = &cell->results[kept->place];
-		result->value = ist_cell_perform(cell, kept->number, content, kept->arguments);
-		result->sequence = 0;
-	}
-	cell->requests.kept = 0;
-	return 0;
-}
-
 /* This handle's operations, in their order. */
 static int do_own(struct ist_cell *cell, void *content)
 {
@@ -138,7 +122,9 @@ static int do_own(struct ist_cell *cell, void *content)
 	own->keeps = pending > ist_cell_worth(cell);
 	if (own->done != own->asked)
 		error = do_asked(cell, content);
-	return error ? error : do_kept(cell, content);
+	if (!error)
+		ist_cell_do_kept(cell, content);
+	return error;
 }
 
 /* What a seat asks for, as far as the log has room. */
@@ -236,7 +222,7 @@ int ist_cell_pass(struct ist_cell *cell, struct ist_cell_operation *own)
 	if (error)
 		return error;
 	if (own)
-		own->value = ist_cell_perform(cell, own->number, content, own->arguments);
+		own->value = own->function(content, cell->size, own->arguments);
 	combine(cell, content, own != NULL);
 	return ist_cell_end_held(cell);
 }

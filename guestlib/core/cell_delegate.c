@@ -4,6 +4,7 @@
  * cell is free, else leaves them in its own lines, where whoever holds the cell finds them, and
  * looks there for the results; or takes the cell after all, when nobody has done them.
  */
+#include "cell_operation.h"
 #include "cell_requests.h"
 #include "copy.h"
 
@@ -135,7 +136,7 @@ static inline void leave(struct ist_cell *cell, uint32_t number, const uint64_t 
 	ist_copy_shared(request->arguments, arguments, IST_CELL_ARGUMENTS);
 	__atomic_store_n(&request->operation, IST_CELL_OPERATION(sequence, number),
 			 __ATOMIC_RELAXED);
-	own->places[sequence % IST_CELL_REQUESTS] = (uint8_t)place;
+	own->places[sequence % IST_CELL_REQUESTS] = (uint16_t)place;
 	own->asked = cell->results[place].sequence = sequence;
 	/* Release: pairs with the acquire in combine_seat(). */
 	ist_store_release(&desk->asked, sequence);
@@ -145,39 +146,47 @@ static inline void leave(struct ist_cell *cell, uint32_t number, const uint64_t 
 	}
 }
 
+static inline int is_full(const struct ist_cell *cell)
+{
+	return cell->requests.asked - cell->requests.done == IST_CELL_REQUESTS;
+}
+
 /* The same; waits until there is room. 0, or -errno: it was not left. */
 static int ask(struct ist_cell *cell, uint32_t number, const uint64_t *arguments, uint32_t place,
 	       uint64_t timeout_ns)
 {
-	struct ist_cell_requests *own = &cell->requests;
-	int error;
+	int error = is_full(cell) ? await(cell, cell->requests.done + 1, timeout_ns) : 0;
 
-	if (ist_unlikely(own->asked - own->done == IST_CELL_REQUESTS)) {
-		error = await(cell, own->done + 1, timeout_ns);
-		if (error)
-			return error;
-	}
-	leave(cell, number, arguments, place);
-	return 0;
+	if (!error)
+		leave(cell, number, arguments, place);
+	return error;
 }
 
 /* What was kept back becomes requests: few enough for others to do, so there is room. */
 static void ask_kept(struct ist_cell *cell)
 {
-	const struct ist_cell_kept *kept = cell->kept, *end = kept + cell->requests.kept;
+	uint64_t ticket = cell->requests.asks + 1, last = cell->ticket;
+	struct ist_cell_result *kept;
 
-	cell->requests.kept = 0;
 	cell->requests.keeps = 0;
-	for (; kept < end; kept++)
-		leave(cell, kept->number, kept->arguments, kept->place);
+	ist_cell_kept_none(cell);
+	for (; ticket <= last; ticket++) {
+		kept = ist_cell_kept_at(cell, ticket);
+		if (kept)
+			leave(cell, (uint32_t)(kept->sequence - IST_CELL_KEPT), kept->arguments,
+			      (uint32_t)(ticket % IST_CELL_IN_FLIGHT));
+	}
 }
 
 static int submit(struct ist_cell *cell, uint32_t number, const uint64_t *arguments, uint32_t place,
 		  uint64_t timeout_ns)
 {
-	if (!cell->requests.keeps)
-		return ask(cell, number, arguments, place, timeout_ns);
-	ist_cell_keep(cell, number, arguments, place);
+	(void)timeout_ns; /* where there is no room for another request it is kept back */
+	if (cell->requests.keeps || ist_cell_kept(cell) || is_full(cell))
+		ist_cell_keep(&cell->results[place], number, ist_cell_function_of(cell, number),
+			      arguments);
+	else
+		leave(cell, number, arguments, place);
 	return 0;
 }
 
@@ -185,7 +194,7 @@ static int settle(struct ist_cell *cell, uint32_t place, uint64_t timeout_ns)
 {
 	if (ist_unlikely(cell->error || cell->section != IST_SECTION_NONE))
 		return ist_cell_refuse(cell);
-	if (cell->requests.kept && timeout_ns && ist_cell_pending(cell) <= ist_cell_worth(cell))
+	if (ist_cell_kept(cell) && timeout_ns && ist_cell_pending(cell) <= ist_cell_worth(cell))
 		ask_kept(cell);
 	return await(cell, cell->results[place].sequence, timeout_ns);
 }
@@ -206,7 +215,8 @@ static int is_ours(const struct ist_cell *cell)
 static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
 		   int64_t *value, uint64_t timeout_ns)
 {
-	struct ist_cell_operation own = {.number = number, .arguments = arguments};
+	struct ist_cell_operation own = {.function = ist_cell_function_of(cell, number),
+					 .arguments = arguments};
 	struct ist_cell_result *result = &cell->results[IST_CELL_ALONE];
 	int error;
 
@@ -218,7 +228,7 @@ static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *argum
 		if (error != -ETIMEDOUT || !timeout_ns)
 			return error;
 	}
-	error = cell->requests.kept ? await(cell, IST_CELL_KEPT, timeout_ns) : 0;
+	error = ist_cell_kept(cell) ? await(cell, IST_CELL_KEPT, timeout_ns) : 0;
 	if (!error)
 		error = ask(cell, number, arguments, IST_CELL_ALONE, timeout_ns);
 	if (error)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* cell_open.c: making a cell, taking a seat in it, giving it up. */
 #include "cell_layout.h"
+#include "cell_operation.h"
 #include "platform.h"
 
 #define SPIN_START_NS 50000u
@@ -173,6 +174,7 @@ int ist_cell_open(struct ist_group *group, const char *name, const struct ist_ce
 	cell->flags = options->flags;
 	cell->mine = IST_CELL_NOTHING;
 	cell->spin_ns = SPIN_START_NS;
+	ist_cell_know_own(cell);
 	error = ist_arena_lock(group, region);
 	if (error)
 		goto out_free;

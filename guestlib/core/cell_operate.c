@@ -27,7 +27,7 @@ int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 	int64_t value;
 	int error;
 
-	if (!ist_cell_knows(cell, number))
+	if (!ist_cell_function_of(cell, number))
 		return -EINVAL;
 	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
 		return ist_cell_refuse(cell);
@@ -39,15 +39,16 @@ int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 	return error;
 }
 
-static struct ist_cell_result *result_at(struct ist_cell *cell, uint64_t ticket)
+/* One that was done, or asked for: nothing is kept back. */
+static void count_not_kept(struct ist_cell *cell, uint64_t ticket)
 {
-	return &cell->results[ticket % IST_CELL_IN_FLIGHT];
-}
+	uint64_t last = cell->ticket;
 
-static inline void count_submitted(struct ist_cell *cell)
-{
+	/* Under way with another, as far as this tells: the one before is not collected. */
+	ist_cell_count(cell, IST_CELL_COUNT_TOGETHER,
+		       last && ist_cell_result_at(cell, last)->ticket == last);
+	cell->requests.asks = ticket;
 	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
-	ist_cell_count(cell, IST_CELL_COUNT_TOGETHER, cell->flying != 0);
 }
 
 static __attribute__((noinline)) int submit_any(struct ist_cell *cell, uint32_t number,
@@ -59,17 +60,16 @@ static __attribute__((noinline)) int submit_any(struct ist_cell *cell, uint32_t 
 	unsigned i;
 	int error;
 
-	if (!ist_cell_knows(cell, number))
+	if (!ist_cell_function_of(cell, number))
 		return -EINVAL;
 	/* Results are collected in any order: numbers whose place is taken are left out. */
 	for (i = 0; i < IST_CELL_IN_FLIGHT && !free_one; i++)
-		if (!result_at(cell, ++next)->ticket)
-			free_one = result_at(cell, next);
+		if (!ist_cell_result_at(cell, ++next)->ticket)
+			free_one = ist_cell_result_at(cell, next);
 	if (!free_one)
 		return -EAGAIN;
 	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
 		return ist_cell_refuse(cell);
-	count_submitted(cell);
 	error = cell->policy->submit
 			? cell->policy->submit(cell, number, arguments,
 					       (uint32_t)(next % IST_CELL_IN_FLIGHT), timeout_ns)
@@ -77,8 +77,9 @@ static __attribute__((noinline)) int submit_any(struct ist_cell *cell, uint32_t 
 						timeout_ns);
 	if (error)
 		return error;
+	if (free_one->sequence < IST_CELL_KEPT)
+		count_not_kept(cell, next);
 	free_one->ticket = cell->ticket = *ticket = next;
-	cell->flying++;
 	return 0;
 }
 
@@ -87,24 +88,21 @@ int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 		    uint64_t *ticket)
 {
 	uint64_t next = cell->ticket + 1;
-	struct ist_cell_result *result = result_at(cell, next);
+	struct ist_cell_result *result = ist_cell_result_at(cell, next);
+	ist_cell_function *function = ist_cell_function_of(cell, number);
 
 	/* Many at a time, and nothing stands in the way: a few stores, and all of them private. */
-	if (ist_unlikely(!cell->requests.keeps || !ist_cell_knows(cell, number) || result->ticket ||
+	if (ist_unlikely(!cell->requests.keeps || !function || result->ticket ||
 			 (cell->section | (uint32_t)cell->error) != 0))
 		return submit_any(cell, number, arguments, timeout_ns, ticket);
-	ist_cell_keep(cell, number, arguments, (uint32_t)(next % IST_CELL_IN_FLIGHT));
-	/* Then: at a look at the clock a handle with nothing pending may cease to keep. */
-	count_submitted(cell);
+	ist_cell_keep(result, number, function, arguments);
 	result->ticket = cell->ticket = *ticket = next;
-	cell->flying++;
 	return 0;
 }
 
-static inline int hand_out(struct ist_cell *cell, struct ist_cell_result *found, int64_t *result)
+static inline int hand_out(struct ist_cell_result *found, int64_t *result)
 {
 	found->ticket = 0;
-	cell->flying--;
 	if (result)
 		*result = found->value;
 	return 0;
@@ -116,17 +114,17 @@ static __attribute__((noinline)) int collect_late(struct ist_cell *cell, uint64_
 {
 	int error = cell->policy->settle(cell, (uint32_t)(ticket % IST_CELL_IN_FLIGHT), timeout_ns);
 
-	return error ? error : hand_out(cell, result_at(cell, ticket), result);
+	return error ? error : hand_out(ist_cell_result_at(cell, ticket), result);
 }
 
 int ist_cell_collect(struct ist_cell *cell, uint64_t ticket, int64_t *result, uint64_t timeout_ns)
 {
-	struct ist_cell_result *found = result_at(cell, ticket);
+	struct ist_cell_result *found = ist_cell_result_at(cell, ticket);
 
 	if (ist_unlikely(!ticket || found->ticket != ticket))
 		return -EINVAL;
 	/* Other policies have done it when it was submitted. */
 	if (ist_unlikely(found->sequence != 0))
 		return collect_late(cell, ticket, result, timeout_ns);
-	return hand_out(cell, found, result);
+	return hand_out(found, result);
 }

@@ -4,6 +4,7 @@
  * (docs/protocol.md, "Cells"). Every change of the directory word is a step of coherence/.
  */
 #include "cell.h"
+#include "wait.h"
 
 #include <isthmus/app.h>
 
@@ -184,11 +185,46 @@ int ist_cell_try_take(struct ist_cell *cell)
 	return -EAGAIN;
 }
 
-/* For waiters: looks at the word often, at its holder seldom. */
-static int ready_to_take(struct ist_cell *cell)
+/* From its last owner, which has let it go: 1; 0 it is not as simple as that. */
+static ist_inline int take_over(struct ist_cell *cell, uint64_t control)
 {
-	if (IST_DIR_BUSY(ist_load(&cell->memory->directory.control)) && ++cell->looks % 64)
-		return -EAGAIN;
+	struct ist_directory *shared = &cell->memory->directory, next;
+	struct ist_directory word = {control, ist_load_acquire(&shared->sharers)};
+
+	if (!coh_retaken(word, cell->seat, cell->seats, &next) || ist_group_gone(cell->group))
+		return 0;
+	COH_AT(shared, COH_TAKE, cell->seat, word);
+	if (ist_unlikely(!coh_cas(shared, &word, next)))
+		return 0;
+	COH_TRACE(shared, COH_TAKE, cell->seat, word, next);
+	cell->control = next.control;
+	IST_CELL_TRACE(cell, COH_INSTALL);
+	return 1;
+}
+
+/*
+ * For waiters: looks at the word often, at its holder once. What is between the look that finds the
+ * cell free and the swap is what the hand-over takes longer.
+ */
+static int look_often(struct ist_cell *cell)
+{
+	const struct ist_directory *shared = &cell->memory->directory;
+	uint64_t control;
+	unsigned i;
+	int error;
+
+	for (i = 0; i < IST_SPINS_A_LOOK; i++) {
+		control = ist_load_acquire(&shared->control);
+		if (!IST_DIR_BUSY(control)) {
+			error = take_over(cell, control) ? 0 : ist_cell_try_take(cell);
+			if (error != -EAGAIN) {
+				cell->looks += i;
+				return error;
+			}
+		}
+		ist_relax();
+	}
+	cell->looks += i;
 	return ist_cell_try_take(cell);
 }
 
@@ -225,7 +261,7 @@ int ist_cell_take(struct ist_cell *cell, uint64_t timeout_ns)
 		return -ETIMEDOUT;
 	looks = cell->looks;
 	stand_back(cell, timeout_ns);
-	error = ist_cell_await(cell, ready_to_take, &cell->memory->waiters, timeout_ns);
+	error = ist_cell_await_turn(cell, look_often, timeout_ns);
 	ist_cell_waited(cell, looks, 1);
 	return error;
 }

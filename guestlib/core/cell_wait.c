@@ -88,21 +88,34 @@ static int preempted(const struct ist_cell *cell)
 	       0;
 }
 
-/* Returns what `ready` did, at last -EAGAIN; or -EBUSY: the holder is preempted. */
-static int spin(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t until)
+/* So many looks as there are between two looks at the clock. */
+static int look_often(struct ist_cell *cell, int (*ready)(struct ist_cell *))
 {
 	unsigned i;
 	int result;
 
-	for (i = 0;; i++) {
+	for (i = 0; i < IST_SPINS_A_LOOK; i++) {
 		result = ready(cell);
 		if (result != -EAGAIN)
 			return result;
-		if (i % IST_SPINS_A_LOOK == 0 && !(cell->flags & IST_CELL_POLL) && preempted(cell))
-			return -EBUSY;
 		ist_relax();
-		if (i % IST_SPINS_A_LOOK == IST_SPINS_A_LOOK - 1 && until != IST_FOREVER &&
-		    ist_time_ns() >= until)
+	}
+	return -EAGAIN;
+}
+
+/* Returns what a look did, at last -EAGAIN; or -EBUSY: the holder is preempted. */
+static int spin(struct ist_cell *cell, int (*ready)(struct ist_cell *),
+		int (*often)(struct ist_cell *), uint64_t until)
+{
+	int result;
+
+	for (;;) {
+		if (!(cell->flags & IST_CELL_POLL) && preempted(cell))
+			return -EBUSY;
+		result = often ? often(cell) : look_often(cell, ready);
+		if (result != -EAGAIN)
+			return result;
+		if (until != IST_FOREVER && ist_time_ns() >= until)
 			return -EAGAIN;
 	}
 }
@@ -138,8 +151,8 @@ static int sleep_armed(struct ist_cell *cell, int (*ready)(struct ist_cell *), u
 	return result;
 }
 
-int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
-		   uint64_t timeout_ns)
+static int await(struct ist_cell *cell, int (*ready)(struct ist_cell *),
+		 int (*often)(struct ist_cell *), uint64_t *mask, uint64_t timeout_ns)
 {
 	uint64_t deadline = IST_FOREVER, now = 0;
 	int result;
@@ -149,13 +162,14 @@ int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint6
 	if (cell->flags & IST_CELL_POLL) {
 		if (timeout_ns != IST_FOREVER)
 			deadline = ist_later(ist_time_ns(), timeout_ns);
-		result = spin(cell, ready, deadline);
+		result = spin(cell, ready, often, deadline);
 		return result == -EAGAIN ? -ETIMEDOUT : result;
 	}
 	now = ist_time_ns();
 	deadline = ist_later(now, timeout_ns);
 	for (;;) {
-		result = spin(cell, ready, ist_earlier(deadline, ist_later(now, cell->spin_ns)));
+		result = spin(cell, ready, often,
+			      ist_earlier(deadline, ist_later(now, cell->spin_ns)));
 		if (result != -EAGAIN && result != -EBUSY) {
 			cell->spin_ns = ist_earlier(cell->spin_ns * 2, IST_SPIN_MAX_NS);
 			return result;
@@ -172,6 +186,17 @@ int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint6
 		if (now >= deadline)
 			return -ETIMEDOUT;
 	}
+}
+
+int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
+		   uint64_t timeout_ns)
+{
+	return await(cell, ready, NULL, mask, timeout_ns);
+}
+
+int ist_cell_await_turn(struct ist_cell *cell, int (*often)(struct ist_cell *), uint64_t timeout_ns)
+{
+	return await(cell, ist_cell_try_take, often, &cell->memory->waiters, timeout_ns);
 }
 
 /* The number of the latest version, without its content. */

@@ -189,8 +189,7 @@ int ist_cell_end_held(struct ist_cell *cell)
 int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
 			  int64_t *value, uint64_t timeout_ns)
 {
-	ist_cell_function *function =
-		number > IST_OPERATION_COMPARE ? cell->functions[number] : NULL;
+	ist_cell_function *function = ist_cell_function_of(cell, number);
 	void *content;
 	int error;
 
@@ -198,8 +197,7 @@ int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t
 	error = begin(cell, 0, 0, timeout_ns, &content);
 	if (ist_unlikely(error))
 		return error;
-	*value = function ? function(content, cell->size, arguments)
-			  : ist_cell_operate_word(number, content, cell->size, arguments);
+	*value = function(content, cell->size, arguments);
 	publish(cell);
 	IST_CELL_TRACE(cell, COH_DROP);
 	cell->section = IST_SECTION_NONE;

@@ -136,7 +136,7 @@ END_TEST
 /* A pass is bounded, and nobody is left out for ever. */
 START_TEST(bounded_passes)
 {
-	uint64_t of_b[IST_CELL_IN_FLIGHT], of_c[IST_CELL_IN_FLIGHT], of_d[IST_CELL_IN_FLIGHT];
+	uint64_t of_b[IST_CELL_REQUESTS], of_c[IST_CELL_REQUESTS], of_d[IST_CELL_REQUESTS];
 	struct ist_group *dave = mem_join(3);
 	struct ist_cell *d;
 	unsigned i, round, left;
@@ -145,19 +145,19 @@ START_TEST(bounded_passes)
 	open_all(4096);
 	ck_assert_int_eq(ist_cell_open(dave, "c", &options, &d), 0);
 	for (round = 0; round < 20; round++) {
-		for (i = 0; i < IST_CELL_IN_FLIGHT; i++) {
+		for (i = 0; i < IST_CELL_REQUESTS; i++) {
 			of_b[i] = submit(b, IST_OPERATION_ADD, one);
 			of_c[i] = submit(c, IST_OPERATION_ADD, one);
 			of_d[i] = submit(d, IST_OPERATION_ADD, one);
 		}
-		left = 3 * IST_CELL_IN_FLIGHT;
+		left = 3 * IST_CELL_REQUESTS;
 		ck_assert_int_eq(operate(a, IST_OPERATION_ADD, none), before);
 		left -= (unsigned)(operate(a, IST_OPERATION_ADD, none) - before);
-		ck_assert_uint_eq(left, 3 * IST_CELL_IN_FLIGHT - IST_CELL_LOG_MAX);
+		ck_assert_uint_eq(left, 3 * IST_CELL_REQUESTS - IST_CELL_LOG_MAX);
 		ck_assert_uint_eq(pending(b) + pending(c) + pending(d), 0);
-		before += 3 * IST_CELL_IN_FLIGHT;
+		before += 3 * IST_CELL_REQUESTS;
 		ck_assert_int_eq(operate(a, IST_OPERATION_ADD, none), before);
-		for (i = 0; i < IST_CELL_IN_FLIGHT; i++) {
+		for (i = 0; i < IST_CELL_REQUESTS; i++) {
 			ck_assert_int_eq(ist_cell_collect(b, of_b[i], NULL, 0), 0);
 			ck_assert_int_eq(ist_cell_collect(c, of_c[i], NULL, 0), 0);
 			ck_assert_int_eq(ist_cell_collect(d, of_d[i], NULL, 0), 0);
@@ -171,15 +171,15 @@ END_TEST
 /* Many on a short content are left to who asked: handing the cell over is cheaper. */
 START_TEST(many_on_little)
 {
-	uint64_t tickets[IST_CELL_IN_FLIGHT];
+	uint64_t tickets[IST_CELL_REQUESTS];
 	unsigned i;
 
 	open_all(8);
-	for (i = 0; i < IST_CELL_IN_FLIGHT; i++)
+	for (i = 0; i < IST_CELL_REQUESTS; i++)
 		tickets[i] = submit(b, IST_OPERATION_ADD, one);
 	ck_assert_int_eq(operate(a, IST_OPERATION_ADD, one), 0);
-	ck_assert_uint_eq(pending(b), IST_CELL_IN_FLIGHT);
-	for (i = 0; i < IST_CELL_IN_FLIGHT; i++)
+	ck_assert_uint_eq(pending(b), IST_CELL_REQUESTS);
+	for (i = 0; i < IST_CELL_REQUESTS; i++)
 		collect(b, tickets[i], 1 + i);
 }
 END_TEST
@@ -232,6 +232,113 @@ START_TEST(kept_back)
 		ck_assert_int_eq(operate(c, IST_OPERATION_STORE, (uint64_t[4]){0, 2}),
 				 (int64_t)content[0]);
 	}
+}
+END_TEST
+
+/* So does who has no more room for requests: what comes behind them is nobody else's yet. */
+START_TEST(no_room_for_another)
+{
+	const unsigned more = 5;
+	uint64_t tickets[IST_CELL_REQUESTS + 5];
+	unsigned i;
+
+	open_all(4096);
+	define_all();
+	for (i = 0; i < IST_CELL_REQUESTS; i++)
+		tickets[i] = submit(b, IST_OPERATION_ADD, one);
+	for (i = 0; i < more; i++)
+		tickets[IST_CELL_REQUESTS + i] = submit(b, APPEND, one);
+	ck_assert(!b->requests.keeps);
+	ck_assert_uint_eq(ist_cell_kept(b), more);
+	/* Others do what was asked for, and that is known only when it is looked for. */
+	ck_assert_int_eq(operate(a, IST_OPERATION_ADD, none), 0);
+	ck_assert_int_eq(operate(a, IST_OPERATION_STORE, one), IST_CELL_REQUESTS);
+	ck_assert_uint_eq(pending(b), 0);
+	ck_assert_uint_eq(ist_cell_kept(b), more);
+	/* Now it is, and there is room: for what comes behind what is kept there is none yet. */
+	collect(b, tickets[0], 0);
+	ck_assert_uint_eq(b->requests.asked, b->requests.done);
+	tickets[0] = submit(b, APPEND, (uint64_t[4]){2, 0, 0, 0});
+	ck_assert_uint_eq(pending(b), 0);
+	ck_assert_uint_eq(ist_cell_kept(b), more + 1);
+	for (i = 0; i < more; i++)
+		collect(b, tickets[IST_CELL_REQUESTS + i],
+			(int64_t[]){11, 111, 1111, 11111, 111111}[i]);
+	for (i = 1; i < IST_CELL_REQUESTS; i++)
+		collect(b, tickets[i], (int64_t)i);
+	collect(b, tickets[0], 1111112);
+	ck_assert_uint_eq(ist_cell_pending(b), 0);
+}
+END_TEST
+
+/* What is kept is done as if one by one: additions to one word together, to others, to none. */
+START_TEST(kept_additions)
+{
+	static const uint64_t places[] = {0, 0, 0, 8, 32, 40, 33, UINT64_MAX - 7};
+	uint64_t tickets[IST_CELL_IN_FLIGHT], words[5] = {0}, content[5];
+	int64_t expected[IST_CELL_IN_FLIGHT];
+	uint64_t state = 88172645463325252u;
+	unsigned i, round;
+
+	open_all(40);
+	do_many(b);
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < IST_CELL_IN_FLIGHT; i++) {
+			uint64_t value = xorshift(&state), place = places[value >> 8 & 7];
+			uint32_t number = value >> 16 & 7 ? IST_OPERATION_ADD : IST_OPERATION_STORE;
+
+			tickets[i] = submit(b, number, (uint64_t[4]){place, value, 0, 0});
+			expected[i] = -EINVAL;
+			if (place > 32 || place % 8)
+				continue;
+			expected[i] = (int64_t)words[place / 8];
+			words[place / 8] =
+				value + (number == IST_OPERATION_ADD ? words[place / 8] : 0);
+		}
+		ck_assert_uint_eq(ist_cell_kept(b), IST_CELL_IN_FLIGHT);
+		for (i = 0; i < IST_CELL_IN_FLIGHT; i++)
+			collect(b, tickets[i], expected[i]);
+		ck_assert_int_eq(ist_cell_read(c, content, NULL, 0), 0);
+		ck_assert_mem_eq(content, words, sizeof(words));
+	}
+}
+END_TEST
+
+/* A result that nobody collects keeps its place: its number is left out where others are kept. */
+START_TEST(kept_around_a_place)
+{
+	uint64_t tickets[IST_CELL_IN_FLIGHT], last, round;
+	unsigned i;
+
+	open_all(8);
+	define_all();
+	do_many(b);
+	last = submit(b, IST_OPERATION_STORE, none);
+	tickets[0] = submit(b, IST_OPERATION_ADD, one);
+	collect(b, tickets[0], 0);
+	for (round = 0; round < 3; round++) {
+		for (i = 1; i < IST_CELL_IN_FLIGHT; i++) {
+			tickets[i] = submit(b, IST_OPERATION_ADD, one);
+			ck_assert_uint_ne(tickets[i] % IST_CELL_IN_FLIGHT,
+					  last % IST_CELL_IN_FLIGHT);
+		}
+		ck_assert_int_eq(ist_cell_submit(b, IST_OPERATION_ADD, one, 0, &tickets[0]),
+				 -EAGAIN);
+		/* The first time there is room for requests. */
+		ck_assert_uint_eq(b->requests.asked - b->requests.done,
+				  round == 0 ? IST_CELL_REQUESTS : 0);
+		for (i = IST_CELL_IN_FLIGHT; --i > 0;)
+			collect(b, tickets[i],
+				(int64_t)(1 + round * (IST_CELL_IN_FLIGHT - 1) + i - 1));
+		ck_assert_uint_eq(ist_cell_pending(b), 0);
+	}
+	collect(b, last, 0);
+	/* As few that are waited for. */
+	for (i = 0; i < 3; i++)
+		tickets[i] = submit(b, IST_OPERATION_STORE, none);
+	ck_assert_int_eq(ist_cell_collect(b, tickets[1], NULL, MILLISECOND * 1000), 0);
+	collect(b, tickets[0], 1 + 3 * (IST_CELL_IN_FLIGHT - 1));
+	collect(b, tickets[2], 0);
 }
 END_TEST
 
@@ -580,6 +687,9 @@ int main(void)
 	tcase_add_test(test, many_on_little);
 	/* Those of which 32 are too many to be done for another. */
 	tcase_add_loop_test(test, kept_back, 0, 2);
+	tcase_add_test(test, no_room_for_another);
+	tcase_add_test(test, kept_additions);
+	tcase_add_test(test, kept_around_a_place);
 	tcase_add_loop_test(test, kept_no_longer, 0, 3);
 	tcase_add_loop_test(test, kept_before_one, 0, 3);
 	tcase_add_test(test, kept_over_a_death);

@@ -119,7 +119,9 @@ static int work_on(struct ist_cell *cell, unsigned *state)
 	case 2:
 		return add_many(cell, 3);
 	case 3:
-		return add_many(cell, IST_CELL_IN_FLIGHT);
+		/* More than there are requests, seldom as many as there can be. */
+		return add_many(cell,
+				*state >> 20 & 15 ? IST_CELL_REQUESTS + 8 : IST_CELL_IN_FLIGHT);
 	default:
 		return add_one(cell);
 	}

@@ -140,15 +140,26 @@ END_TEST
 /* The fast forms are coh_step()'s. */
 START_TEST(fast_forms)
 {
-	uint64_t random = 88172645463325252u, taken = 0;
+	uint64_t random = 88172645463325252u, taken = 0, taken_over = 0;
 
 	for (unsigned i = 0; i < 2000000; i++) {
 		struct ist_directory word = hostile(&random, 64);
 		unsigned peer = event_for(word, &random, 64).peer % 64;
 		struct coh_event event = {COH_TAKE, peer, 0};
 		uint64_t control = coh_retake(word.control, peer);
+		struct ist_directory next = {~0ull, ~0ull};
 		struct coh_result out;
 
+		/* Of the whole word: malformed ones too. */
+		if (coh_retaken(word, peer, 64, &next)) {
+			taken_over += IST_DIR_OWNER(word.control) != peer + 1;
+			REQUIRE(!coh_step(word, &event, 64, &out));
+			REQUIRE(coh_equal(out.word, next));
+		} else {
+			REQUIRE(next.control == ~0ull && next.sharers == ~0ull);
+			REQUIRE(coh_step(word, &event, 64, &out) ||
+				IST_DIR_STATE(word.control) != IST_DIR_MODIFIED);
+		}
 		if (coh_check(word, 64))
 			continue;
 		if (!control) {
@@ -165,6 +176,7 @@ START_TEST(fast_forms)
 		REQUIRE(out.word.control == coh_released(control));
 	}
 	ck_assert_uint_gt(taken, 10000);
+	ck_assert_uint_gt(taken_over, 10000);
 }
 END_TEST
 

@@ -34,7 +34,9 @@ static uint64_t take(unsigned me)
 			retaken[me]++;
 			return fast;
 		}
-		n = coh_step(word, &event, THREADS, &result);
+		n = coh_retaken(word, me, THREADS, &result.word)
+			    ? 0
+			    : coh_step(word, &event, THREADS, &result);
 		if (!n && coh_cas(&shared, &word, result.word)) {
 			swapped[me]++;
 			return result.word.control;

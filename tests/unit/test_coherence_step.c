@@ -271,6 +271,8 @@ START_TEST(epoch_wraps)
 	ck_assert_int_eq(step(word_of(SHARED, IS(B), 0, 1, 0), COH_ACK_INV, A, 0, &result), 0);
 	ck_assert_uint_eq(coh_retake(word_of(MODIFIED, 0, IS(B), 2, last).control, B),
 			  word_of(MODIFIED, IS(B), IS(B), 2, 0).control);
+	ck_assert_int_eq(coh_retaken(word_of(MODIFIED, 0, IS(A), 1, last), B, 3, &result.word), 1);
+	ck_assert(coh_equal(result.word, word_of(MODIFIED, IS(B), IS(B), 2, 0)));
 }
 END_TEST
 

@@ -24,12 +24,12 @@ LOADS = {  # strategies beside the locks and the cells with sections
     "words-page": ["plain", "private", "atomic", "message", "cell-merged"],
     "record-40": ["private", "message"], "record-64": ["private", "message"],
     "record-4096": ["private", "message"],
-    "handover-40": [], "handover-4096": [],
+    "handover-40": ["bound"], "handover-4096": ["bound"],
     "latest": ["message", "cell-latest"],
     "reads-90": ["private", "message"], "reads-99": ["private", "message"],
     "reads-999": ["private", "message"],
     "counter": ["private", "atomic", "message"], "counter-flight": ["private", "atomic", "message"],
-    "hot-4096": ["private", "message"], "table": ["private", "message"],
+    "hot-4096": ["private", "message"], "hot-flight": ["private", "message"], "table": ["private", "message"],
 }
 
 

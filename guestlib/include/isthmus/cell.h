@@ -218,7 +218,7 @@ IST_API int ist_cell_wait(struct ist_cell *cell, uint64_t *version, uint64_t tim
 
 #define IST_CELL_ARGUMENTS 4u   /* 64-bit arguments of an operation */
 #define IST_CELL_OPERATIONS 64u /* numbers are below this */
-#define IST_CELL_IN_FLIGHT 32u  /* operations submitted and not collected, of one handle */
+#define IST_CELL_IN_FLIGHT 256u /* operations submitted and not collected, of one handle */
 
 /*
  * What the library does under these numbers. Arguments: byte offset of a 64-bit word, a multiple of
@@ -276,8 +276,7 @@ IST_API int ist_cell_operate(struct ist_cell *cell, uint32_t number,
  *
  * Operations of one handle are done in the order of their submission. With IST_DELEGATED others may
  * do it from now on, but while this handle has many under way at a time, and ist_cell_collect()
- * does it at the latest; it blocks only for what is left of operations that were waited for in
- * vain. With the other policies it is done when this returns.
+ * does it at the latest; it does not block. With the other policies it is done when this returns.
  * Returns as ist_cell_operate(); -EAGAIN IST_CELL_IN_FLIGHT are not collected yet.
  */
 IST_API int ist_cell_submit(struct ist_cell *cell, uint32_t number,

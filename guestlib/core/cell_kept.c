@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* cell_kept.c: the policy delegated: doing what this handle has kept back. */
+#include "cell_operation.h"
+#include "cell_requests.h"
+
+static inline int adds_to(const struct ist_cell_result *kept, uint64_t offset)
+{
+	return kept && kept->sequence == IST_CELL_KEPT + IST_OPERATION_ADD &&
+	       kept->arguments[0] == offset;
+}
+
+/*
+ * From `ticket` on: additions to one word, a counter. One by one each would wait for the store of
+ * the one before; so the word is in a register all the while. The ticket behind the last of them.
+ */
+static uint64_t do_additions(struct ist_cell *cell, void *content, uint64_t ticket)
+{
+	uint64_t last = cell->ticket, sum;
+	struct ist_cell_result *kept = ist_cell_kept_at(cell, ticket);
+	uint64_t offset = kept->arguments[0];
+	void *word = ist_cell_word_at(content, cell->size, offset);
+
+	if (ist_unlikely(!word)) {
+		kept->value = -EINVAL;
+		kept->sequence = 0;
+		return ticket + 1;
+	}
+	__builtin_memcpy(&sum, word, sizeof(sum));
+	do {
+		kept->value = ist_cell_result_of(sum);
+		kept->sequence = 0;
+		sum += kept->arguments[1];
+		kept = ++ticket <= last ? ist_cell_kept_at(cell, ticket) : NULL;
+	} while (adds_to(kept, offset));
+	__builtin_memcpy(word, &sum, sizeof(sum));
+	return ticket;
+}
+
+void ist_cell_do_kept(struct ist_cell *cell, void *content)
+{
+	uint64_t ticket = cell->requests.asks + 1, last = cell->ticket;
+	struct ist_cell_result *kept;
+
+	while (ticket <= last) {
+		kept = ist_cell_kept_at(cell, ticket);
+		if (kept && kept->sequence == IST_CELL_KEPT + IST_OPERATION_ADD) {
+			ticket = do_additions(cell, content, ticket);
+			continue;
+		}
+		if (kept) {
+			kept->value = kept->function(content, cell->size, kept->arguments);
+			kept->sequence = 0;
+		}
+		ticket++;
+	}
+	ist_cell_kept_none(cell);
+}
