@@ -218,7 +218,7 @@ IST_API int ist_cell_wait(struct ist_cell *cell, uint64_t *version, uint64_t tim
 
 #define IST_CELL_ARGUMENTS 4u   /* 64-bit arguments of an operation */
 #define IST_CELL_OPERATIONS 64u /* numbers are below this */
-#define IST_CELL_IN_FLIGHT 256u /* operations submitted and not collected, of one handle */
+#define IST_CELL_IN_FLIGHT 256u /* submitted and not collected, of a handle: 16 KiB of it */
 
 /*
  * What the library does under these numbers. Arguments: byte offset of a 64-bit word, a multiple of
