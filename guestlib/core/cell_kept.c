@@ -10,14 +10,14 @@ static inline int adds_to(const struct ist_cell_result *kept, uint64_t offset)
 }
 
 /*
- * From `ticket` on: additions to one word, a counter. One by one each would wait for the store of
- * the one before; so the word is in a register all the while. The ticket behind the last of them.
+ * From `ticket` on, which `kept` is: additions to one word, a counter. One by one each would wait
+ * for the store of the one before; so the word is in a register all the while. The ticket behind
+ * the last of them.
  */
-static uint64_t do_additions(struct ist_cell *cell, void *content, uint64_t ticket)
+static uint64_t do_additions(struct ist_cell *cell, struct ist_cell_result *kept, void *content,
+			     uint64_t ticket)
 {
-	uint64_t last = cell->ticket, sum;
-	struct ist_cell_result *kept = ist_cell_kept_at(cell, ticket);
-	uint64_t offset = kept->arguments[0];
+	uint64_t last = cell->ticket, offset = kept->arguments[0], sum;
 	void *word = ist_cell_word_at(content, cell->size, offset);
 
 	if (ist_unlikely(!word)) {
@@ -44,7 +44,7 @@ void ist_cell_do_kept(struct ist_cell *cell, void *content)
 	while (ticket <= last) {
 		kept = ist_cell_kept_at(cell, ticket);
 		if (kept && kept->sequence == IST_CELL_KEPT + IST_OPERATION_ADD) {
-			ticket = do_additions(cell, content, ticket);
+			ticket = do_additions(cell, kept, content, ticket);
 			continue;
 		}
 		if (kept) {
