@@ -39,15 +39,13 @@ int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 	return error;
 }
 
-/* One that was done, or asked for: nothing is kept back. */
-static void count_not_kept(struct ist_cell *cell, uint64_t ticket)
+/* The last ticket's was done, or asked for: nothing is kept back. */
+static void count_not_kept(struct ist_cell *cell, uint64_t before)
 {
-	uint64_t last = cell->ticket;
-
 	/* Under way with another, as far as this tells: the one before is not collected. */
 	ist_cell_count(cell, IST_CELL_COUNT_TOGETHER,
-		       last && ist_cell_result_at(cell, last)->ticket == last);
-	cell->requests.asks = ticket;
+		       before && ist_cell_result_at(cell, before)->ticket == before);
+	cell->requests.asks = cell->ticket;
 	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
 }
 
@@ -56,7 +54,7 @@ static __attribute__((noinline)) int submit_any(struct ist_cell *cell, uint32_t 
 						uint64_t *ticket)
 {
 	struct ist_cell_result *free_one = NULL;
-	uint64_t next = cell->ticket;
+	uint64_t before = cell->ticket, next = before;
 	unsigned i;
 	int error;
 
@@ -77,9 +75,9 @@ static __attribute__((noinline)) int submit_any(struct ist_cell *cell, uint32_t 
 						timeout_ns);
 	if (error)
 		return error;
-	if (free_one->sequence < IST_CELL_KEPT)
-		count_not_kept(cell, next);
 	free_one->ticket = cell->ticket = *ticket = next;
+	if (free_one->sequence < IST_CELL_KEPT)
+		count_not_kept(cell, before);
 	return 0;
 }
 

@@ -91,7 +91,7 @@ static inline void ist_cell_kept_none(struct ist_cell *cell)
 	uint32_t kept = (uint32_t)ist_cell_kept(cell);
 
 	cell->requests.asks = cell->ticket;
-	/* All but the first were under way with others. */
+	/* Under way with each other, but for one that was alone: too seldom to matter. */
 	ist_cell_count(cell, IST_CELL_COUNT_TOGETHER, kept);
 	ist_cell_use_many(cell, IST_CELL_COUNT_OPERATIONS, kept);
 }

@@ -346,7 +346,6 @@ START_TEST(kept_across_a_switch)
 }
 END_TEST
 
-/* Any counts, times and policies: the cell goes on, and is one of those it can be. */
 /* What was left for others comes first, though this handle does not know yet that it is shipped. */
 START_TEST(in_order)
 {
@@ -365,6 +364,23 @@ START_TEST(in_order)
 }
 END_TEST
 
+/* At a look at the clock what was done is not under way. */
+START_TEST(done_at_a_look)
+{
+	uint64_t ticket;
+	int64_t result;
+
+	open_both(8);
+	a->watch.left = 1;
+	ck_assert_int_eq(ist_cell_submit(a, IST_OPERATION_ADD, one, 0, &ticket), 0);
+	ck_assert_uint_ne(a->watch.left, 0);
+	ck_assert_uint_eq(a->watch.shipped, 0);
+	ck_assert_int_eq(ist_cell_collect(a, ticket, &result, 0), 0);
+	ck_assert_int_eq(result, 0);
+}
+END_TEST
+
+/* Any counts, times and policies: the cell goes on, and is one of those it can be. */
 START_TEST(hostile_counts)
 {
 	uint64_t state = 88172645463325252u;
@@ -405,6 +421,7 @@ int main(void)
 	tcase_add_test(test, across_a_switch);
 	tcase_add_test(test, kept_across_a_switch);
 	tcase_add_test(test, in_order);
+	tcase_add_test(test, done_at_a_look);
 	tcase_add_test(test, hostile_counts);
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, test);
