@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """running.py: a Linux guest sees which of its peers have a processor: each needs one to be seen."""
+import os
 import signal
 import time
 
@@ -29,6 +30,25 @@ def settles(job, line):
     return len(job.out.lines)
 
 
+def stop(machine):
+    """Stops it, and waits until all its threads are: what they did until then may still be told."""
+    machine.kill(signal.SIGSTOP)
+    ends = time.monotonic() + 20 * machines.patience
+    tasks = f"/proc/{machine.pid}/task"
+    while any(field(f"{tasks}/{task}/stat") != "T" for task in os.listdir(tasks)):
+        check(time.monotonic() < ends, f"{machine} does not stop")
+        time.sleep(0.01)
+
+
+def field(path):
+    """The state in a stat file; a thread that has ended meanwhile is stopped, too."""
+    try:
+        with open(path) as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return "T"
+
+
 @scenario("a peer is shown as running, and as not running while its machine is stopped", 120)
 def stopped(bed):
     ping, pong = bed.boot("ping", "pong")
@@ -40,7 +60,8 @@ def stopped(bed):
     pong.spawn("while :; do :; done")
     watch.expect("^pong: 1$", 30)
     for _ in range(3):
-        pong.kill(signal.SIGSTOP)
+        stop(pong)
+        row(bed, ping, peer["id"])  # the watcher, too, has had its turn
         count = settles(watch, "pong: 0")
         check(row(bed, ping, peer["id"]) == [peer["incarnation"], "0", "1"],
               f"the driver says {row(bed, ping, peer['id'])} of a machine that is stopped")
