@@ -14,6 +14,7 @@
 #include "coherence/trace.h"
 #include "flush.h"
 #include "group.h"
+#include "wait.h"
 #include "words.h"
 
 #define IST_CELL_WORDS (IST_CELL_INLINE / sizeof(uint64_t))
@@ -147,6 +148,7 @@ struct ist_cell {
 	uint32_t follows; /* migratory: how often of late reading was followed by writing, 0 .. 3 */
 	uint32_t was_read; /* the last section was one of reading */
 	uint32_t refused;  /* read sections in a row that were overwritten */
+	uint32_t waited;   /* looks of the last wait for its turn, until they are counted */
 
 	uint8_t *slots; /* of a replica: in the pool, two a peer */
 	uint64_t slot_stride;
@@ -296,12 +298,27 @@ static inline int ist_cell_break(struct ist_cell *cell)
 int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
 		   uint64_t timeout_ns);
 
-/*
- * Waits to hold the cell: as ist_cell_await() with ist_cell_try_take(), but that `often` looks
- * IST_SPINS_A_LOOK times before it returns -EAGAIN.
- */
-int ist_cell_await_turn(struct ist_cell *cell, int (*often)(struct ist_cell *),
-			uint64_t timeout_ns);
+/* The same for who looks itself: a wait is begun with these two. */
+struct ist_cell_wait {
+	int (*ready)(struct ist_cell *cell); /* the look of one that sleeps */
+	uint64_t *mask;
+	uint64_t deadline;
+	uint64_t until; /* then it sleeps; or, polling, it is over */
+};
+
+/* Before the first look, and after each IST_SPINS_A_LOOK in vain. -EAGAIN: look (again); else what
+   a sleeper's look has done, or -ETIMEDOUT. */
+int ist_cell_wait_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint64_t timeout_ns);
+int ist_cell_wait_on(struct ist_cell *cell, struct ist_cell_wait *wait);
+
+/* A wait that has begun, to its end. As ist_cell_await(). */
+int ist_cell_look_on(struct ist_cell *cell, struct ist_cell_wait *wait);
+
+/* A look of one that did not sleep did it: it pays to look. */
+static inline void ist_cell_spun(struct ist_cell *cell)
+{
+	cell->spin_ns = ist_earlier(cell->spin_ns * 2, IST_SPIN_MAX_NS);
+}
 
 /* Rings for one that waits for its turn, and for all that wait for a version. */
 void ist_cell_wake(struct ist_cell *cell);
@@ -431,14 +448,12 @@ static inline void ist_cell_count(struct ist_cell *cell, unsigned what, uint32_t
 }
 
 /*
- * It waited, with this many uses, since its count of looks was `before`. How long it was tells more
- * than how often: who waits does little else, and who does not wait a lot. So a wait is 4 at least,
- * the uses that fit into the shortest. A sleeper's looks say nothing; it waited long enough.
+ * It waited, with this many uses, for so many looks. How long it was tells more than how often: who
+ * waits does little else, and who does not wait a lot. So a wait is 4 at least, the uses that fit
+ * into the shortest. A sleeper's looks say nothing; it waited long enough.
  */
-static inline void ist_cell_waited(struct ist_cell *cell, uint32_t before, uint32_t uses)
+static inline void ist_cell_waited(struct ist_cell *cell, uint32_t looks, uint32_t uses)
 {
-	uint32_t looks = cell->looks - before;
-
 	ist_cell_count(cell, IST_CELL_COUNT_WAITS, uses + 3 + (looks < 1024 ? looks / 2 : 512));
 }
 

@@ -110,7 +110,7 @@ static int await(struct ist_cell *cell, uint64_t sequence, uint64_t timeout_ns)
 	if (error == -EAGAIN) {
 		looks = cell->looks;
 		error = ist_cell_await(cell, ready, &cell->memory->waiters, timeout_ns);
-		ist_cell_waited(cell, looks, pending);
+		ist_cell_waited(cell, cell->looks - looks, pending);
 	} else if (pending > 1) {
 		/* Done together: each of them would have had to hold the cell. */
 		ist_cell_count(cell, IST_CELL_COUNT_WAITS, pending);

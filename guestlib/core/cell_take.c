@@ -3,8 +3,7 @@
  * cell_take.c: holding a cell, letting it go, and taking it from one that is gone
  * (docs/protocol.md, "Cells"). Every change of the directory word is a step of coherence/.
  */
-#include "cell.h"
-#include "wait.h"
+#include "cell_turn.h"
 
 #include <isthmus/app.h>
 
@@ -185,83 +184,71 @@ int ist_cell_try_take(struct ist_cell *cell)
 	return -EAGAIN;
 }
 
-/* From its last owner, which has let it go: 1; 0 it is not as simple as that. */
-static ist_inline int take_over(struct ist_cell *cell, uint64_t control)
-{
-	struct ist_directory *shared = &cell->memory->directory, next;
-	struct ist_directory word = {control, ist_load_acquire(&shared->sharers)};
-
-	if (!coh_retaken(word, cell->seat, cell->seats, &next) || ist_group_gone(cell->group))
-		return 0;
-	COH_AT(shared, COH_TAKE, cell->seat, word);
-	if (ist_unlikely(!coh_cas(shared, &word, next)))
-		return 0;
-	COH_TRACE(shared, COH_TAKE, cell->seat, word, next);
-	cell->control = next.control;
-	IST_CELL_TRACE(cell, COH_INSTALL);
-	return 1;
-}
-
-/*
- * For waiters: looks at the word often, at its holder once. What is between the look that finds the
- * cell free and the swap is what the hand-over takes longer.
- */
-static int look_often(struct ist_cell *cell)
-{
-	const struct ist_directory *shared = &cell->memory->directory;
-	uint64_t control;
-	unsigned i;
-	int error;
-
-	for (i = 0; i < IST_SPINS_A_LOOK; i++) {
-		control = ist_load_acquire(&shared->control);
-		if (!IST_DIR_BUSY(control)) {
-			error = take_over(cell, control) ? 0 : ist_cell_try_take(cell);
-			if (error != -EAGAIN) {
-				cell->looks += i;
-				return error;
-			}
-		}
-		ist_relax();
-	}
-	cell->looks += i;
-	return ist_cell_try_take(cell);
-}
-
 /*
  * A look fetches the line that the holder stores into, which then fetches it back: who looks all
  * the time makes a short section several times as long. So the holder, which may have several of
  * them to do, is left alone for some; a long section is over after that, and meets a waiter that
  * looks all the time.
  */
-static void stand_back(struct ist_cell *cell, uint64_t timeout_ns)
+static void stand_back(uint64_t timeout_ns)
 {
 	uint64_t until = ist_time_ns() + (timeout_ns < APART_NS ? timeout_ns : APART_NS);
 
-	cell->looks += APART_LOOKS;
 	do
 		ist_relax();
 	while (ist_time_ns() < until);
 }
 
-int ist_cell_take(struct ist_cell *cell, uint64_t timeout_ns)
+/* It has waited: so many looks, and those that it left out at first. */
+static void count_looks(struct ist_cell *cell, uint32_t looks)
+{
+	ist_cell_waited(cell, APART_LOOKS + looks, 1);
+	cell->waited = 0;
+}
+
+int ist_cell_turn_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint64_t timeout_ns)
 {
 	int error = cell->error;
-	uint32_t looks;
 
+	/* The last wait is counted now, when there is time for it. */
+	if (cell->waited) {
+		ist_cell_spun(cell);
+		count_looks(cell, cell->waited);
+	}
 	if (error) {
 		if (error == -EOWNERDEAD)
 			cell->error = 0;
 		return error;
 	}
-	error = ist_cell_try_take(cell);
-	if (error != -EAGAIN)
-		return error;
+	/* Who waits looks at the holder later: that takes the holder's own line from it. */
+	if (!timeout_ns || !IST_DIR_BUSY(ist_load(&cell->memory->directory.control))) {
+		error = ist_cell_try_take(cell);
+		if (error != -EAGAIN)
+			return error;
+	}
 	if (!timeout_ns) /* who only tries says itself what it waits for */
 		return -ETIMEDOUT;
-	looks = cell->looks;
-	stand_back(cell, timeout_ns);
-	error = ist_cell_await_turn(cell, look_often, timeout_ns);
-	ist_cell_waited(cell, looks, 1);
+	stand_back(timeout_ns);
+	wait->ready = ist_cell_try_take;
+	wait->mask = &cell->memory->waiters;
+	error = ist_cell_wait_begin(cell, wait, timeout_ns);
+	if (error != -EAGAIN)
+		count_looks(cell, 0);
 	return error;
+}
+
+int ist_cell_turn_on(struct ist_cell *cell, struct ist_cell_wait *wait, uint32_t looks)
+{
+	int error = ist_cell_try_take(cell);
+
+	if (error == -EAGAIN)
+		error = ist_cell_wait_on(cell, wait);
+	if (error != -EAGAIN)
+		count_looks(cell, looks);
+	return error;
+}
+
+int ist_cell_take(struct ist_cell *cell, uint64_t timeout_ns)
+{
+	return ist_cell_turn(cell, timeout_ns);
 }

@@ -14,7 +14,6 @@
 #include "cell.h"
 #include "platform.h"
 #include "run_state.h"
-#include "wait.h"
 
 #include <isthmus/app.h>
 
@@ -88,42 +87,10 @@ static int preempted(const struct ist_cell *cell)
 	       0;
 }
 
-/* So many looks as there are between two looks at the clock. */
-static int look_often(struct ist_cell *cell, int (*ready)(struct ist_cell *))
-{
-	unsigned i;
-	int result;
-
-	for (i = 0; i < IST_SPINS_A_LOOK; i++) {
-		result = ready(cell);
-		if (result != -EAGAIN)
-			return result;
-		ist_relax();
-	}
-	return -EAGAIN;
-}
-
-/* Returns what a look did, at last -EAGAIN; or -EBUSY: the holder is preempted. */
-static int spin(struct ist_cell *cell, int (*ready)(struct ist_cell *),
-		int (*often)(struct ist_cell *), uint64_t until)
-{
-	int result;
-
-	for (;;) {
-		if (!(cell->flags & IST_CELL_POLL) && preempted(cell))
-			return -EBUSY;
-		result = often ? often(cell) : look_often(cell, ready);
-		if (result != -EAGAIN)
-			return result;
-		if (until != IST_FOREVER && ist_time_ns() >= until)
-			return -EAGAIN;
-	}
-}
-
 /* Says that it sleeps, and sleeps, until ready, the deadline, or a ring that came to nothing. */
-static int sleep_armed(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
-		       uint64_t deadline)
+static int sleep_armed(struct ist_cell *cell, const struct ist_cell_wait *wait)
 {
+	uint64_t *mask = wait->mask, deadline = wait->deadline;
 	uint64_t bit = seat_bit(cell), now = ist_time_ns(), settled = ist_later(now, SETTLE_NS);
 	uint32_t seen;
 	int result, rung;
@@ -133,7 +100,7 @@ static int sleep_armed(struct ist_cell *cell, int (*ready)(struct ist_cell *), u
 	do {
 		seen = ist_platform_count_all(cell->group);
 		cell->looks = 63; /* this look is at the holder, too */
-		result = ready(cell);
+		result = wait->ready(cell);
 		now = ist_time_ns();
 		rung = !(ist_load(mask) & bit);
 		if (result != -EAGAIN || rung || now >= deadline || ist_group_gone(cell->group))
@@ -151,52 +118,84 @@ static int sleep_armed(struct ist_cell *cell, int (*ready)(struct ist_cell *), u
 	return result;
 }
 
-static int await(struct ist_cell *cell, int (*ready)(struct ist_cell *),
-		 int (*often)(struct ist_cell *), uint64_t *mask, uint64_t timeout_ns)
+/* What a look did, or -EAGAIN: to look on. */
+static int sleep_once(struct ist_cell *cell, struct ist_cell_wait *wait)
 {
-	uint64_t deadline = IST_FOREVER, now = 0;
-	int result;
+	int result = sleep_armed(cell, wait);
+	uint64_t now;
+
+	if (result != -EAGAIN)
+		return result;
+	if (ist_group_gone(cell->group))
+		return ist_cell_break(cell);
+	now = ist_time_ns();
+	if (now >= wait->deadline)
+		return -ETIMEDOUT;
+	wait->until = ist_earlier(wait->deadline, ist_later(now, cell->spin_ns));
+	return -EAGAIN;
+}
+
+static int preempted_or_not(struct ist_cell *cell, struct ist_cell_wait *wait)
+{
+	/* It says nothing of how long the holder takes when it runs. */
+	if (!(cell->flags & IST_CELL_POLL) && preempted(cell))
+		return sleep_once(cell, wait);
+	return -EAGAIN;
+}
+
+int ist_cell_wait_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint64_t timeout_ns)
+{
+	uint64_t now;
 
 	if (timeout_ns == 0)
 		return -ETIMEDOUT;
-	if (cell->flags & IST_CELL_POLL) {
-		if (timeout_ns != IST_FOREVER)
-			deadline = ist_later(ist_time_ns(), timeout_ns);
-		result = spin(cell, ready, often, deadline);
-		return result == -EAGAIN ? -ETIMEDOUT : result;
-	}
-	now = ist_time_ns();
-	deadline = ist_later(now, timeout_ns);
-	for (;;) {
-		result = spin(cell, ready, often,
-			      ist_earlier(deadline, ist_later(now, cell->spin_ns)));
-		if (result != -EAGAIN && result != -EBUSY) {
-			cell->spin_ns = ist_earlier(cell->spin_ns * 2, IST_SPIN_MAX_NS);
-			return result;
-		}
-		/* A preemption says nothing of how long the holder takes when it runs. */
-		if (result == -EAGAIN && cell->spin_ns > IST_SPIN_MIN_NS)
-			cell->spin_ns /= 2;
-		result = sleep_armed(cell, ready, mask, deadline);
-		if (result != -EAGAIN)
-			return result;
-		if (ist_group_gone(cell->group))
-			return ist_cell_break(cell);
+	wait->deadline = wait->until = IST_FOREVER;
+	if (!(cell->flags & IST_CELL_POLL)) {
 		now = ist_time_ns();
-		if (now >= deadline)
-			return -ETIMEDOUT;
+		wait->deadline = ist_later(now, timeout_ns);
+		wait->until = ist_earlier(wait->deadline, ist_later(now, cell->spin_ns));
+	} else if (timeout_ns != IST_FOREVER) {
+		wait->until = ist_later(ist_time_ns(), timeout_ns);
 	}
+	return preempted_or_not(cell, wait);
+}
+
+int ist_cell_wait_on(struct ist_cell *cell, struct ist_cell_wait *wait)
+{
+	if (wait->until == IST_FOREVER || ist_time_ns() < wait->until)
+		return preempted_or_not(cell, wait);
+	if (cell->flags & IST_CELL_POLL)
+		return -ETIMEDOUT;
+	if (cell->spin_ns > IST_SPIN_MIN_NS)
+		cell->spin_ns /= 2;
+	return sleep_once(cell, wait);
+}
+
+int ist_cell_look_on(struct ist_cell *cell, struct ist_cell_wait *wait)
+{
+	int result = -EAGAIN;
+	unsigned i;
+
+	for (i = 1; result == -EAGAIN; i++) {
+		result = wait->ready(cell);
+		if (result != -EAGAIN) {
+			ist_cell_spun(cell);
+			break;
+		}
+		ist_relax();
+		if (i % IST_SPINS_A_LOOK == 0)
+			result = ist_cell_wait_on(cell, wait);
+	}
+	return result;
 }
 
 int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
 		   uint64_t timeout_ns)
 {
-	return await(cell, ready, NULL, mask, timeout_ns);
-}
+	struct ist_cell_wait wait = {.ready = ready, .mask = mask};
+	int result = ist_cell_wait_begin(cell, &wait, timeout_ns);
 
-int ist_cell_await_turn(struct ist_cell *cell, int (*often)(struct ist_cell *), uint64_t timeout_ns)
-{
-	return await(cell, ist_cell_try_take, often, &cell->memory->waiters, timeout_ns);
+	return result == -EAGAIN ? ist_cell_look_on(cell, &wait) : result;
 }
 
 /* The number of the latest version, without its content. */

@@ -12,6 +12,7 @@
  * too soon for that.
  */
 #include "cell_operation.h"
+#include "cell_turn.h"
 #include "copy.h"
 
 /* The slot that is not published, with what the section may find there. */
@@ -34,13 +35,15 @@ static ist_inline int prepare_slot(struct ist_cell *cell, uint32_t flags, void *
 /* This seat's own line, with the head's content. */
 static ist_inline void prepare_own(struct ist_cell *cell)
 {
-	uint32_t i;
+	const uint64_t *from = cell->memory->data;
+	uint64_t *to = cell->own->data;
+	uint32_t words = cell->words, i;
 
 	/* Often this seat was the last to write: then it is there. */
 	if (cell->mine == cell->version)
 		return;
-	for (i = 0; i < cell->words; i++)
-		cell->own->data[i] = ist_load(&cell->memory->data[i]);
+	for (i = 0; i < words; i++)
+		to[i] = ist_load(&from[i]);
 }
 
 /* The head is changed from here on; readers and repairers find the own line. */
@@ -101,11 +104,9 @@ static ist_inline int take(struct ist_cell *cell, uint64_t timeout_ns)
 
 	if (ist_unlikely(cell->section != IST_SECTION_NONE))
 		return -EBUSY;
-	if (ist_unlikely(cell->error || !next))
-		return ist_cell_take(cell, timeout_ns);
 	COH_AT(shared, COH_TAKE, cell->seat, IST_CELL_HELD(cell, control));
-	if (ist_unlikely(!coh_cas_control(shared, &control, next)))
-		return ist_cell_take(cell, timeout_ns);
+	if (ist_unlikely(cell->error || !next || !coh_cas_control(shared, &control, next)))
+		return ist_cell_turn(cell, timeout_ns);
 	COH_TRACE(shared, COH_TAKE, cell->seat, IST_CELL_HELD(cell, control),
 		  IST_CELL_HELD(cell, next));
 	cell->control = next;
