@@ -244,7 +244,7 @@ START_TEST(sleeping_for_a_result)
 END_TEST
 
 /* Threads, so that ThreadSanitizer sees both sides of a request. */
-#define ROUNDS 2000u
+#define ROUNDS 400u
 static void *add_many(void *argument)
 {
 	uint64_t tickets[IST_CELL_IN_FLIGHT];
