@@ -68,10 +68,10 @@ struct ist_cell_policy {
 struct ist_cell_result {
 	uint64_t ticket;   /* 0: free */
 	uint64_t sequence; /* of the request whose result it will be; 0: it is there; or KEPT */
-	int64_t value;
-	/* Delegated: what is kept back, until then. It is no request. */
-	ist_cell_function *function;
-	uint64_t arguments[IST_CELL_ARGUMENTS];
+	union {
+		int64_t value;
+		uint64_t arguments[IST_CELL_ARGUMENTS]; /* of what is KEPT, until it is done */
+	};
 };
 
 /* Delegated: what a handle knows of its requests. */

@@ -183,7 +183,7 @@ static int submit(struct ist_cell *cell, uint32_t number, const uint64_t *argume
 {
 	(void)timeout_ns; /* where there is no room for another request it is kept back */
 	if (cell->requests.keeps || ist_cell_kept(cell) || is_full(cell))
-		ist_cell_keep(result, number, ist_cell_function_of(cell, number), arguments);
+		ist_cell_keep(result, number, arguments);
 	else
 		leave(cell, number, arguments, result);
 	return 0;

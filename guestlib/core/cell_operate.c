@@ -53,6 +53,7 @@ static void count_not_kept(struct ist_cell *cell, uint64_t before)
 /* Where results will be. Many a handle never submits anything: it has none. */
 static int make_results(struct ist_cell *cell)
 {
+	_Static_assert(IST_CELL_IN_FLIGHT * sizeof(*cell->results) == 48u << 10, "as is promised");
 	cell->results = ist_platform_alloc(IST_CELL_IN_FLIGHT * sizeof(*cell->results));
 	return cell->results ? 0 : -ENOMEM;
 }
@@ -95,16 +96,15 @@ int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 		    uint64_t *ticket)
 {
 	uint64_t next = cell->ticket + 1;
-	ist_cell_function *function = ist_cell_function_of(cell, number);
 	struct ist_cell_result *result;
 
 	/* Many at a time, and nothing stands in the way: a few stores, and all of them private. */
-	if (ist_unlikely(!cell->requests.keeps || !function ||
+	if (ist_unlikely(!cell->requests.keeps || !ist_cell_function_of(cell, number) ||
 			 ist_cell_result_at(cell, next)->ticket ||
 			 (cell->section | (uint32_t)cell->error) != 0))
 		return submit_any(cell, number, arguments, timeout_ns, ticket);
 	result = ist_cell_result_at(cell, next);
-	ist_cell_keep(result, number, function, arguments);
+	ist_cell_keep(result, number, arguments);
 	result->ticket = cell->ticket = *ticket = next;
 	return 0;
 }

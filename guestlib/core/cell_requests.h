@@ -62,7 +62,7 @@ static inline struct ist_cell_result *ist_cell_result_at(struct ist_cell *cell, 
 
 /* Keeps an operation back, as soon as its ticket is the last. */
 static inline void ist_cell_keep(struct ist_cell_result *result, uint32_t number,
-				 ist_cell_function *function, const uint64_t *arguments)
+				 const uint64_t *arguments)
 {
 	_Static_assert(IST_CELL_ARGUMENTS == 4, "one by one");
 	/* One by one, as they were stored just now: a load of two would wait until both have left
@@ -71,7 +71,6 @@ static inline void ist_cell_keep(struct ist_cell_result *result, uint32_t number
 	result->arguments[1] = ist_load(&arguments[1]);
 	result->arguments[2] = ist_load(&arguments[2]);
 	result->arguments[3] = ist_load(&arguments[3]);
-	result->function = function;
 	result->sequence = IST_CELL_KEPT + number;
 }
 

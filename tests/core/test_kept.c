@@ -165,6 +165,26 @@ START_TEST(kept_around_a_place)
 }
 END_TEST
 
+/* A number that means nothing any more when its turn has come: that is the result, of it alone. */
+START_TEST(kept_and_undefined)
+{
+	uint64_t tickets[3];
+
+	open_all(sizes[_i]);
+	define_all();
+	do_many(b);
+	tickets[0] = submit(b, APPEND, one);
+	tickets[1] = submit(b, IST_OPERATION_ADD, one);
+	tickets[2] = submit(b, APPEND, one);
+	ck_assert_uint_eq(ist_cell_kept(b), 3);
+	ck_assert_int_eq(ist_cell_define(b, APPEND, NULL), 0);
+	collect(b, tickets[0], -EINVAL);
+	collect(b, tickets[1], 0);
+	collect(b, tickets[2], -EINVAL);
+	ck_assert_int_eq(operate(c, IST_OPERATION_STORE, none), 1);
+}
+END_TEST
+
 /* Few that are waited for are left for others after all, in their order. */
 START_TEST(kept_no_longer)
 {
@@ -298,6 +318,7 @@ int main(void)
 	tcase_add_test(test, no_room_for_another);
 	tcase_add_test(test, kept_additions);
 	tcase_add_test(test, kept_around_a_place);
+	tcase_add_loop_test(test, kept_and_undefined, 0, 3);
 	tcase_add_loop_test(test, kept_no_longer, 0, 3);
 	tcase_add_loop_test(test, kept_before_one, 0, 3);
 	tcase_add_loop_test(test, nowhere_to_keep, 0, 3);

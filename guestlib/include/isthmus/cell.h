@@ -277,7 +277,7 @@ IST_API int ist_cell_operate(struct ist_cell *cell, uint32_t number,
  * Operations of one handle are done in the order of their submission. With IST_DELEGATED others may
  * do it from now on, but while this handle has many under way at a time, and ist_cell_collect()
  * does it at the latest; it does not block. With the other policies it is done when this returns.
- * The first one of a handle allocates room for the results of IST_CELL_IN_FLIGHT, 64 KiB, which the
+ * The first one of a handle allocates room for the results of IST_CELL_IN_FLIGHT, 48 KiB, which the
  * handle has until it is closed. Returns as ist_cell_operate(); -EAGAIN IST_CELL_IN_FLIGHT are not
  * collected yet; -ENOMEM no such room: nothing was begun, and the next call tries again.
  */
