@@ -256,12 +256,13 @@ OBJ_traced_pager := $(SRC_pager:%.c=$(BUILD)/traced/%.o)
 $(BUILD)/tests/fault/fault_pager_kill: $(OBJ_traced_pager)
 $(BUILD)/tests/model/page_run: $(OBJ_traced_pager)
 
-# Calls of the system that a fault test replaces.
+# Calls of the system, or of the platform, that a test replaces.
 WRAP_fault_host := calloc socket setsockopt connect send recvmsg fcntl fstat eventfd mmap ppoll syscall \
 	ioctl madvise pthread_create
 WRAP_fault_reload := calloc
 WRAP_fault_restart := ivshm_state_set_peer ivshm_roster_admit ivshm_roster_set_state ivshm_wire_send \
 	ivshm_bell_ring ivshm_eventfd_id close
+WRAP_test_cell_memory := ist_platform_alloc ist_platform_free
 WRAP_test_linux_device := ioctl mmap
 WRAP_test_linux_ioctl := ioctl mmap
 WRAP_fault_pager := ioctl mmap calloc madvise mprotect fallocate pthread_create
@@ -274,7 +275,8 @@ $(TESTS_unit) $(TESTS_fault) $(BUILD)/tests/model/page_run: $(BUILD)/tests/%: $(
 LIBS_test_near := -lnuma
 $(TESTS_core): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_core) $(OBJ_memplat)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) -o $@ $^ $(LIBS_check) $(LIBS_$(notdir $*)) -pthread
+	$(Q)mkdir -p $(@D) && $(CC) $(SANFLAGS) $(WRAP_$(notdir $*):%=-Wl,--wrap=%) -o $@ $^ $(LIBS_check) \
+		$(LIBS_$(notdir $*)) -pthread
 
 $(filter-out %/page_run,$(TESTS_model)): $(BUILD)/tests/%: $(BUILD)/host/tests/%.o $(OBJ_coherence)
 	$(call say,LD,$@)

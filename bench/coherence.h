@@ -14,7 +14,7 @@
 #define INSTANCES_MAX 8u
 #define OBJECTS_MAX 64u
 #define WORDS_MAX 512u
-#define IN_FLIGHT 256u
+#define IN_FLIGHT 1024u
 #define SAMPLES_EACH (SAMPLES_MAX / INSTANCES_MAX)
 
 /* ---- Objects --------------------------------------------------------------------------------- */

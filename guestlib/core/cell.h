@@ -32,6 +32,7 @@ enum ist_cell_section {
 };
 
 struct ist_cell;
+struct ist_cell_result;
 
 struct ist_cell_policy {
 	/* Bytes behind the slots that all seats share, and then that each has of its own, for a
@@ -57,21 +58,21 @@ struct ist_cell_policy {
 	/* As ist_cell_operate(), of an operation that is known. */
 	int (*operate)(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
 		       int64_t *value, uint64_t timeout_ns);
-	/* Begins it; its result will be in results[place]. 0, or -errno: it was not begun. */
+	/* Begins it; its result will be in `result`. 0, or -errno: it was not begun. */
 	int (*submit)(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
-		      uint32_t place, uint64_t timeout_ns);
-	/* Waits until results[place] is there. */
-	int (*settle)(struct ist_cell *cell, uint32_t place, uint64_t timeout_ns);
+		      struct ist_cell_result *result, uint64_t timeout_ns);
+	/* Waits until it is there. */
+	int (*settle)(struct ist_cell *cell, struct ist_cell_result *result, uint64_t timeout_ns);
 };
 
-/* An operation that was submitted, in number ticket % IST_CELL_IN_FLIGHT. */
+/* An operation that was submitted; or asked for, and is waited for. */
 struct ist_cell_result {
 	uint64_t ticket;   /* 0: free */
 	uint64_t sequence; /* of the request whose result it will be; 0: it is there; or KEPT */
-	int64_t value;
-	/* Delegated: what is kept back, until then. It is no request. */
-	ist_cell_function *function;
-	uint64_t arguments[IST_CELL_ARGUMENTS];
+	union {
+		int64_t value;
+		uint64_t arguments[IST_CELL_ARGUMENTS]; /* of what is KEPT, until it is done */
+	};
 };
 
 /* Delegated: what a handle knows of its requests. */
@@ -88,7 +89,8 @@ struct ist_cell_requests {
 	uint32_t keeps;    /* operations are kept back: of the last ones it did many at a time */
 	uint64_t asks; /* the last ticket that was not kept back, or is not any more: those behind
 			  it are, after all that was asked for */
-	uint16_t places[IST_CELL_REQUESTS]; /* of sequence % IST_CELL_REQUESTS; or NOWHERE */
+	/* Of sequence % IST_CELL_REQUESTS; NULL: nobody waits for it any more. */
+	struct ist_cell_result *results[IST_CELL_REQUESTS];
 };
 
 /* Adaptive: what a handle has counted, and when it looks at the clock. */
@@ -171,8 +173,10 @@ struct ist_cell {
 	struct ist_group *group;
 	uint64_t copy[IST_CELL_WORDS]; /* of a read section */
 	ist_cell_function *functions[IST_CELL_OPERATIONS];
-	struct ist_cell_result results[IST_CELL_IN_FLIGHT + 1]; /* IST_CELL_ALONE is the last */
-	uint64_t ticket;                                        /* the last one given out */
+	struct ist_cell_result *results; /* of ticket % IST_CELL_IN_FLIGHT; NULL: there never was
+					    one */
+	uint64_t ticket;                 /* the last one given out */
+	struct ist_cell_result alone;    /* of the operation that is waited for at once */
 	struct ist_cell_requests requests;
 	struct ist_cell_copy own_copy;
 	struct ist_cell_near near;

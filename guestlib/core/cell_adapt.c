@@ -218,18 +218,17 @@ static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *argum
 	return ist_cell_operate_held(cell, number, arguments, value, timeout_ns);
 }
 
-static int submit(struct ist_cell *cell, uint32_t number, const uint64_t *arguments, uint32_t place,
-		  uint64_t timeout_ns)
+static int submit(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+		  struct ist_cell_result *result, uint64_t timeout_ns)
 {
 	if (is_delegated(cell))
-		return ist_cell_delegate.submit(cell, number, arguments, place, timeout_ns);
-	return ist_cell_operate_held(cell, number, arguments, &cell->results[place].value,
-				     timeout_ns);
+		return ist_cell_delegate.submit(cell, number, arguments, result, timeout_ns);
+	return ist_cell_operate_held(cell, number, arguments, &result->value, timeout_ns);
 }
 
-static int settle(struct ist_cell *cell, uint32_t place, uint64_t timeout_ns)
+static int settle(struct ist_cell *cell, struct ist_cell_result *result, uint64_t timeout_ns)
 {
-	return ist_cell_delegate.settle(cell, place, timeout_ns);
+	return ist_cell_delegate.settle(cell, result, timeout_ns);
 }
 
 static uint64_t common_size(uint64_t size)

@@ -60,13 +60,13 @@ static inline int serve(struct ist_cell *cell, uint32_t seat, uint64_t sequence,
 /* The result of a request of this handle, where ist_cell_collect() finds it. */
 static void settle(struct ist_cell *cell, uint64_t sequence, int64_t value)
 {
-	uint16_t place = cell->requests.places[sequence % IST_CELL_REQUESTS];
+	struct ist_cell_result *result = cell->requests.results[sequence % IST_CELL_REQUESTS];
 
 	/* Somebody waited for it no longer. */
-	if (place == IST_CELL_NOWHERE)
+	if (!result)
 		return;
-	cell->results[place].value = value;
-	cell->results[place].sequence = 0;
+	result->value = value;
+	result->sequence = 0;
 }
 
 int ist_cell_harvest(struct ist_cell *cell)
@@ -118,8 +118,9 @@ static int do_own(struct ist_cell *cell, void *content)
 	pending = ist_cell_pending(cell);
 	if (!pending)
 		return 0;
-	/* Others would have left so many to this handle: so it asks nobody for the next ones. */
-	own->keeps = pending > ist_cell_worth(cell);
+	/* Others would have left so many to this handle: so it asks nobody for the next ones. They
+	   need not be submitted ones: who waited for each in vain has nowhere to keep another. */
+	own->keeps = cell->results && pending > ist_cell_worth(cell);
 	if (own->done != own->asked)
 		error = do_asked(cell, content);
 	if (!error)

@@ -124,7 +124,7 @@ static int await(struct ist_cell *cell, uint64_t sequence, uint64_t timeout_ns)
 
 /* Leaves a request where others find it: the last one asked. There is room for it. */
 static inline void leave(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
-			 uint32_t place)
+			 struct ist_cell_result *result)
 {
 	struct ist_cell_requests *own = &cell->requests;
 	struct ist_cell_request *desk = ist_cell_desk(cell, cell->seat), *request = desk;
@@ -136,8 +136,8 @@ static inline void leave(struct ist_cell *cell, uint32_t number, const uint64_t 
 	ist_copy_shared(request->arguments, arguments, IST_CELL_ARGUMENTS);
 	__atomic_store_n(&request->operation, IST_CELL_OPERATION(sequence, number),
 			 __ATOMIC_RELAXED);
-	own->places[sequence % IST_CELL_REQUESTS] = (uint16_t)place;
-	own->asked = cell->results[place].sequence = sequence;
+	own->results[sequence % IST_CELL_REQUESTS] = result;
+	own->asked = result->sequence = sequence;
 	/* Release: pairs with the acquire in combine_seat(). */
 	ist_store_release(&desk->asked, sequence);
 	if (ist_unlikely(!cell->subscribed)) {
@@ -152,13 +152,13 @@ static inline int is_full(const struct ist_cell *cell)
 }
 
 /* The same; waits until there is room. 0, or -errno: it was not left. */
-static int ask(struct ist_cell *cell, uint32_t number, const uint64_t *arguments, uint32_t place,
-	       uint64_t timeout_ns)
+static int ask(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+	       struct ist_cell_result *result, uint64_t timeout_ns)
 {
 	int error = is_full(cell) ? await(cell, cell->requests.done + 1, timeout_ns) : 0;
 
 	if (!error)
-		leave(cell, number, arguments, place);
+		leave(cell, number, arguments, result);
 	return error;
 }
 
@@ -174,29 +174,28 @@ static void ask_kept(struct ist_cell *cell)
 		kept = ist_cell_kept_at(cell, ticket);
 		if (kept)
 			leave(cell, (uint32_t)(kept->sequence - IST_CELL_KEPT), kept->arguments,
-			      (uint32_t)(ticket % IST_CELL_IN_FLIGHT));
+			      kept);
 	}
 }
 
-static int submit(struct ist_cell *cell, uint32_t number, const uint64_t *arguments, uint32_t place,
-		  uint64_t timeout_ns)
+static int submit(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+		  struct ist_cell_result *result, uint64_t timeout_ns)
 {
 	(void)timeout_ns; /* where there is no room for another request it is kept back */
 	if (cell->requests.keeps || ist_cell_kept(cell) || is_full(cell))
-		ist_cell_keep(&cell->results[place], number, ist_cell_function_of(cell, number),
-			      arguments);
+		ist_cell_keep(result, number, arguments);
 	else
-		leave(cell, number, arguments, place);
+		leave(cell, number, arguments, result);
 	return 0;
 }
 
-static int settle(struct ist_cell *cell, uint32_t place, uint64_t timeout_ns)
+static int settle(struct ist_cell *cell, struct ist_cell_result *result, uint64_t timeout_ns)
 {
 	if (ist_unlikely(cell->error || cell->section != IST_SECTION_NONE))
 		return ist_cell_refuse(cell);
 	if (ist_cell_kept(cell) && timeout_ns && ist_cell_pending(cell) <= ist_cell_worth(cell))
 		ask_kept(cell);
-	return await(cell, cell->results[place].sequence, timeout_ns);
+	return await(cell, result->sequence, timeout_ns);
 }
 
 /* Whether to hold the cell rather than to ask: it is free, and nobody else would serve. */
@@ -217,7 +216,7 @@ static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *argum
 {
 	struct ist_cell_operation own = {.function = ist_cell_function_of(cell, number),
 					 .arguments = arguments};
-	struct ist_cell_result *result = &cell->results[IST_CELL_ALONE];
+	struct ist_cell_result *result = &cell->alone;
 	int error;
 
 	if (!timeout_ns || is_ours(cell)) {
@@ -230,13 +229,13 @@ static int operate(struct ist_cell *cell, uint32_t number, const uint64_t *argum
 	}
 	error = ist_cell_kept(cell) ? await(cell, IST_CELL_KEPT, timeout_ns) : 0;
 	if (!error)
-		error = ask(cell, number, arguments, IST_CELL_ALONE, timeout_ns);
+		error = ask(cell, number, arguments, result, timeout_ns);
 	if (error)
 		return error;
 	error = await(cell, cell->requests.asked, timeout_ns);
 	/* It may be done later: its result is nobody's then. */
 	if (error)
-		cell->requests.places[result->sequence % IST_CELL_REQUESTS] = IST_CELL_NOWHERE;
+		cell->requests.results[result->sequence % IST_CELL_REQUESTS] = NULL;
 	*value = result->value;
 	return error;
 }

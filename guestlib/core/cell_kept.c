@@ -36,6 +36,18 @@ static uint64_t do_additions(struct ist_cell *cell, struct ist_cell_result *kept
 	return ticket;
 }
 
+/* Any operation. It was known when it was kept; who defines it anew meanwhile is told if it is not
+   any more. */
+static void do_one(struct ist_cell *cell, struct ist_cell_result *kept, void *content)
+{
+	ist_cell_function *function =
+		ist_cell_function_of(cell, (uint32_t)(kept->sequence - IST_CELL_KEPT));
+
+	kept->value =
+		ist_likely(function) ? function(content, cell->size, kept->arguments) : -EINVAL;
+	kept->sequence = 0;
+}
+
 void ist_cell_do_kept(struct ist_cell *cell, void *content)
 {
 	uint64_t ticket = cell->requests.asks + 1, last = cell->ticket;
@@ -47,10 +59,8 @@ void ist_cell_do_kept(struct ist_cell *cell, void *content)
 			ticket = do_additions(cell, kept, content, ticket);
 			continue;
 		}
-		if (kept) {
-			kept->value = kept->function(content, cell->size, kept->arguments);
-			kept->sequence = 0;
-		}
+		if (kept)
+			do_one(cell, kept, content);
 		ticket++;
 	}
 	ist_cell_kept_none(cell);

@@ -113,6 +113,7 @@ static void discard(struct ist_cell *cell)
 	if (cell->policy && cell->policy->fini)
 		cell->policy->fini(cell);
 	ist_cell_near_fini(cell);
+	ist_platform_free(cell->results);
 	ist_platform_free(cell);
 }
 

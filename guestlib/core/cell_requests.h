@@ -8,9 +8,6 @@
 
 #include "cell.h"
 
-/* Places of results beside those of tickets. */
-#define IST_CELL_ALONE IST_CELL_IN_FLIGHT /* of the operation that is waited for */
-#define IST_CELL_NOWHERE UINT16_MAX       /* of what is not waited for any more */
 /* The sequence of what is no request yet: beyond all that are. */
 #define IST_CELL_KEPT (UINT64_MAX - IST_CELL_OPERATIONS + 1) /* + number */
 
@@ -57,6 +54,7 @@ static inline uint64_t ist_cell_pending(const struct ist_cell *cell)
 	return cell->requests.asked - cell->requests.done + ist_cell_kept(cell);
 }
 
+/* There was a ticket, or there is where to have one. */
 static inline struct ist_cell_result *ist_cell_result_at(struct ist_cell *cell, uint64_t ticket)
 {
 	return &cell->results[ticket % IST_CELL_IN_FLIGHT];
@@ -64,7 +62,7 @@ static inline struct ist_cell_result *ist_cell_result_at(struct ist_cell *cell, 
 
 /* Keeps an operation back, as soon as its ticket is the last. */
 static inline void ist_cell_keep(struct ist_cell_result *result, uint32_t number,
-				 ist_cell_function *function, const uint64_t *arguments)
+				 const uint64_t *arguments)
 {
 	_Static_assert(IST_CELL_ARGUMENTS == 4, "one by one");
 	/* One by one, as they were stored just now: a load of two would wait until both have left
@@ -73,7 +71,6 @@ static inline void ist_cell_keep(struct ist_cell_result *result, uint32_t number
 	result->arguments[1] = ist_load(&arguments[1]);
 	result->arguments[2] = ist_load(&arguments[2]);
 	result->arguments[3] = ist_load(&arguments[3]);
-	result->function = function;
 	result->sequence = IST_CELL_KEPT + number;
 }
 

@@ -5,7 +5,6 @@
  */
 #include <check.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cell_pair.h"
@@ -256,7 +255,7 @@ START_TEST(rings_passed_on)
 	ck_assert_uint_eq(mem_rings(2), before + 1);
 	ist_cell_close(a);
 	ist_cell_close(c);
-	free(b);
+	mem_forget_cell(b);
 	mem_forget(carol);
 }
 END_TEST

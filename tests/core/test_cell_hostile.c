@@ -7,7 +7,6 @@
  */
 #include <check.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cell.h"
@@ -393,7 +392,7 @@ START_TEST(clients)
 	memset(out, 0x55, options.size);
 	ck_assert_int_eq(ist_cell_write(second, content, 0), -ETIMEDOUT);
 	mem_die_client(one);
-	free(first);
+	mem_forget_cell(first);
 	ck_assert_int_eq(ist_cell_write_begin(second, 0, 0, &out), -EOWNERDEAD);
 	ck_assert_int_eq(ist_cell_read(second, content, &version, 0), 0);
 	ck_assert_uint_eq(version, 1 + ist_cell_opens(second));

@@ -4,7 +4,6 @@
  * can be.
  */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cell_pair.h"
@@ -107,7 +106,7 @@ START_TEST(sixty_four_peers)
 			memset(content, 0x99, options.size);
 		}
 		mem_die(i);
-		free(cells[i]);
+		mem_forget_cell(cells[i]);
 	}
 	for (i = 0; i < 64; i += 2) {
 		mem_forget(groups[i]);

@@ -4,7 +4,6 @@
  * left for others, done together, in order, once; refusals and timeouts; hostile requests.
  */
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "delegate_trio.h"
 #include "tests/suite.h"
@@ -169,7 +168,7 @@ START_TEST(told_of_a_death)
 	ck_assert_int_eq(result, 0);
 	ck_assert_int_eq(ist_cell_operate(b, IST_OPERATION_ADD, one, &result, 0), -EOWNERDEAD);
 	ck_assert_int_eq(operate(b, IST_OPERATION_ADD, one), 1);
-	free(a);
+	mem_forget_cell(a);
 	a = NULL;
 }
 END_TEST
@@ -200,7 +199,7 @@ START_TEST(requests_of_the_dead)
 	collect(b, ticket, 3);
 	ck_assert_int_eq(operate(a, IST_OPERATION_ADD, one), 4);
 	ist_cell_close(d);
-	free(old);
+	mem_forget_cell(old);
 }
 END_TEST
 
@@ -245,7 +244,7 @@ START_TEST(sleeping_for_a_result)
 END_TEST
 
 /* Threads, so that ThreadSanitizer sees both sides of a request. */
-#define ROUNDS 2000u
+#define ROUNDS 400u
 static void *add_many(void *argument)
 {
 	uint64_t tickets[IST_CELL_IN_FLIGHT];

@@ -42,6 +42,9 @@ static void prepare(void)
 	ck_assert_int_eq(ist_cell_open(alice, "c", &options, &a), 0);
 	ck_assert_int_eq(ist_cell_open(bob, "c", &options, &b), 0);
 	ck_assert_int_eq(ist_cell_open(carol, "c", &options, &c), 0);
+	/* So that Alice has room for results: keep(). */
+	ck_assert_int_eq(ist_cell_submit(a, IST_OPERATION_ADD, none, 0, of_alice), 0);
+	ck_assert_int_eq(ist_cell_collect(a, of_alice[0], &result, 0), 0);
 	/* Not the first version: a log of the one before is there. */
 	ask(b, of_bob);
 	ck_assert_int_eq(ist_cell_operate(a, IST_OPERATION_ADD, one, &result, 0), 0);

@@ -121,7 +121,7 @@ static int work_on(struct ist_cell *cell, unsigned *state)
 	case 3:
 		/* More than there are requests, seldom as many as there can be. */
 		return add_many(cell,
-				*state >> 20 & 15 ? IST_CELL_REQUESTS + 8 : IST_CELL_IN_FLIGHT);
+				*state >> 20 & 63 ? IST_CELL_REQUESTS + 8 : IST_CELL_IN_FLIGHT);
 	default:
 		return add_one(cell);
 	}

@@ -3,8 +3,6 @@
  * test_kept.c: what a handle of a delegated cell keeps back: operations that are no requests, done
  * by its own next pass, in their order, or asked for after all.
  */
-#include <stdlib.h>
-
 #include "delegate_trio.h"
 #include "tests/suite.h"
 #include "tests/xorshift.h"
@@ -167,6 +165,26 @@ START_TEST(kept_around_a_place)
 }
 END_TEST
 
+/* A number that means nothing any more when its turn has come: that is the result, of it alone. */
+START_TEST(kept_and_undefined)
+{
+	uint64_t tickets[3];
+
+	open_all(sizes[_i]);
+	define_all();
+	do_many(b);
+	tickets[0] = submit(b, APPEND, one);
+	tickets[1] = submit(b, IST_OPERATION_ADD, one);
+	tickets[2] = submit(b, APPEND, one);
+	ck_assert_uint_eq(ist_cell_kept(b), 3);
+	ck_assert_int_eq(ist_cell_define(b, APPEND, NULL), 0);
+	collect(b, tickets[0], -EINVAL);
+	collect(b, tickets[1], 0);
+	collect(b, tickets[2], -EINVAL);
+	ck_assert_int_eq(operate(c, IST_OPERATION_STORE, none), 1);
+}
+END_TEST
+
 /* Few that are waited for are left for others after all, in their order. */
 START_TEST(kept_no_longer)
 {
@@ -235,6 +253,35 @@ START_TEST(kept_before_one)
 }
 END_TEST
 
+/* Many at a time that were each waited for in vain: nothing is kept back before there is where to,
+   which is from the first submission on. */
+START_TEST(nowhere_to_keep)
+{
+	uint64_t tickets[3];
+	void *content;
+	int64_t result;
+	unsigned i, many;
+
+	open_all(sizes[_i]);
+	define_all();
+	many = (unsigned)ist_cell_worth(b) + 1;
+	ck_assert_int_eq(ist_cell_write_begin(c, 0, 0, &content), 0);
+	for (i = 0; i < many; i++)
+		ck_assert_int_eq(ist_cell_operate(b, IST_OPERATION_ADD, one, &result, 1),
+				 -ETIMEDOUT);
+	ck_assert_uint_eq(pending(b), many);
+	ck_assert_int_eq(ist_cell_write_abort(c), 0);
+	/* All of these, and then this one: by this handle, at once. */
+	ck_assert_int_eq(operate(b, IST_OPERATION_STORE, one), (int64_t)many);
+	ck_assert_int_eq(ist_cell_collect(b, 1, &result, 0), -EINVAL);
+	for (i = 0; i < 3; i++)
+		tickets[i] = submit(b, APPEND, (uint64_t[4]){i});
+	ck_assert_uint_eq(pending(b), 3);
+	for (i = 0; i < 3; i++)
+		collect(b, tickets[i], (int64_t[]){10, 101, 1012}[i]);
+}
+END_TEST
+
 /* Who repairs while it waits is told of that, and what it has kept back is done. */
 START_TEST(kept_over_a_death)
 {
@@ -255,7 +302,7 @@ START_TEST(kept_over_a_death)
 	ck_assert_int_eq(ist_cell_operate(b, IST_OPERATION_ADD, one, &result, 0), -EOWNERDEAD);
 	for (i = 0; i < 11; i++)
 		collect(b, tickets[i], i);
-	free(a);
+	mem_forget_cell(a);
 	a = NULL;
 }
 END_TEST
@@ -271,8 +318,10 @@ int main(void)
 	tcase_add_test(test, no_room_for_another);
 	tcase_add_test(test, kept_additions);
 	tcase_add_test(test, kept_around_a_place);
+	tcase_add_loop_test(test, kept_and_undefined, 0, 3);
 	tcase_add_loop_test(test, kept_no_longer, 0, 3);
 	tcase_add_loop_test(test, kept_before_one, 0, 3);
+	tcase_add_loop_test(test, nowhere_to_keep, 0, 3);
 	tcase_add_test(test, kept_over_a_death);
 	tcase_set_timeout(test, 120);
 	suite_add_tcase(suite, test);

@@ -216,9 +216,9 @@ IST_API int ist_cell_wait(struct ist_cell *cell, uint64_t *version, uint64_t tim
 
 /* Operations: named by number, done where the content is. */
 
-#define IST_CELL_ARGUMENTS 4u   /* 64-bit arguments of an operation */
-#define IST_CELL_OPERATIONS 64u /* numbers are below this */
-#define IST_CELL_IN_FLIGHT 256u /* submitted and not collected, of a handle: 16 KiB of it */
+#define IST_CELL_ARGUMENTS 4u    /* 64-bit arguments of an operation */
+#define IST_CELL_OPERATIONS 64u  /* numbers are below this */
+#define IST_CELL_IN_FLIGHT 1024u /* submitted and not collected, of a handle */
 
 /*
  * What the library does under these numbers. Arguments: byte offset of a 64-bit word, a multiple of
@@ -277,7 +277,9 @@ IST_API int ist_cell_operate(struct ist_cell *cell, uint32_t number,
  * Operations of one handle are done in the order of their submission. With IST_DELEGATED others may
  * do it from now on, but while this handle has many under way at a time, and ist_cell_collect()
  * does it at the latest; it does not block. With the other policies it is done when this returns.
- * Returns as ist_cell_operate(); -EAGAIN IST_CELL_IN_FLIGHT are not collected yet.
+ * The first one of a handle allocates room for the results of IST_CELL_IN_FLIGHT, 48 KiB, which the
+ * handle has until it is closed. Returns as ist_cell_operate(); -EAGAIN IST_CELL_IN_FLIGHT are not
+ * collected yet; -ENOMEM no such room: nothing was begun, and the next call tries again.
  */
 IST_API int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 			    const uint64_t arguments[IST_CELL_ARGUMENTS], uint64_t timeout_ns,

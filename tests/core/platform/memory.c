@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cell.h"
 #include "channel.h"
 #include "platform.h"
 
@@ -63,6 +64,16 @@ void mem_forget_channel(struct ist_channel *channel)
 	if (channel)
 		free(channel->ring_end);
 	free(channel);
+}
+
+void mem_forget_cell(struct ist_cell *cell)
+{
+	if (cell) {
+		free(cell->own_copy.is);
+		free(cell->near.copy);
+		free(cell->results);
+	}
+	free(cell);
 }
 
 uint8_t *mem_base(void)

@@ -54,6 +54,8 @@ void mem_leave(uint32_t id);
 void mem_forget(struct ist_group *group);
 /* Frees the handle of a channel whose peer is dead, without closing it. NULL is allowed. */
 void mem_forget_channel(struct ist_channel *channel);
+/* The same for a cell. */
+void mem_forget_cell(struct ist_cell *cell);
 
 /* The group's memory, for looking at and for spoiling. */
 uint8_t *mem_base(void);
