@@ -126,8 +126,10 @@ START_TEST(what_is_read)
 	start_guest();
 	go_over(TABLE_RO);
 	last = word(TABLE);
+	await_rounds(2); /* it has tried to write */
 	await_word(SHARED + 16, last);
 	go_over(TABLE_NONE);
+	await_rounds(2);
 	await_word(SHARED + 16, UINT64_MAX);
 	ck_assert_uint_eq(word(TABLE), last);
 	go_over(TABLE_RO);
