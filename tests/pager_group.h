@@ -211,6 +211,11 @@ static inline void put(struct member *m, unsigned page, uint64_t value)
 {
 	while (IST_DIR_BUSY(coh_load(&g.entry[page].directory).control) == m->group.id + 1)
 		sched_yield();
+	/* It has also declined what may have been a load: until this is done again. */
+	while (coh_pager_moments(m->pager) % 2) {
+		coh_pager_met(m->pager);
+		sched_yield();
+	}
 	__atomic_store_n(&m->page[page * PAGE_WORDS], value, __ATOMIC_SEQ_CST);
 }
 
