@@ -135,7 +135,7 @@ static int sleep_once(struct ist_cell *cell, struct ist_cell_wait *wait)
 	return -EAGAIN;
 }
 
-static int preempted_or_not(struct ist_cell *cell, struct ist_cell_wait *wait)
+static int sleep_if_preempted(struct ist_cell *cell, struct ist_cell_wait *wait)
 {
 	/* It says nothing of how long the holder takes when it runs. */
 	if (!(cell->flags & IST_CELL_POLL) && preempted(cell))
@@ -157,13 +157,13 @@ int ist_cell_wait_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint6
 	} else if (timeout_ns != IST_FOREVER) {
 		wait->until = ist_later(ist_time_ns(), timeout_ns);
 	}
-	return preempted_or_not(cell, wait);
+	return sleep_if_preempted(cell, wait);
 }
 
 int ist_cell_wait_on(struct ist_cell *cell, struct ist_cell_wait *wait)
 {
 	if (wait->until == IST_FOREVER || ist_time_ns() < wait->until)
-		return preempted_or_not(cell, wait);
+		return sleep_if_preempted(cell, wait);
 	if (cell->flags & IST_CELL_POLL)
 		return -ETIMEDOUT;
 	if (cell->spin_ns > IST_SPIN_MIN_NS)

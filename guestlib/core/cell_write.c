@@ -104,14 +104,17 @@ static ist_inline int take(struct ist_cell *cell, uint64_t timeout_ns)
 
 	if (ist_unlikely(cell->section != IST_SECTION_NONE))
 		return -EBUSY;
-	COH_AT(shared, COH_TAKE, cell->seat, IST_CELL_HELD(cell, control));
-	if (ist_unlikely(cell->error || !next || !coh_cas_control(shared, &control, next)))
-		return ist_cell_turn(cell, timeout_ns);
-	COH_TRACE(shared, COH_TAKE, cell->seat, IST_CELL_HELD(cell, control),
-		  IST_CELL_HELD(cell, next));
-	cell->control = next;
-	IST_CELL_TRACE(cell, COH_INSTALL);
-	return 0;
+	if (ist_likely(!cell->error && next)) {
+		COH_AT(shared, COH_TAKE, cell->seat, IST_CELL_HELD(cell, control));
+		if (ist_likely(coh_cas_control(shared, &control, next))) {
+			COH_TRACE(shared, COH_TAKE, cell->seat, IST_CELL_HELD(cell, control),
+				  IST_CELL_HELD(cell, next));
+			cell->control = next;
+			IST_CELL_TRACE(cell, COH_INSTALL);
+			return 0;
+		}
+	}
+	return ist_cell_turn(cell, timeout_ns);
 }
 
 static ist_inline int begin(struct ist_cell *cell, uint32_t flags, uint32_t in_place,
