@@ -203,20 +203,32 @@ static inline uint64_t get(const struct member *m, unsigned page)
 	return __atomic_load_n(&m->page[page * PAGE_WORDS], __ATOMIC_SEQ_CST);
 }
 
+/* Of the put() that this thread is in. */
+static __thread const struct coh_pager *put_pager;
+static __thread uint32_t put_moments;
+
+/* A store that fails in a moment is done again, as a vCPU's is; any other ends the test. */
+static inline void put_again(int signal_number)
+{
+	uint32_t now = coh_pager_moments(put_pager);
+
+	if (now == put_moments && now % 2 == 0)
+		signal(signal_number, SIG_DFL);
+}
+
 /*
  * A member is as a VM is: before Linux 6.4 what it got to read is for a moment not to be written to
- * by anybody, and is there already. A vCPU tries again after it; this thread would be ended.
+ * by anybody, and is there already; also when it is mapped once more for a fault that came late.
  */
 static inline void put(struct member *m, unsigned page, uint64_t value)
 {
-	while (IST_DIR_BUSY(coh_load(&g.entry[page].directory).control) == m->group.id + 1)
-		sched_yield();
-	/* It has also declined what may have been a load: until this is done again. */
-	while (coh_pager_moments(m->pager) % 2) {
-		coh_pager_met(m->pager);
-		sched_yield();
-	}
+	struct sigaction again = {.sa_handler = put_again};
+
+	must(sigaction(SIGSEGV, &again, NULL) == 0);
+	put_pager = m->pager;
+	put_moments = coh_pager_moments(m->pager);
 	__atomic_store_n(&m->page[page * PAGE_WORDS], value, __ATOMIC_SEQ_CST);
+	put_pager = NULL;
 }
 
 /* The page's word once nobody is busy there: a pager releases after its guest goes on. */

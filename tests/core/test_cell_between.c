@@ -9,6 +9,7 @@
 
 #include "cell.h"
 #include "platform/memory.h"
+#include "tests/must.h"
 #include "tests/stops.h"
 #include "tests/suite.h"
 
@@ -38,12 +39,6 @@ static uint64_t value(uint64_t number, unsigned i)
 	return number * 1000003 + i;
 }
 
-static void must(int error)
-{
-	if (error)
-		abort(); /* also where Check is not to be asked */
-}
-
 /* Bob's section: half of it, and the rest. Who reads an adaptive cell may hold it, to judge it. */
 static void begin_next(void)
 {
@@ -54,7 +49,7 @@ static void begin_next(void)
 	content = NULL;
 	if (error == -ETIMEDOUT && a->kind == IST_CELL_ADAPTIVE)
 		return;
-	must(error);
+	must(error == 0);
 	content = place;
 	for (i = 0; i < (words + 1) / 2; i++)
 		__atomic_store_n(&content[i], value(IST_CELL_NUMBER(b->version) + 1, i),
@@ -70,7 +65,7 @@ static void end_it(void)
 	for (i = (words + 1) / 2; i < words; i++)
 		__atomic_store_n(&content[i], value(IST_CELL_NUMBER(b->version) + 1, i),
 				 __ATOMIC_RELAXED);
-	must(ist_cell_write_end(b));
+	must(ist_cell_write_end(b) == 0);
 }
 
 static void write_one(void)
