@@ -147,30 +147,35 @@ static int cell_reap(struct object *o)
  * Write-shared: a section lasts until reaped, and costs nobody else a wait. Inside it an operation
  * is a store.
  */
-static uint64_t *private;
+static int merged_find(struct object *o)
+{
+	return cell_enter(o, &o->own);
+}
+
+static int merged_attach(struct object *o)
+{
+	o->find_own = merged_find;
+	return cell_attach(o, IST_WRITE_SHARED, NULL);
+}
 
 static int merged_reap(struct object *o)
 {
-	int error = private != NULL ? cell_leave(o) : 0;
+	int error = o->own != NULL ? cell_leave(o) : 0;
 
-	private = NULL;
+	o->own = NULL;
 	return error;
 }
 
-static __attribute__((noinline)) int merged_enter(struct object *o)
-{
-	return cell_enter(o, &private);
-}
-
-static int merged_apply(struct object *o, unsigned op, uint64_t argument, uint64_t *result)
-{
-	int error = private == NULL ? merged_enter(o) : 0;
-
-	if (error != 0)
-		return error;
-	*result = operate(private, o->words, op, argument);
-	return 0;
-}
+const struct strategy by_cell_merged = {
+	.name = "cell-merged",
+	.can = NEED_OWN,
+	.attach = merged_attach,
+	.detach = cell_detach,
+	.init = cell_init,
+	.apply = own_apply,
+	.read = cell_read,
+	.reap = merged_reap,
+};
 
 #define CELL(id, text, kind, pool, what, ...)                                                      \
 	static int id##_attach(struct object *o)                                                   \
@@ -191,8 +196,6 @@ CELL(reads, "reads", IST_READ_MOSTLY, NULL, NEED_ANY, IN_SECTIONS);
 CELL(replica, "replica", IST_READ_MOSTLY, "pool", NEED_ANY, IN_SECTIONS);
 CELL(migratory, "migratory", IST_MIGRATORY, NULL, NEED_ANY, IN_SECTIONS);
 CELL(latest, "latest", IST_PRODUCER_CONSUMER, NULL, NEED_LATEST, IN_SECTIONS);
-CELL(merged, "merged", IST_WRITE_SHARED, NULL, NEED_OWN, .apply = merged_apply,
-     .reap = merged_reap);
 CELL(delegated, "delegated", IST_DELEGATED, NULL, NEED_ANY & ~NEED_SECTION, .apply = cell_operate,
      .post = cell_post, .reap = cell_reap);
 /* Operations, where a load has them, so that they can be shipped; and sections, where it has those.

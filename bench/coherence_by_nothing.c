@@ -31,9 +31,15 @@ static uint64_t *private_copy(struct object *o, unsigned instance)
 	return (uint64_t *)(void *)((uint8_t *)o->data + instance * o->copy);
 }
 
-static int private_apply(struct object *o, unsigned op, uint64_t argument, uint64_t *result)
+static int private_find(struct object *o)
 {
-	*result = operate(private_copy(o, o->site->me), o->words, op, argument);
+	o->own = private_copy(o, o->site->me);
+	return 0;
+}
+
+static int private_attach(struct object *o)
+{
+	o->find_own = private_find;
 	return 0;
 }
 
@@ -56,7 +62,8 @@ const struct strategy by_private = {
 	.name = "private",
 	.can = NEED_OWN | NEED_COUNTER | NEED_RECORD,
 	.copies = 1,
-	.apply = private_apply,
+	.attach = private_attach,
+	.apply = own_apply,
 	.read = private_read,
 	.settle = private_settle,
 };

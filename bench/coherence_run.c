@@ -53,6 +53,23 @@ int idle_until(struct bench *b, uint64_t until)
 	return error;
 }
 
+/* Out of the way of the others: they save no registers for it. */
+static __attribute__((noinline)) int first_apply(struct object *o, unsigned op, uint64_t argument,
+						 uint64_t *result)
+{
+	int error = o->find_own(o);
+
+	return error != 0 ? error : own_apply(o, op, argument, result);
+}
+
+int own_apply(struct object *o, unsigned op, uint64_t argument, uint64_t *result)
+{
+	if (__builtin_expect(o->own == NULL, 0))
+		return first_apply(o, op, argument, result);
+	*result = operate(o->own, o->words, op, argument);
+	return 0;
+}
+
 static int read_once(struct bench *b, struct object *o)
 {
 	static uint64_t copy[WORDS_MAX];
