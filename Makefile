@@ -262,6 +262,7 @@ WRAP_fault_host := calloc socket setsockopt connect send recvmsg fcntl fstat eve
 WRAP_fault_reload := calloc
 WRAP_fault_restart := ivshm_state_set_peer ivshm_roster_admit ivshm_roster_set_state ivshm_wire_send \
 	ivshm_bell_ring ivshm_eventfd_id close
+WRAP_test_cell_batch := ist_time_ns
 WRAP_test_cell_memory := ist_platform_alloc ist_platform_free
 WRAP_test_linux_device := ioctl mmap
 WRAP_test_linux_ioctl := ioctl mmap

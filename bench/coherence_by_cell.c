@@ -8,8 +8,12 @@
 #include "coherence.h"
 #include <isthmus/cell.h>
 
-static uint64_t tickets[IN_FLIGHT];
-static unsigned submitted, collected;
+#define TOGETHER 32u /* divides IN_FLIGHT */
+
+/* Operations posted, and not submitted yet; and submitted, and not collected. */
+static uint64_t posted[TOGETHER][IST_CELL_ARGUMENTS], tickets[IN_FLIGHT];
+static unsigned posted_op; /* of all of them */
+static unsigned posted_count, submitted, collected;
 
 #define OPERATION(name, op)                                                                        \
 	static int64_t name(void *content, size_t size, const uint64_t *arguments)                 \
@@ -118,28 +122,47 @@ static int cell_operate(struct object *o, unsigned op, uint64_t argument, uint64
 				IST_FOREVER);
 }
 
+/* The oldest of those that are under way, a batch of them. */
 static int cell_collect(struct object *o)
 {
-	return ist_cell_collect(o->handle, tickets[collected++ % IN_FLIGHT], NULL, IST_FOREVER);
+	unsigned under_way = submitted - collected;
+	int n = ist_cell_collect_batch(o->handle, &tickets[collected % IN_FLIGHT],
+				       under_way < TOGETHER ? under_way : TOGETHER, NULL, IST_FOREVER);
+
+	if (n > 0)
+		collected += (unsigned)n;
+	return n < 0 ? n : 0;
+}
+
+/* Submits what was posted. There are batches of TOGETHER alone, but for the last one before a reap. */
+static int cell_submit(struct object *o)
+{
+	int n = submitted - collected == IN_FLIGHT ? cell_collect(o) : 0;
+
+	for (unsigned done = 0; done < posted_count && n >= 0; done += (unsigned)n) {
+		n = ist_cell_submit_batch(o->handle, number_of(o, posted_op), posted[done],
+					  posted_count - done, IST_FOREVER,
+					  &tickets[submitted % IN_FLIGHT]);
+		submitted += n > 0 ? (unsigned)n : 0;
+	}
+	posted_count = 0;
+	return n < 0 ? n : 0;
 }
 
 static int cell_post(struct object *o, unsigned op, uint64_t argument)
 {
-	const uint64_t arguments[IST_CELL_ARGUMENTS] = {0, argument};
-	int error = submitted - collected == IN_FLIGHT ? cell_collect(o) : 0;
-
-	if (error != 0)
-		return error;
-	return ist_cell_submit(o->handle, number_of(o, op), arguments, IST_FOREVER,
-			       &tickets[submitted++ % IN_FLIGHT]);
+	posted[posted_count][1] = argument;
+	posted_op = op;
+	return ++posted_count < TOGETHER ? 0 : cell_submit(o);
 }
 
 static int cell_reap(struct object *o)
 {
-	int error = 0;
+	int error = cell_submit(o);
 
 	while (error == 0 && collected != submitted)
 		error = cell_collect(o);
+	collected = submitted = 0;
 	return error;
 }
 

@@ -58,6 +58,34 @@ static int add_one(struct ist_cell *cell)
 	return n;
 }
 
+/* As add_many(), in batches. */
+static int add_batch(struct ist_cell *cell, unsigned count)
+{
+	static uint64_t ones[IST_CELL_IN_FLIGHT][IST_CELL_ARGUMENTS];
+	struct history_event *events[IST_CELL_IN_FLIGHT];
+	uint64_t tickets[IST_CELL_IN_FLIGHT];
+	int64_t sums[IST_CELL_IN_FLIGHT];
+	unsigned i, begun, done;
+	int n = 0;
+
+	for (i = 0; i < count; i++) {
+		memcpy(ones[i], one, sizeof(one));
+		events[i] = history_begin(history, 1);
+		if (!events[i])
+			return -ENOSPC;
+	}
+	for (begun = 0; begun < count && (n >= 0 || is_told(n)); begun += n > 0 ? (unsigned)n : 0)
+		n = ist_cell_submit_batch(cell, IST_OPERATION_ADD, ones[begun], count - begun,
+					  IST_FOREVER, tickets + begun);
+	for (done = 0; done < begun && (n >= 0 || is_told(n)); done += n > 0 ? (unsigned)n : 0) {
+		n = ist_cell_collect_batch(cell, tickets + done, begun - done, sums + done,
+					   IST_FOREVER);
+		for (i = done; n > 0 && i < done + (unsigned)n; i++)
+			history_end(history, events[i], (uint64_t)sums[i]);
+	}
+	return n < 0 ? n : 0;
+}
+
 static int add_many(struct ist_cell *cell, unsigned count)
 {
 	struct history_event *events[IST_CELL_IN_FLIGHT];
@@ -120,8 +148,8 @@ static int work_on(struct ist_cell *cell, unsigned *state)
 		return add_many(cell, 3);
 	case 3:
 		/* More than there are requests, seldom as many as there can be. */
-		return add_many(cell,
-				*state >> 20 & 63 ? IST_CELL_REQUESTS + 8 : IST_CELL_IN_FLIGHT);
+		return (*state >> 26 & 1 ? add_many : add_batch)(
+			cell, *state >> 20 & 63 ? IST_CELL_REQUESTS + 8 : IST_CELL_IN_FLIGHT);
 	default:
 		return add_one(cell);
 	}

@@ -286,6 +286,19 @@ IST_API int ist_cell_submit(struct ist_cell *cell, uint32_t number,
 			    uint64_t *ticket);
 
 /**
+ * ist_cell_submit_batch - begin up to @count operations of one number
+ * @arguments: IST_CELL_ARGUMENTS of the first, of the second, and so on
+ * @tickets: room for @count
+ * @timeout_ns: for all of them together
+ *
+ * As so many ist_cell_submit() in this order, at less cost each. Returns how many were begun (the
+ * first ones), or an error when the first could not be.
+ */
+IST_API int ist_cell_submit_batch(struct ist_cell *cell, uint32_t number,
+				  const uint64_t *arguments, unsigned count, uint64_t timeout_ns,
+				  uint64_t *tickets);
+
+/**
  * ist_cell_collect - the result of a submitted operation, once
  *
  * In any order. Returns as ist_cell_operate(): after -ETIMEDOUT and -EOWNERDEAD the ticket is good
@@ -293,6 +306,17 @@ IST_API int ist_cell_submit(struct ist_cell *cell, uint32_t number,
  */
 IST_API int ist_cell_collect(struct ist_cell *cell, uint64_t ticket, int64_t *result,
 			     uint64_t timeout_ns);
+
+/**
+ * ist_cell_collect_batch - the results of up to @count submitted operations
+ * @results: room for @count; may be NULL
+ * @timeout_ns: for all of them together
+ *
+ * As so many ist_cell_collect() in this order. Returns how many were collected (the first ones), or
+ * an error when the first could not be.
+ */
+IST_API int ist_cell_collect_batch(struct ist_cell *cell, const uint64_t *tickets, unsigned count,
+				   int64_t *results, uint64_t timeout_ns);
 
 struct ist_cell_info {
 	size_t size;
