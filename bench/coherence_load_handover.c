@@ -5,11 +5,12 @@
  * another instance held it before, and this one waited already: otherwise nothing was handed over.
  *
  * So that somebody waits, and gets it even where the last holder would be faster, a record is held
- * for HOLD_NS and left alone for THINK_NS. All instances see one clock (docs/benchmarks.md).
+ * for HOLD_NS and left alone for THINK_NS. Not for the same time each time: that would have it
+ * released at the same moment between two looks of who waits, another one for each strategy. All instances see one clock (docs/benchmarks.md).
  */
 #include "coherence.h"
 
-#define HOLD_NS 500
+#define HOLD_NS 500 /* at least, and less than twice as long */
 #define THINK_NS 250
 
 /* The record's first words; the others count. */
@@ -31,7 +32,7 @@ static int handover_once(struct bench *b, uint64_t hold, uint64_t think)
 	when = word_get(data + WHEN);
 	now = ticks();
 	operate(data + COUNTS, o->words - COUNTS, OP_ADD_EACH, 1);
-	until = now + hold;
+	until = now + hold + (hold * (random_next(b) >> 32 & 1023) >> 10);
 	while (__builtin_ia32_rdtsc() < until)
 		;
 	word_set(data + WHO, b->site.me + 1);

@@ -75,24 +75,30 @@ static inline uint64_t coh_retake(uint64_t control, unsigned peer)
 	return control + IST_DIR_CONTROL(0, peer + 1, 0, 1);
 }
 
+/** coh_at_rest - whether `control` is MODIFIED and nobody is busy: free, as its owner left it. */
+static inline int coh_at_rest(uint64_t control)
+{
+	return (control & 0x1ff) == IST_DIR_CONTROL(IST_DIR_MODIFIED, 0, 0, 0);
+}
+
 /**
  * coh_retaken - *next becomes the word after TAKE by `peer`, if `word` is MODIFIED of any one of
  * `peers` with nobody busy: to be swapped in by coh_cas(). Returns 1; 0: it is not, use coh_step(),
- * and *next is untouched. Pure.
+ * and *next means nothing. Pure.
  */
 static inline int coh_retaken(struct ist_directory word, unsigned peer, unsigned peers,
 			      struct ist_directory *next)
 {
-	const uint64_t low = 0xffff, state_and_busy = 0x1ff;
+	const uint64_t low = 0xffff;
 	unsigned owner = IST_DIR_OWNER(word.control) - 1;
 
-	if ((word.control & state_and_busy) != IST_DIR_CONTROL(IST_DIR_MODIFIED, 0, 0, 0) ||
-	    owner >= peers || word.sharers != coh_bit(owner))
-		return 0;
 	next->control =
 		(word.control & ~low) + IST_DIR_CONTROL(IST_DIR_MODIFIED, peer + 1, peer + 1, 1);
 	next->sharers = coh_bit(peer);
-	return 1;
+	/* Now, so that nothing but branches is between here and the swap: one that follows other
+	   instructions has been seen to take 5 ns longer (docs/benchmarks.md, "Hand-over"). */
+	__asm__ __volatile__("" : "+r"(next->control), "+r"(next->sharers));
+	return coh_at_rest(word.control) && owner < peers && word.sharers == coh_bit(owner);
 }
 
 /** coh_released - `control` after RELEASE by who is busy. Pure. */

@@ -9,8 +9,8 @@
 
 #define TRIES 8u /* to take a cell that is free */
 /* Between a waiter's first look and its second, and how many looks that is otherwise, about. */
-#define APART_NS 200u
-#define APART_LOOKS 8u
+#define APART_NS 250u
+#define APART_LOOKS 10u
 
 /* One swap of the word by this step: 1 done; 0 it was another word, which is now in *word. */
 static int swap(struct ist_cell *cell, struct ist_directory *word, const struct coh_result *result,

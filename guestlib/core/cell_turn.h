@@ -29,15 +29,16 @@ static ist_inline int ist_cell_turn(struct ist_cell *cell, uint64_t timeout_ns)
 		return error;
 	for (;;) {
 		word.control = ist_load_acquire(&shared->control);
-		if (!IST_DIR_BUSY(word.control)) {
+		/* As its last owner has let it go, in memory that is there: what is gone is zeros. */
+		if (coh_at_rest(word.control)) {
 			word.sharers = ist_load_acquire(&shared->sharers);
-			/* From its last owner, which has let it go; or it is not so simple. */
-			if (!coh_retaken(word, cell->seat, cell->seats, &next) ||
-			    ist_group_gone(cell->group))
+			if (ist_unlikely(!coh_retaken(word, cell->seat, cell->seats, &next)))
 				return ist_cell_look_on(cell, &wait);
 			COH_AT(shared, COH_TAKE, cell->seat, word);
 			if (coh_cas(shared, &word, next))
 				break;
+		} else if (!IST_DIR_BUSY(word.control)) {
+			return ist_cell_look_on(cell, &wait);
 		}
 		ist_relax();
 		if (ist_unlikely(++looks % IST_SPINS_A_LOOK == 0)) {
