@@ -461,13 +461,18 @@ static inline void ist_cell_waited(struct ist_cell *cell, uint32_t looks, uint32
 	ist_cell_count(cell, IST_CELL_COUNT_WAITS, uses + 3 + (looks < 1024 ? looks / 2 : 512));
 }
 
-/* Uses begin. Of readings: while no section is open. */
-static inline void ist_cell_use_many(struct ist_cell *cell, unsigned what, uint32_t times)
+/* Uses begin. Whether ist_cell_watch() is due: where the cell is not adaptive every 2^31 uses. */
+static inline int ist_cell_count_uses(struct ist_cell *cell, unsigned what, uint32_t times)
 {
 	ist_cell_count(cell, what, times);
 	cell->watch.left -= times;
-	/* Where the cell is not adaptive nothing is due: every 2^31 uses. */
-	if (ist_unlikely((int32_t)cell->watch.left <= 0))
+	return ist_unlikely((int32_t)cell->watch.left <= 0);
+}
+
+/* Uses begin. Of readings: while no section is open. */
+static inline void ist_cell_use_many(struct ist_cell *cell, unsigned what, uint32_t times)
+{
+	if (ist_cell_count_uses(cell, what, times))
 		ist_cell_watch(cell, what);
 }
 

@@ -190,12 +190,8 @@ int ist_cell_refuse(struct ist_cell *cell)
 }
 
 /* A migratory cell's reader that usually writes next asks for the line as a writer does. */
-static inline void note(struct ist_cell *cell)
+static inline void expect_write(struct ist_cell *cell)
 {
-	if (ist_likely(!cell->noted))
-		return;
-	if (cell->kind == IST_CELL_ADAPTIVE)
-		ist_cell_use(cell, IST_CELL_COUNT_READS);
 	if (!cell->watch.migratory)
 		return;
 	if (cell->was_read && cell->follows)
@@ -240,16 +236,17 @@ static inline int read_quick(struct ist_cell *cell, void *to, uint64_t *number)
 {
 	const struct ist_cell_memory *memory = cell->memory;
 	uint8_t *bytes = to; /* aligned or not */
+	uint32_t words = cell->quick;
 	uint64_t version;
 
 	/* A consumer with a box of its own leaves this line to the producer. */
-	if (!cell->quick)
+	if (!words)
 		return -EAGAIN;
 	/* Acquire: pairs with the release of the last store in ist_cell_move(). */
 	version = ist_load_acquire(&memory->version);
 	if (ist_unlikely(IST_CELL_WHERE(version) != IST_CELL_HEAD))
 		return -EAGAIN;
-	switch (cell->quick) {
+	switch (words) {
 	case 5:
 		put(bytes + 32, ist_load_acquire(&memory->data[4]), 8);
 		__attribute__((fallthrough));
@@ -277,18 +274,44 @@ static inline int read_quick(struct ist_cell *cell, void *to, uint64_t *number)
 }
 _Static_assert(IST_CELL_WORDS == 5, "read_quick() has a case for each number of words");
 
-int ist_cell_read(struct ist_cell *cell, void *to, uint64_t *version, uint64_t timeout_ns)
+static ist_inline int read_once(struct ist_cell *cell, void *to, uint64_t *version,
+				uint64_t timeout_ns)
 {
 	uint64_t number;
 
-	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
-		return ist_cell_refuse(cell);
-	note(cell);
 	if (ist_unlikely(read_quick(cell, to, &number)))
 		return read_any(cell, to, version, timeout_ns);
 	if (version)
 		*version = number;
 	return 0;
+}
+
+static __attribute__((noinline)) int read_watched(struct ist_cell *cell, void *to,
+						  uint64_t *version, uint64_t timeout_ns)
+{
+	ist_cell_watch(cell, IST_CELL_COUNT_READS);
+	expect_write(cell);
+	return read_once(cell, to, version, timeout_ns);
+}
+
+/* Where readings count for something, or nothing is to be read now. */
+static __attribute__((noinline)) int read_noted(struct ist_cell *cell, void *to, uint64_t *version,
+						uint64_t timeout_ns)
+{
+	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
+		return ist_cell_refuse(cell);
+	if (cell->kind == IST_CELL_ADAPTIVE && ist_cell_count_uses(cell, IST_CELL_COUNT_READS, 1))
+		return read_watched(cell, to, version, timeout_ns);
+	expect_write(cell);
+	return read_once(cell, to, version, timeout_ns);
+}
+
+/* What calls anything is a function of its own, behind a jump: so no register is saved here. */
+int ist_cell_read(struct ist_cell *cell, void *to, uint64_t *version, uint64_t timeout_ns)
+{
+	if (ist_unlikely((cell->section | (uint32_t)cell->error | cell->noted) != 0))
+		return read_noted(cell, to, version, timeout_ns);
+	return read_once(cell, to, version, timeout_ns);
 }
 
 /* A section that holds the cell, in place. */
