@@ -101,7 +101,6 @@ struct ist_cell_watch {
 	uint32_t every;                   /* uses between two looks */
 	uint32_t due;                     /* to judge, as soon as it holds the cell */
 	uint32_t migratory;               /* it was, at the last look; or it always is */
-	uint32_t shipped; /* operations were left for others, at the last look, or still are */
 	uint64_t looked;
 };
 
@@ -147,10 +146,15 @@ struct ist_cell {
 	uint32_t open;     /* as the write section does that this handle is in */
 	uint32_t quick;    /* words that are read out of the head, and nothing else; 0: not so */
 	uint32_t noted;    /* readings count for something: migratory, adaptive */
+	uint32_t here;     /* operations are sections of this handle: the policy knows no others, or
+			      it is adaptive, had none at its last look, and none is under way */
 	uint32_t follows; /* migratory: how often of late reading was followed by writing, 0 .. 3 */
 	uint32_t was_read; /* the last section was one of reading */
 	uint32_t refused;  /* read sections in a row that were overwritten */
-	uint32_t waited;   /* looks of the last wait for its turn, until they are counted */
+	uint32_t waited;   /* looks of the last wait for its turn, until they are counted, */
+	uint32_t left_out; /* and those it left out, */
+	uint32_t apart;    /* as that was of use lately: 0 it was not, .. 16 at the last wait */
+	uint32_t waits;    /* since it was not */
 
 	uint8_t *slots; /* of a replica: in the pool, two a peer */
 	uint64_t slot_stride;
@@ -345,14 +349,19 @@ void ist_cell_wake_seats(struct ist_cell *cell, uint64_t *mask, uint64_t seats);
 static inline void ist_cell_move(struct ist_cell *cell, uint64_t version, uint64_t next)
 {
 	struct ist_cell_memory *memory = cell->memory;
-	uint32_t i;
+	const uint64_t *from = cell->own->data;
 
 	/* Release, all of them: who sees one of these words sees the version say MOVING, or a later
 	   one, when it looks at it again. Partner: the acquires of look_at_head(). */
 	ist_store_release(&memory->version,
 			  IST_CELL_VERSION(IST_CELL_NUMBER(version), IST_CELL_MOVING));
-	for (i = 0; i < cell->words; i++)
-		ist_store_release(&memory->data[i], ist_load(&cell->own->data[i]));
+	/* All there can be: a loop is longer than what it leaves out. */
+	_Static_assert(IST_CELL_WORDS == 5, "one by one");
+	ist_store_release(&memory->data[0], ist_load(&from[0]));
+	ist_store_release(&memory->data[1], ist_load(&from[1]));
+	ist_store_release(&memory->data[2], ist_load(&from[2]));
+	ist_store_release(&memory->data[3], ist_load(&from[3]));
+	ist_store_release(&memory->data[4], ist_load(&from[4]));
 	ist_store_release(&memory->version, next);
 }
 

@@ -187,8 +187,8 @@ void ist_cell_watch(struct ist_cell *cell, unsigned what)
 	watch->looked = now;
 	watch->left = watch->every;
 	watch->migratory = now_of(cell) == IST_CELL_MIGRATORY;
-	watch->shipped = (uint32_t)is_delegated(cell);
-	if (!watch->shipped)
+	cell->here = !is_delegated(cell);
+	if (cell->here)
 		cell->requests.keeps = 0;
 	watch->due = (uint32_t)is_time(cell, now);
 	if (watch->due && what == IST_CELL_COUNT_READS)

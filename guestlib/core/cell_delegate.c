@@ -182,6 +182,7 @@ static int submit(struct ist_cell *cell, uint32_t number, const uint64_t *argume
 		  struct ist_cell_result *result, uint64_t timeout_ns)
 {
 	(void)timeout_ns; /* where there is no room for another request it is kept back */
+	cell->here = 0;
 	if (cell->requests.keeps || ist_cell_kept(cell) || is_full(cell))
 		ist_cell_keep(result, number, arguments);
 	else

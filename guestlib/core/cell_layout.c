@@ -198,6 +198,7 @@ int ist_cell_fit(struct ist_cell *cell, const struct ist_arena_object *object, u
 	cell->watch.migratory = cell->kind == IST_CELL_MIGRATORY;
 	if (cell->in_head && !cell->policy->read && cell->size % sizeof(uint64_t) == 0)
 		cell->quick = cell->words;
+	cell->here = !cell->policy->operate;
 	cell->noted = cell->kind == IST_CELL_MIGRATORY || cell->kind == IST_CELL_ADAPTIVE;
 	cell->slots = object->memory + layout.slots;
 	cell->slot_stride = layout.slot_stride;

@@ -2,7 +2,6 @@
 /* cell_operate.c: operations by number: each a write section of this handle, or as the policy says.
  */
 #include "cell_operation.h"
-#include "cell_requests.h"
 
 int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_function *function)
 {
@@ -12,29 +11,35 @@ int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_function *f
 	return 0;
 }
 
-/* An adaptive cell may do as it did at its last look, whatever others do by now; but what this
-   handle has left for others comes first. */
-static inline int is_here(const struct ist_cell *cell)
+/* The cell is held for it here, or it is left to the policy. */
+static ist_inline int operate(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+			      int64_t *result, uint64_t timeout_ns)
 {
-	return !cell->policy->operate ||
-	       (cell->kind == IST_CELL_ADAPTIVE && !cell->watch.shipped && !ist_cell_pending(cell));
+	int64_t *value = result ? result : &cell->alone.value;
+
+	return ist_likely(cell->here)
+		       ? ist_cell_operate_held(cell, number, arguments, value, timeout_ns)
+		       : cell->policy->operate(cell, number, arguments, value, timeout_ns);
 }
 
+static __attribute__((noinline)) int operate_watched(struct ist_cell *cell, uint32_t number,
+						     const uint64_t *arguments, int64_t *result,
+						     uint64_t timeout_ns)
+{
+	ist_cell_watch(cell, IST_CELL_COUNT_OPERATIONS);
+	return operate(cell, number, arguments, result, timeout_ns);
+}
+
+/* What it calls it jumps to: so no register is saved here. */
 int ist_cell_operate(struct ist_cell *cell, uint32_t number,
 		     const uint64_t arguments[IST_CELL_ARGUMENTS], int64_t *result,
 		     uint64_t timeout_ns)
 {
-	int64_t value;
-	int error;
-
-	if (!ist_cell_function_of(cell, number))
+	if (ist_unlikely(!ist_cell_function_of(cell, number)))
 		return -EINVAL;
 	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
 		return ist_cell_refuse(cell);
-	ist_cell_use(cell, IST_CELL_COUNT_OPERATIONS);
-	error = is_here(cell) ? ist_cell_operate_held(cell, number, arguments, &value, timeout_ns)
-			      : cell->policy->operate(cell, number, arguments, &value, timeout_ns);
-	if (!error && result)
-		*result = value;
-	return error;
+	if (ist_cell_count_uses(cell, IST_CELL_COUNT_OPERATIONS, 1))
+		return operate_watched(cell, number, arguments, result, timeout_ns);
+	return operate(cell, number, arguments, result, timeout_ns);
 }

@@ -8,9 +8,12 @@
 #include <isthmus/app.h>
 
 #define TRIES 8u /* to take a cell that is free */
-/* Between a waiter's first look and its second, and how many looks that is otherwise, about. */
-#define APART_NS 250u
-#define APART_LOOKS 10u
+/* Between a waiter's first look and its second, if it stands back; and how many looks that is
+   otherwise, about. */
+#define APART_NS 350u
+#define APART_LOOKS 13u
+#define APART_SURE 16u /* times in a row in vain until it does so no more */
+#define APART_TRY 256u /* but once in so many waits, to see whether it were of use by now */
 
 /* One swap of the word by this step: 1 done; 0 it was another word, which is now in *word. */
 static int swap(struct ist_cell *cell, struct ist_directory *word, const struct coh_result *result,
@@ -186,28 +189,40 @@ int ist_cell_try_take(struct ist_cell *cell)
 
 /*
  * A look fetches the line that the holder stores into, which then fetches it back: who looks all
- * the time makes a short section several times as long. So the holder, which may have several of
- * them to do, is left alone for some; a long section is over after that, and meets a waiter that
- * looks all the time.
+ * the time makes a short section several times as long. So a holder that has several of them to do
+ * is left alone for some. Whether it has is seen by what it has done meanwhile: where it held the
+ * cell once, and left it alone then, standing back only made the next one come late.
  */
-static void stand_back(uint64_t timeout_ns)
+static void stand_back(struct ist_cell *cell, uint64_t was, uint64_t timeout_ns)
 {
-	uint64_t until = ist_time_ns() + (timeout_ns < APART_NS ? timeout_ns : APART_NS);
+	uint64_t until, is;
 
+	cell->left_out = 0;
+	if (!cell->apart && ++cell->waits % APART_TRY)
+		return;
+	cell->left_out = APART_LOOKS;
+	until = ist_time_ns() + (timeout_ns < APART_NS ? timeout_ns : APART_NS);
 	do
 		ist_relax();
 	while (ist_time_ns() < until);
+	is = ist_load(&cell->memory->directory.control);
+	if (IST_DIR_OWNER(is) == IST_DIR_OWNER(was) &&
+	    ((IST_DIR_EPOCH(is) - IST_DIR_EPOCH(was)) & IST_DIR_EPOCH_MASK) > 1)
+		cell->apart = APART_SURE;
+	else if (cell->apart)
+		cell->apart--;
 }
 
 /* It has waited: so many looks, and those that it left out at first. */
 static void count_looks(struct ist_cell *cell, uint32_t looks)
 {
-	ist_cell_waited(cell, APART_LOOKS + looks, 1);
+	ist_cell_waited(cell, cell->left_out + looks, 1);
 	cell->waited = 0;
 }
 
 int ist_cell_turn_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint64_t timeout_ns)
 {
+	uint64_t control;
 	int error = cell->error;
 
 	/* The last wait is counted now, when there is time for it. */
@@ -221,14 +236,15 @@ int ist_cell_turn_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint6
 		return error;
 	}
 	/* Who waits looks at the holder later: that takes the holder's own line from it. */
-	if (!timeout_ns || !IST_DIR_BUSY(ist_load(&cell->memory->directory.control))) {
+	control = ist_load(&cell->memory->directory.control);
+	if (!timeout_ns || !IST_DIR_BUSY(control)) {
 		error = ist_cell_try_take(cell);
 		if (error != -EAGAIN)
 			return error;
 	}
 	if (!timeout_ns) /* who only tries says itself what it waits for */
 		return -ETIMEDOUT;
-	stand_back(timeout_ns);
+	stand_back(cell, control, timeout_ns);
 	wait->ready = ist_cell_try_take;
 	wait->mask = &cell->memory->waiters;
 	error = ist_cell_wait_begin(cell, wait, timeout_ns);

@@ -41,7 +41,7 @@ static ist_inline void prepare_own(struct ist_cell *cell)
 	/* Often this seat was the last to write: then it is there. */
 	if (cell->mine == cell->version)
 		return;
-	/* Whatever it has of them: others wait, and a loop is longer than what it leaves out. */
+	/* All there can be: others wait, and a loop is longer than what it leaves out. */
 	_Static_assert(IST_CELL_WORDS == 5, "one by one");
 	to[0] = ist_load(&from[0]);
 	to[1] = ist_load(&from[1]);
@@ -151,12 +151,12 @@ int ist_cell_write_begin(struct ist_cell *cell, uint32_t flags, uint64_t timeout
 }
 
 /* Publishes what the section has made. The cell is held. */
-static ist_inline void publish(struct ist_cell *cell)
+static ist_inline void publish(struct ist_cell *cell, uint32_t open)
 {
 	uint64_t number = IST_CELL_NUMBER(cell->version) + 1, next;
 	const uint64_t *content = cell->own->data;
 
-	if (cell->open) {
+	if (open) {
 		next = IST_CELL_VERSION(number, IST_CELL_HEAD);
 		/* Release: pairs with the acquire in look_at_head(). */
 		ist_store_release(&cell->memory->version, next);
@@ -186,7 +186,7 @@ int ist_cell_end_held(struct ist_cell *cell)
 {
 	if (ist_unlikely(cell->section != IST_SECTION_WRITE))
 		return cell->error ? cell->error : -EINVAL;
-	publish(cell);
+	publish(cell, cell->open);
 	IST_CELL_TRACE(cell, COH_DROP);
 	cell->section = IST_SECTION_NONE;
 	return ist_cell_release(cell);
@@ -206,7 +206,7 @@ int ist_cell_operate_held(struct ist_cell *cell, uint32_t number, const uint64_t
 	if (ist_unlikely(error))
 		return error;
 	*value = function(content, cell->size, arguments);
-	publish(cell);
+	publish(cell, 0);
 	IST_CELL_TRACE(cell, COH_DROP);
 	cell->section = IST_SECTION_NONE;
 	return ist_cell_release(cell);

@@ -18,7 +18,7 @@
 static struct ist_group *alice, *bob;
 static struct ist_cell *a, *b;
 static struct ist_cell_options options = {.region = "main", .seats = 4, .flags = IST_CELL_POLL};
-static const uint64_t one[IST_CELL_ARGUMENTS] = {0, 1};
+static const uint64_t one[IST_CELL_ARGUMENTS] = {0, 1}, none[IST_CELL_ARGUMENTS] = {0, 0};
 static const size_t sizes[] = {8, 1000};
 #define SIZES 2
 
@@ -352,14 +352,23 @@ START_TEST(in_order)
 	int64_t result;
 
 	open_both(8);
+	ck_assert_int_eq(ist_cell_operate(a, IST_OPERATION_ADD, none, &result, 0), 0);
+	ck_assert_uint_eq(a->here, 1);
 	a->watch.left = 1000; /* no look at the clock in between */
-	ck_assert_uint_eq(a->watch.shipped, 0);
 	a->memory->policy = IST_CELL_DELEGATED;
 	ck_assert_int_eq(ist_cell_submit(a, IST_OPERATION_ADD, one, 0, &ticket), 0);
 	ck_assert_int_eq(ist_cell_operate(a, IST_OPERATION_ADD, one, &result, 0), 0);
 	ck_assert_int_eq(result, 1);
 	ck_assert_int_eq(ist_cell_collect(a, ticket, &result, 0), 0);
 	ck_assert_int_eq(result, 0);
+	/* From its next look on it does know, until it is so no more. */
+	a->watch.left = 1;
+	ck_assert_int_eq(ist_cell_operate(a, IST_OPERATION_ADD, one, &result, 0), 0);
+	ck_assert_uint_eq(a->here, 0);
+	a->watch.left = 1;
+	a->memory->policy = IST_CELL_MIGRATORY;
+	ck_assert_int_eq(ist_cell_operate(a, IST_OPERATION_ADD, one, &result, 0), 0);
+	ck_assert_uint_eq(a->here, 1);
 }
 END_TEST
 
@@ -373,7 +382,7 @@ START_TEST(done_at_a_look)
 	a->watch.left = 1;
 	ck_assert_int_eq(ist_cell_submit(a, IST_OPERATION_ADD, one, 0, &ticket), 0);
 	ck_assert_uint_ne(a->watch.left, 0);
-	ck_assert_uint_eq(a->watch.shipped, 0);
+	ck_assert_uint_eq(a->here, 1);
 	ck_assert_int_eq(ist_cell_collect(a, ticket, &result, 0), 0);
 	ck_assert_int_eq(result, 0);
 }
