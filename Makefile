@@ -30,7 +30,9 @@ SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-
 	$(if $(filter thread,$(SAN)),-Wno-tsan) # fences publish no data here: see channel_wait.c
 OPT ?= -O2
 CFLAGS ?= -g
-BASE := -std=gnu11 $(OPT) $(CFLAGS) $(WARN) -MMD -MP -fno-strict-aliasing
+# Functions begin with a cache line: where else they begin changes with every function before them, and one of
+# 3 ns took 6 to 8 % longer in some places than in others.
+BASE := -std=gnu11 $(OPT) -falign-functions=64 $(CFLAGS) $(WARN) -MMD -MP -fno-strict-aliasing
 HOST := $(BASE) -D_GNU_SOURCE -fPIC -fno-semantic-interposition $(SANFLAGS) -pthread
 GCC_INCLUDE = $(shell $(CC) -print-file-name=include)
 # App VMs: no libc, no host headers. The application runs in ring 3 of its own machine.
