@@ -126,6 +126,10 @@ struct ist_cell_pool {
 	uint32_t peers;                /* IDs that have slots */
 };
 
+/* No section's and no error's number. */
+#define IST_CELL_NOTE_COUNT 0x100u /* adaptive: it is counted */
+#define IST_CELL_NOTE_WRITE 0x200u /* migratory, or it is now: a write may follow */
+
 struct ist_cell {
 	/* Every section. */
 	struct ist_cell_memory *memory;
@@ -145,7 +149,7 @@ struct ist_cell {
 	uint32_t in_place; /* and may be changed there, */
 	uint32_t open;     /* as the write section does that this handle is in */
 	uint32_t quick;    /* words that are read out of the head, and nothing else; 0: not so */
-	uint32_t noted;    /* readings count for something: migratory, adaptive */
+	uint32_t noted;    /* IST_CELL_NOTE_*: what a reading counts for */
 	uint32_t here;     /* operations are sections of this handle: the policy knows no others, or
 			      it is adaptive, had none at its last look, and none is under way */
 	uint32_t follows; /* migratory: how often of late reading was followed by writing, 0 .. 3 */

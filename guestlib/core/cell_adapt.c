@@ -187,6 +187,7 @@ void ist_cell_watch(struct ist_cell *cell, unsigned what)
 	watch->looked = now;
 	watch->left = watch->every;
 	watch->migratory = now_of(cell) == IST_CELL_MIGRATORY;
+	cell->noted = IST_CELL_NOTE_COUNT | (watch->migratory ? IST_CELL_NOTE_WRITE : 0);
 	cell->here = !is_delegated(cell);
 	if (cell->here)
 		cell->requests.keeps = 0;

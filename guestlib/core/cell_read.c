@@ -192,7 +192,7 @@ int ist_cell_refuse(struct ist_cell *cell)
 /* A migratory cell's reader that usually writes next asks for the line as a writer does. */
 static inline void expect_write(struct ist_cell *cell)
 {
-	if (!cell->watch.migratory)
+	if (!(cell->noted & IST_CELL_NOTE_WRITE))
 		return;
 	if (cell->was_read && cell->follows)
 		cell->follows--;
@@ -300,7 +300,7 @@ static __attribute__((noinline)) int read_noted(struct ist_cell *cell, void *to,
 {
 	if (ist_unlikely((cell->section | (uint32_t)cell->error) != 0))
 		return ist_cell_refuse(cell);
-	if (cell->kind == IST_CELL_ADAPTIVE && ist_cell_count_uses(cell, IST_CELL_COUNT_READS, 1))
+	if (cell->noted & IST_CELL_NOTE_COUNT && ist_cell_count_uses(cell, IST_CELL_COUNT_READS, 1))
 		return read_watched(cell, to, version, timeout_ns);
 	expect_write(cell);
 	return read_once(cell, to, version, timeout_ns);
@@ -309,8 +309,14 @@ static __attribute__((noinline)) int read_noted(struct ist_cell *cell, void *to,
 /* What calls anything is a function of its own, behind a jump: so no register is saved here. */
 int ist_cell_read(struct ist_cell *cell, void *to, uint64_t *version, uint64_t timeout_ns)
 {
-	if (ist_unlikely((cell->section | (uint32_t)cell->error | cell->noted) != 0))
-		return read_noted(cell, to, version, timeout_ns);
+	uint32_t special = cell->section | (uint32_t)cell->error | cell->noted;
+
+	if (ist_unlikely(special)) {
+		if (special != IST_CELL_NOTE_COUNT)
+			return read_noted(cell, to, version, timeout_ns);
+		if (ist_cell_count_uses(cell, IST_CELL_COUNT_READS, 1))
+			return read_watched(cell, to, version, timeout_ns);
+	}
 	return read_once(cell, to, version, timeout_ns);
 }
 
