@@ -148,6 +148,7 @@ struct ist_cell {
 	uint32_t in_head;  /* the content is in the head, */
 	uint32_t in_place; /* and may be changed there, */
 	uint32_t open;     /* as the write section does that this handle is in */
+	uint32_t tells;    /* policy->published is to know of what is published next */
 	uint32_t quick;    /* words that are read out of the head, and nothing else; 0: not so */
 	uint32_t noted;    /* IST_CELL_NOTE_*: what a reading counts for */
 	uint32_t here;     /* operations are sections of this handle: the policy knows no others, or

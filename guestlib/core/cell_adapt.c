@@ -192,6 +192,7 @@ void ist_cell_watch(struct ist_cell *cell, unsigned what)
 	if (cell->here)
 		cell->requests.keeps = 0;
 	watch->due = (uint32_t)is_time(cell, now);
+	cell->tells |= watch->due;
 	if (watch->due && what == IST_CELL_COUNT_READS)
 		judge_at_once(cell, now);
 }
@@ -203,7 +204,10 @@ static void published(struct ist_cell *cell, uint64_t number, const uint64_t *co
 
 	if (cell->section != IST_SECTION_WRITE || cell->requests.served || cell->requests.logged)
 		ist_cell_deliver(cell, number, content);
-	if (ist_likely(!cell->watch.due) || cell->section != IST_SECTION_WRITE)
+	if (cell->section != IST_SECTION_WRITE)
+		return;
+	cell->tells = 0;
+	if (!cell->watch.due)
 		return;
 	now = ist_time_ns();
 	cell->watch.due = 0;

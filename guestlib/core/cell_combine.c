@@ -218,6 +218,7 @@ int ist_cell_pass(struct ist_cell *cell, struct ist_cell_operation *own)
 
 	if (error)
 		return error;
+	cell->tells = 1;
 	expect_requests(cell);
 	error = do_own(cell, content);
 	if (error)
@@ -292,4 +293,5 @@ void ist_cell_deliver(struct ist_cell *cell, uint64_t number, const uint64_t *co
 		deliver(cell, log_of(cell, number));
 	own->served = 0;
 	own->logged = 0;
+	cell->tells = 0;
 }

@@ -199,6 +199,7 @@ int ist_cell_fit(struct ist_cell *cell, const struct ist_arena_object *object, u
 	if (cell->in_head && !cell->policy->read && cell->size % sizeof(uint64_t) == 0)
 		cell->quick = cell->words;
 	cell->here = !cell->policy->operate;
+	cell->tells = cell->kind == IST_CELL_PRODUCER_CONSUMER;
 	cell->noted = (cell->kind == IST_CELL_MIGRATORY ? IST_CELL_NOTE_WRITE : 0) |
 		      (cell->kind == IST_CELL_ADAPTIVE ? IST_CELL_NOTE_COUNT : 0);
 	cell->slots = object->memory + layout.slots;

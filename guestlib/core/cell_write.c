@@ -178,7 +178,7 @@ static ist_inline void publish(struct ist_cell *cell, uint32_t open)
 		content = ist_cell_next_slot(cell, cell->version);
 	}
 	cell->seen = number;
-	if (ist_unlikely(cell->policy->published != NULL))
+	if (ist_unlikely(cell->tells))
 		cell->policy->published(cell, number, content);
 }
 
