@@ -141,7 +141,7 @@ struct coh_trial {
 	uint32_t trying;   /* the policy that holds is on trial */
 	uint32_t wait;     /* windows until the next trial */
 	uint32_t patience; /* their number grows with this at each trial in vain */
-	uint64_t before;   /* what a use cost under the other one, before the trial */
+	uint64_t before;   /* what a use cost of late, under the one that is not on trial */
 };
 
 /**

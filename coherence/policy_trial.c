@@ -15,20 +15,32 @@ static int better(uint64_t cost, uint64_t before)
 	return cost <= before - before / 8;
 }
 
+/*
+ * What a use costs now, after one more window: a window in which the processors had other things to
+ * do says too much, so it is the least of the last ones; those before count an eighth more each
+ * time, as what a use costs may change.
+ */
+static uint64_t usual(uint64_t before, uint64_t cost)
+{
+	before += before / 8;
+	return before && before < cost ? before : cost;
+}
+
 uint32_t coh_trial(struct coh_trial *trial, uint32_t policy, uint32_t other, uint64_t cost)
 {
 	/* One window is no pattern. */
 	if (!trial->patience) {
-		*trial = (struct coh_trial){.patience = PATIENCE_FIRST - 1};
+		*trial = (struct coh_trial){.patience = PATIENCE_FIRST - 1, .before = cost};
 		return policy;
 	}
+	if (!trial->trying)
+		trial->before = usual(trial->before, cost);
 	if (trial->wait) {
 		trial->wait--;
 		return policy;
 	}
 	if (!trial->trying) {
 		trial->trying = 1;
-		trial->before = cost;
 		return other;
 	}
 	trial->trying = 0;

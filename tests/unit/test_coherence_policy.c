@@ -297,6 +297,34 @@ START_TEST(trials)
 }
 END_TEST
 
+/* One window in which the processors had other things to do, even the one before the trial, is no
+   reason to change; what a use costs from now on is. */
+START_TEST(trials_after_bad_windows)
+{
+	const uint32_t M = IST_CELL_MIGRATORY, D = IST_CELL_DELEGATED;
+	struct coh_trial t = {0};
+
+	ck_assert_uint_eq(coh_trial(&t, M, D, 800), M);
+	ck_assert_uint_eq(coh_trial(&t, M, D, 10000), D);
+	ck_assert_uint_eq(coh_trial(&t, D, M, 800), M);
+	ck_assert_uint_eq(until_trial(&t, M, D, 800), 17);
+	ck_assert_uint_eq(coh_trial(&t, D, M, 10000), M);
+	for (unsigned i = 0; i < 32; i++)
+		ck_assert_uint_eq(coh_trial(&t, M, D, i % 2 ? 800 : 10000), M);
+	ck_assert_uint_eq(coh_trial(&t, M, D, 10000), D);
+	ck_assert_uint_eq(coh_trial(&t, D, M, 800), M);
+	ck_assert_uint_eq(until_trial(&t, M, D, 4000), 65);
+	ck_assert_uint_eq(coh_trial(&t, D, M, 3500), D);
+	/* What it was compared with is the new one's cost from here on. */
+	ck_assert_uint_eq(until_trial(&t, D, M, 3500), 17);
+	ck_assert_uint_eq(coh_trial(&t, M, D, 3100), D);
+	/* A peer that says it cost nothing says so once. */
+	t = (struct coh_trial){.patience = 3};
+	ck_assert_uint_eq(coh_trial(&t, M, D, 800), D);
+	ck_assert_uint_eq(coh_trial(&t, D, M, 700), D);
+}
+END_TEST
+
 /* Whatever a peer has written there: one of the two, and the next trial is not far. */
 START_TEST(hostile_trials)
 {
@@ -338,6 +366,7 @@ int main(void)
 	tcase_add_test(tcase, adapts);
 	tcase_add_test(tcase, undecided);
 	tcase_add_test(tcase, trials);
+	tcase_add_test(tcase, trials_after_bad_windows);
 	tcase_add_test(tcase, hostile_trials);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
