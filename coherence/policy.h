@@ -139,15 +139,15 @@ uint32_t coh_adapt(struct coh_adapt *adapt, const struct coh_counts *counts);
  * wrong. */
 struct coh_trial {
 	uint32_t trying;   /* the policy that holds is on trial */
-	uint32_t wait;     /* windows until the next trial */
+	uint32_t wait;     /* windows until the next trial; of a trial: it has won one */
 	uint32_t patience; /* their number grows with this at each trial in vain */
 	uint64_t before;   /* what a use cost of late, under the one that is not on trial */
 };
 
 /**
  * coh_trial - a window under `policy` is over, in which a use cost `cost`, in any unit of time.
- * Returns the policy that is to hold now: `other` for a window now and then, and from then on if it
- * costs an eighth less.
+ * Returns the policy that is to hold now: `other` for a window now and then, for another one if it
+ * costs an eighth less, and from then on if it does again.
  */
 uint32_t coh_trial(struct coh_trial *trial, uint32_t policy, uint32_t other, uint64_t cost);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * policy_trial.c: where no rule says which of two policies is faster on this machine, as that
- * depends on how far apart its caches are: the other one holds for a window, and is kept if it was.
+ * depends on how far apart its caches are: the other one holds for a window, for another if it was,
+ * and is kept if it was again.
  */
 #include "policy.h"
 
@@ -33,15 +34,19 @@ uint32_t coh_trial(struct coh_trial *trial, uint32_t policy, uint32_t other, uin
 		*trial = (struct coh_trial){.patience = PATIENCE_FIRST - 1, .before = cost};
 		return policy;
 	}
-	if (!trial->trying)
-		trial->before = usual(trial->before, cost);
-	if (trial->wait) {
-		trial->wait--;
-		return policy;
-	}
 	if (!trial->trying) {
+		trial->before = usual(trial->before, cost);
+		if (trial->wait) {
+			trial->wait--;
+			return policy;
+		}
 		trial->trying = 1;
 		return other;
+	}
+	/* Once could be luck: nobody else was there just then. */
+	if (better(cost, trial->before) && !trial->wait) {
+		trial->wait = 1;
+		return policy;
 	}
 	trial->trying = 0;
 	/* Who was wrong before was wrong for a reason, most often: the next trial is later. */

@@ -423,7 +423,8 @@ IST_ABI_SIZE(struct ist_directory, 16);
 
 /*
  * Adaptive, ABI 1.2: the trial of another policy: whether one is on, a measure of the windows from
- * one to the next, windows until the next one, what a use cost of late under the policy that is not on trial.
+ * one to the next, windows until the next one (of a trial: whether it has won one), what a use cost
+ * of late under the policy that is not on trial.
  */
 #define IST_CELL_TRIAL(trying, patience, wait, before)                                             \
 	((uint64_t)(trying) | (uint64_t)(patience) << 1 | (uint64_t)(wait) << 8 |                  \

@@ -282,6 +282,7 @@ START_TEST(trials)
 	ck_assert_uint_eq(until_trial(&t, M, D, 800), 2);
 	/* an eighth less is worth it: kept, and looked at again */
 	ck_assert_uint_eq(coh_trial(&t, D, M, 700), D);
+	ck_assert_uint_eq(coh_trial(&t, D, M, 700), D);
 	ck_assert_uint_eq(until_trial(&t, D, M, 700), 17);
 	/* less than that is not: back; each in vain makes the next one later */
 	ck_assert_uint_eq(coh_trial(&t, M, D, 614), D);
@@ -292,6 +293,11 @@ START_TEST(trials)
 	ck_assert_uint_eq(until_trial(&t, D, M, 700), 65);
 	ck_assert_uint_eq(coh_trial(&t, M, D, 10000), D);
 	ck_assert_uint_eq(until_trial(&t, D, M, 700), 65);
+	/* nor is it once, and not again */
+	ck_assert_uint_eq(coh_trial(&t, M, D, 612), M);
+	ck_assert_uint_eq(coh_trial(&t, M, D, 614), D);
+	ck_assert_uint_eq(until_trial(&t, D, M, 700), 65);
+	ck_assert_uint_eq(coh_trial(&t, M, D, 612), M);
 	ck_assert_uint_eq(coh_trial(&t, M, D, 612), M);
 	ck_assert_uint_eq(until_trial(&t, M, D, 612), 17);
 }
@@ -315,6 +321,7 @@ START_TEST(trials_after_bad_windows)
 	ck_assert_uint_eq(coh_trial(&t, D, M, 800), M);
 	ck_assert_uint_eq(until_trial(&t, M, D, 4000), 65);
 	ck_assert_uint_eq(coh_trial(&t, D, M, 3500), D);
+	ck_assert_uint_eq(coh_trial(&t, D, M, 3500), D);
 	/* What it was compared with is the new one's cost from here on. */
 	ck_assert_uint_eq(until_trial(&t, D, M, 3500), 17);
 	ck_assert_uint_eq(coh_trial(&t, M, D, 3100), D);
@@ -322,6 +329,8 @@ START_TEST(trials_after_bad_windows)
 	t = (struct coh_trial){.patience = 3};
 	ck_assert_uint_eq(coh_trial(&t, M, D, 800), D);
 	ck_assert_uint_eq(coh_trial(&t, D, M, 700), D);
+	ck_assert_uint_eq(coh_trial(&t, D, M, 700), D);
+	ck_assert_uint_eq(t.trying, 0);
 }
 END_TEST
 
