@@ -256,7 +256,7 @@ IST_API int ist_cell_define(struct ist_cell *cell, uint32_t number, ist_cell_fun
 /**
  * ist_cell_operate - do an operation and wait for its result
  * @arguments: IST_CELL_ARGUMENTS of them
- * @result: what the function returned; may be NULL
+ * @result: what the function returned, after an error anything; may be NULL
  *
  * Each is done once and whole. With IST_DELEGATED (and IST_ADAPTIVE, which may be that: so in all
  * that follows) whoever holds the cell may do it, with those of
