@@ -23,7 +23,7 @@ try() { # name, arguments of isthmus up...
 	local name=$1
 	shift
 	n=$((n + 1))
-	timeout -k 5 60 "$BUILD/isthmus" up "$@" "$work/hostile.yaml" >"$work/out" 2>&1
+	timeout -k 5 $((60 + MS / 1000)) "$BUILD/isthmus" up "$@" "$work/hostile.yaml" >"$work/out" 2>&1
 	local status=$?
 	sed 's/^/# /' "$work/out"
 	# Both ended well, the hostile one did write, and the victim did work.
