@@ -7,6 +7,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -198,9 +199,26 @@ static int out_of_order(struct ivshm_link *link, const struct ist_wire *wire)
 	return -EPROTO;
 }
 
+/*
+ * It closed its end before this was heard, and who told it something found that out: it is told
+ * nothing more, but what it had sent was in order. No more of it can come.
+ */
+static bool is_left_over(const struct ivshm_link *link, const struct ist_wire *wire)
+{
+	struct pollfd p = {.fd = link->socket.fd, .events = POLLRDHUP};
+
+	return link->stage == IVSHM_STAGE_DEAF && !link->bye &&
+	       (wire->type == IST_WIRE_READY || wire->type == IST_WIRE_THREAD ||
+		wire->type == IST_WIRE_RIGHT_DONE) &&
+	       poll(&p, 1, 0) == 1 && p.revents & POLLRDHUP;
+}
+
 static int hear(struct ivshm_link *link, const struct ist_wire *wire)
 {
 	bool told = link->stage == IVSHM_STAGE_UPDATES;
+
+	if (is_left_over(link, wire))
+		return 0;
 
 	if (wire->type == IST_WIRE_HELLO && link->stage == IVSHM_STAGE_HELLO && !link->holds)
 		return ivshm_link_hello(link, wire);

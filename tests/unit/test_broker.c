@@ -133,6 +133,26 @@ START_TEST(an_end_comes_before_the_next)
 }
 END_TEST
 
+/* It has come, been ready and left before the broker heard any of that, but not before it was told of
+   another: what it has sent counts all the same. */
+START_TEST(left_before_it_was_heard)
+{
+	struct raw left = raw_join(&f, "left"), right = raw_join(&f, "right");
+
+	raw_send(left.socket, IST_WIRE_READY, ""); /* heard first */
+	raw_send(right.socket, IST_WIRE_READY, "");
+	raw_send(right.socket, IST_WIRE_BYE, "");
+	raw_close(&right);
+	fixture_settle(&f);
+	ck_assert_uint_eq(raw_word(&left, 1), IST_PEER_WORD(IST_PEER_ABSENT, 1));
+	/* The same process may come again. */
+	right = raw_live(&f, "right");
+	ck_assert_uint_eq(raw_word(&left, 1), IST_PEER_WORD(IST_PEER_LIVE, 2));
+	raw_leave(&f, &right);
+	raw_leave(&f, &left);
+}
+END_TEST
+
 /* Who has not heard yet, or does not care, rings nobody. */
 START_TEST(late_doorbells)
 {
@@ -330,6 +350,7 @@ int main(void)
 	tcase_add_checked_fixture(plain, start, stop);
 	tcase_add_test(plain, order_of_events);
 	tcase_add_test(plain, an_end_comes_before_the_next);
+	tcase_add_test(plain, left_before_it_was_heard);
 	tcase_add_test(plain, late_doorbells);
 	tcase_add_test(plain, what_a_peer_is_told);
 	tcase_add_test(plain, doorbells_reach);
