@@ -127,14 +127,15 @@ static int cell_collect(struct object *o)
 {
 	unsigned under_way = submitted - collected;
 	int n = ist_cell_collect_batch(o->handle, &tickets[collected % IN_FLIGHT],
-				       under_way < TOGETHER ? under_way : TOGETHER, NULL, IST_FOREVER);
+				       under_way < TOGETHER ? under_way : TOGETHER, NULL,
+				       IST_FOREVER);
 
 	if (n > 0)
 		collected += (unsigned)n;
 	return n < 0 ? n : 0;
 }
 
-/* Submits what was posted. There are batches of TOGETHER alone, but for the last one before a reap. */
+/* Submits what was posted: batches of TOGETHER, but for the last one before a reap. */
 static int cell_submit(struct object *o)
 {
 	int n = submitted - collected == IN_FLIGHT ? cell_collect(o) : 0;

@@ -6,7 +6,8 @@
  *
  * So that somebody waits, and gets it even where the last holder would be faster, a record is held
  * for HOLD_NS and left alone for THINK_NS. Not for the same time each time: that would have it
- * released at the same moment between two looks of who waits, another one for each strategy. All instances see one clock (docs/benchmarks.md).
+ * released at the same moment between two looks of who waits, another one for each strategy. All
+ * instances see one clock (docs/benchmarks.md).
  */
 #include "coherence.h"
 

@@ -219,7 +219,6 @@ static int hear(struct ivshm_link *link, const struct ist_wire *wire)
 
 	if (is_left_over(link, wire))
 		return 0;
-
 	if (wire->type == IST_WIRE_HELLO && link->stage == IVSHM_STAGE_HELLO && !link->holds)
 		return ivshm_link_hello(link, wire);
 	if (wire->type == IST_WIRE_READY && link->stage == IVSHM_STAGE_BACK)

@@ -115,6 +115,17 @@ static uint64_t time_left(uint64_t *deadline, uint64_t timeout_ns)
 	return *deadline > now ? *deadline - now : 0;
 }
 
+/* What a batch returns of which `done` are, and the next one could not be. A death is told once: so
+   by the next call, where this one has something else to say. */
+static int batch_over(struct ist_cell *cell, unsigned done, int error)
+{
+	if (!done)
+		return error;
+	if (error == -EOWNERDEAD && !cell->error)
+		cell->error = error;
+	return (int)done;
+}
+
 int ist_cell_submit_batch(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
 			  unsigned count, uint64_t timeout_ns, uint64_t *tickets)
 {
@@ -135,7 +146,7 @@ int ist_cell_submit_batch(struct ist_cell *cell, uint32_t number, const uint64_t
 				   time_left(&deadline, timeout_ns), &tickets[begun]);
 		begun += !error;
 	}
-	return begun ? (int)begun : error;
+	return batch_over(cell, begun, error);
 }
 
 static inline int hand_out(struct ist_cell_result *found, int64_t *result)
@@ -193,5 +204,5 @@ int ist_cell_collect_batch(struct ist_cell *cell, const uint64_t *tickets, unsig
 		if (ist_unlikely(error))
 			break;
 	}
-	return i ? (int)i : error;
+	return batch_over(cell, i, error);
 }

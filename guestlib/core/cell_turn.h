@@ -15,8 +15,8 @@ int ist_cell_turn_on(struct ist_cell *cell, struct ist_cell_wait *wait, uint32_t
 
 /*
  * As ist_cell_take(). Looks at the word often, at its holder now and then. A word that is free, but
- * not as the last owner leaves it, is for the slower loop: with that in this one, too, it took 7 ns
- * longer to find the cell free (docs/benchmarks.md, "Hand-over").
+ * not as the last owner leaves it, is for the slower loop: what is in this one is what a hand-over
+ * takes (docs/benchmarks.md, "Hand-over").
  */
 static ist_inline int ist_cell_turn(struct ist_cell *cell, uint64_t timeout_ns)
 {

@@ -13,7 +13,7 @@
 uint64_t __wrap_ist_time_ns(void);
 
 static uint64_t clock_ns, intrude_at; /* a millisecond a look; bob takes the cell, 0: never */
-static int intruded;
+static int intruded, dies; /* he has; and is gone then */
 static uint64_t arguments[ALL + 1][IST_CELL_ARGUMENTS], tickets[ALL + 1];
 static int64_t results[ALL + 1];
 
@@ -26,6 +26,8 @@ uint64_t __wrap_ist_time_ns(void)
 		intrude_at = 0;
 		clock_ns += 6 * MILLISECOND;
 		intruded = ist_cell_write_begin(b, 0, 0, &content) == 0;
+		if (dies)
+			mem_die(1);
 	}
 	return clock_ns;
 }
@@ -38,6 +40,7 @@ static void open_word(int policy)
 	options.size = 8;
 	options.flags = IST_CELL_POLL;
 	clock_ns = intrude_at = 0;
+	intruded = dies = 0;
 	ck_assert_int_eq(ist_cell_open(alice, "c", &options, &a), 0);
 	ck_assert_int_eq(ist_cell_open(bob, "c", NULL, &b), 0);
 	memset(arguments, 0, sizeof(arguments));
@@ -194,6 +197,43 @@ START_TEST(time_of_all_of_them)
 }
 END_TEST
 
+/* A death that was met behind the first one is told by the next call. */
+START_TEST(a_death_between_them)
+{
+	open_word(1);
+	intrude_at = 2 * MILLISECOND;
+	dies = 1;
+	ck_assert_int_eq(ist_cell_submit_batch(a, IST_OPERATION_STORE, arguments[0], 3,
+					       10 * MILLISECOND, tickets),
+			 1);
+	ck_assert_int_eq(intruded, 1);
+	ck_assert_int_eq(begin(1, 2), -EOWNERDEAD);
+	ck_assert_int_eq(begin(1, 2), 2);
+	ck_assert_int_eq(end(0, 3), 3);
+	expect_results(0, 3, 0);
+	ist_cell_close(a);
+	mem_forget_cell(b);
+}
+END_TEST
+
+/* So is one that was to be told when the first result was there, and the second was not. */
+START_TEST(a_death_still_to_be_told)
+{
+	open_word(3);
+	ck_assert_int_eq(begin(0, 1), 1);
+	ck_assert_int_eq(ist_cell_operate(a, IST_OPERATION_STORE, arguments[1], NULL, 0), 0);
+	ck_assert_int_eq(begin(2, 1), 1);
+	tickets[1] = tickets[2];
+	a->error = -EOWNERDEAD;
+	ck_assert_int_eq(end(0, 2), 1);
+	ck_assert_int_eq(end(1, 1), -EOWNERDEAD);
+	ck_assert_int_eq(end(1, 1), 1);
+	ck_assert_int_eq(results[0], 0);
+	ck_assert_int_eq(results[1], 2);
+	close_both();
+}
+END_TEST
+
 /* Nobody does what was left for others: a batch of them is there in the end, or its time is over,
    and their tickets are good. */
 START_TEST(collected_late)
@@ -226,6 +266,8 @@ int main(void)
 	tcase_add_loop_test(test, where_there_is_room, 0, POLICIES);
 	tcase_add_loop_test(test, up_to_the_first_that_cannot_be, 0, POLICIES);
 	tcase_add_test(test, time_of_all_of_them);
+	tcase_add_test(test, a_death_between_them);
+	tcase_add_test(test, a_death_still_to_be_told);
 	tcase_add_test(test, collected_late);
 	suite_add_tcase(suite, test);
 	return suite_run(suite);
