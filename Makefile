@@ -267,6 +267,7 @@ WRAP_fault_restart := ivshm_state_set_peer ivshm_roster_admit ivshm_roster_set_s
 WRAP_test_cell_batch := ist_time_ns
 WRAP_test_cell_memory := ist_platform_alloc ist_platform_free
 WRAP_test_cell_turn := ist_time_ns
+WRAP_test_spin := ist_time_ns ist_platform_wait
 WRAP_test_linux_device := ioctl mmap
 WRAP_test_linux_ioctl := ioctl mmap
 WRAP_fault_pager := ioctl mmap calloc madvise mprotect fallocate pthread_create

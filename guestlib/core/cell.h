@@ -319,9 +319,9 @@ struct ist_cell_wait {
 	uint64_t until; /* then it sleeps; or, polling, it is over */
 };
 
-/* Before the first look, and after each IST_SPINS_A_LOOK in vain. -EAGAIN: look (again); else what
-   a sleeper's look has done, or -ETIMEDOUT. */
-int ist_cell_wait_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint64_t timeout_ns);
+/* Before the first look; and after each IST_SPINS_A_LOOK in vain. -EAGAIN: look again; else what a
+   sleeper's look has done, or -ETIMEDOUT. */
+void ist_cell_wait_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint64_t timeout_ns);
 int ist_cell_wait_on(struct ist_cell *cell, struct ist_cell_wait *wait);
 
 /* A wait that has begun, to its end. As ist_cell_await(). */

@@ -200,7 +200,8 @@ int ist_cell_collect_batch(struct ist_cell *cell, const uint64_t *tickets, unsig
 			error = collect_late(cell, tickets[i], results ? &results[i] : NULL,
 					     time_left(&deadline, timeout_ns));
 		else
-			hand_out(ist_cell_result_at(cell, tickets[i]), results ? &results[i] : NULL);
+			hand_out(ist_cell_result_at(cell, tickets[i]),
+				 results ? &results[i] : NULL);
 		if (ist_unlikely(error))
 			break;
 	}

@@ -247,10 +247,8 @@ int ist_cell_turn_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint6
 	stand_back(cell, control, timeout_ns);
 	wait->ready = ist_cell_try_take;
 	wait->mask = &cell->memory->waiters;
-	error = ist_cell_wait_begin(cell, wait, timeout_ns);
-	if (error != -EAGAIN)
-		count_looks(cell, 0);
-	return error;
+	ist_cell_wait_begin(cell, wait, timeout_ns);
+	return -EAGAIN;
 }
 
 int ist_cell_turn_on(struct ist_cell *cell, struct ist_cell_wait *wait, uint32_t looks)

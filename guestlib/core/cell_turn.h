@@ -29,7 +29,8 @@ static ist_inline int ist_cell_turn(struct ist_cell *cell, uint64_t timeout_ns)
 		return error;
 	for (;;) {
 		word.control = ist_load_acquire(&shared->control);
-		/* As its last owner has let it go, in memory that is there: what is gone is zeros. */
+		/* As its last owner has let it go, in memory that is there: what is gone is zeros.
+		 */
 		if (coh_at_rest(word.control)) {
 			word.sharers = ist_load_acquire(&shared->sharers);
 			if (ist_unlikely(!coh_retaken(word, cell->seat, cell->seats, &next)))

@@ -2,6 +2,10 @@
 /*
  * cell_wait.c: waiting for a cell, and waking who waits.
  *
+ * Who waits spins while that pays: where the run-state page tells, as long as the holder runs, and
+ * not at all while it does not (the adaptive mutex of Solaris; Mauro, McDougall, "Solaris
+ * Internals", 1st ed., ch. 3); where it does not tell, about as long as sleeping would cost.
+ *
  * Who spins is known to nobody. Who sleeps has its bit in a word that the releaser looks at: set
  * the bit, fence, look again, sleep; let go, look at the bits, ring. The releaser leaves its fence
  * out: a section would cost half as much again. So its look may be as old as a store takes to leave
@@ -73,18 +77,17 @@ void ist_cell_wake(struct ist_cell *cell)
 	ist_cell_wake_seats(cell, &memory->watchers, all);
 }
 
-/* Whether who holds the cell was taken off its processor: it lets go of nothing until it is back.
- */
-static int preempted(const struct ist_cell *cell)
+/* Whether who holds the cell has a processor: 1 it has, 0 it was taken off it. -ENODATA: nobody
+   holds it, or nothing is known. */
+static int holder_runs(const struct ist_cell *cell)
 {
 	uint32_t busy = IST_DIR_BUSY(ist_load(&cell->memory->directory.control));
 	uint64_t owner;
 
 	if (busy == 0 || busy > cell->seats)
-		return 0;
+		return -ENODATA;
 	owner = ist_load(&cell->all[busy - 1].owner);
-	return ist_run_state_of(cell->group, IST_OWNER_ID(owner), IST_OWNER_INCARNATION(owner)) ==
-	       0;
+	return ist_run_state_of(cell->group, IST_OWNER_ID(owner), IST_OWNER_INCARNATION(owner));
 }
 
 /* Says that it sleeps, and sleeps, until ready, the deadline, or a ring that came to nothing. */
@@ -135,20 +138,10 @@ static int sleep_once(struct ist_cell *cell, struct ist_cell_wait *wait)
 	return -EAGAIN;
 }
 
-static int sleep_if_preempted(struct ist_cell *cell, struct ist_cell_wait *wait)
-{
-	/* It says nothing of how long the holder takes when it runs. */
-	if (!(cell->flags & IST_CELL_POLL) && preempted(cell))
-		return sleep_once(cell, wait);
-	return -EAGAIN;
-}
-
-int ist_cell_wait_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint64_t timeout_ns)
+void ist_cell_wait_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint64_t timeout_ns)
 {
 	uint64_t now;
 
-	if (timeout_ns == 0)
-		return -ETIMEDOUT;
 	wait->deadline = wait->until = IST_FOREVER;
 	if (!(cell->flags & IST_CELL_POLL)) {
 		now = ist_time_ns();
@@ -157,15 +150,25 @@ int ist_cell_wait_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint6
 	} else if (timeout_ns != IST_FOREVER) {
 		wait->until = ist_later(ist_time_ns(), timeout_ns);
 	}
-	return sleep_if_preempted(cell, wait);
 }
 
 int ist_cell_wait_on(struct ist_cell *cell, struct ist_cell_wait *wait)
 {
-	if (wait->until == IST_FOREVER || ist_time_ns() < wait->until)
-		return sleep_if_preempted(cell, wait);
+	uint64_t now, until = wait->until;
+	int runs;
+
 	if (cell->flags & IST_CELL_POLL)
-		return -ETIMEDOUT;
+		return until == IST_FOREVER || ist_time_ns() < until ? -EAGAIN : -ETIMEDOUT;
+	/* Not running, it lets go of nothing until it is back; and that says nothing of how long it
+	   takes when it runs. */
+	runs = holder_runs(cell);
+	if (runs == 0)
+		return sleep_once(cell, wait);
+	now = ist_time_ns();
+	if (runs > 0)
+		until = ist_earlier(wait->deadline, ist_later(until, IST_SPIN_ON_NS));
+	if (now < until)
+		return -EAGAIN;
 	if (cell->spin_ns > IST_SPIN_MIN_NS)
 		cell->spin_ns /= 2;
 	return sleep_once(cell, wait);
@@ -193,9 +196,11 @@ int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint6
 		   uint64_t timeout_ns)
 {
 	struct ist_cell_wait wait = {.ready = ready, .mask = mask};
-	int result = ist_cell_wait_begin(cell, &wait, timeout_ns);
 
-	return result == -EAGAIN ? ist_cell_look_on(cell, &wait) : result;
+	if (timeout_ns == 0)
+		return -ETIMEDOUT;
+	ist_cell_wait_begin(cell, &wait, timeout_ns);
+	return ist_cell_look_on(cell, &wait);
 }
 
 /* The number of the latest version, without its content. */

@@ -9,8 +9,11 @@
  * that sleeps: so the first sleep of an attachment is short.
  *
  * Who has lost its processor while it had work to do gets it back in its time, which is longer than
- * any spin: where the run-state page says so, the waiter sleeps at once. Who sleeps of its own
- * accord is about to be woken: there it spins as it would without the page.
+ * any spin: where the run-state page says so, the waiter sleeps: soon, not at once. It may have
+ * been taken off for an interrupt's sake; and where two pairs share two processors, each with one
+ * end on one, and both that wait sleep at the same time, each lets the other pair's end run, and so
+ * on. Who sleeps of its own accord is about to be woken: there it spins as it would without the
+ * page.
  */
 #include "channel.h"
 #include "platform.h"
@@ -21,6 +24,7 @@
 #include <isthmus/app.h>
 
 #define FIRST_SLEEP_NS 1000000ull
+#define LOOKS_OFF 4u /* at the page, a few us, that found the other end off its processor */
 
 void ist_channel_kick(struct ist_channel *channel)
 {
@@ -51,15 +55,17 @@ static int64_t spin(struct ist_channel *channel, int64_t (*ready)(struct ist_cha
 		    uint64_t until)
 {
 	int64_t result;
-	unsigned i;
+	unsigned i, off = 0;
 
 	for (i = 0;; i++) {
 		result = ready(channel);
 		if (result != -EAGAIN)
 			return result;
-		if (i % IST_SPINS_A_LOOK == 0 && !(channel->flags & IST_CHANNEL_POLL) &&
-		    preempted(channel))
-			return -EBUSY;
+		if (i % IST_SPINS_A_LOOK == 0 && !(channel->flags & IST_CHANNEL_POLL)) {
+			off = preempted(channel) ? off + 1 : 0;
+			if (off > LOOKS_OFF)
+				return -EBUSY;
+		}
 		ist_relax(); /* also keeps loads from running ahead, to be thrown away */
 		if (i % IST_SPINS_A_LOOK == IST_SPINS_A_LOOK - 1 && until != IST_FOREVER &&
 		    ist_time_ns() >= until)

@@ -7,6 +7,8 @@
 
 #define IST_SPIN_MAX_NS 50000ull /* about what sleeping and being woken costs */
 #define IST_SPIN_MIN_NS 2000ull
+/* More than that for a holder that runs: "runs" may be about another of its threads. */
+#define IST_SPIN_ON_NS 1000000ull
 #define IST_SPINS_A_LOOK 64u /* tries between looks at the clock */
 /* A hostile peer can erase what says that this one sleeps: look again now and then. */
 #define IST_SLEEP_NS 1000000000ull
