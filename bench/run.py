@@ -19,6 +19,7 @@ import adapt
 import coherence
 import coherence_show
 import outside
+import overcommit
 import pages
 from runs import KEPT, Collection
 from session import BUILD, Session, end_on_term, machine
@@ -117,6 +118,7 @@ BENCHES = {
     "coherence": lambda quick: coherence.run(coherence.pairs(), quick, say),
     "pages": lambda quick: pages.run(quick, say),
     "adapt": lambda quick: adapt.run(quick, say),
+    "overcommit": lambda quick: overcommit.run(quick, say),
     "coherence-crowds": lambda quick: coherence.run(coherence.crowds(say), quick, say, coherence.CROWD_LOADS),
 }
 USUAL = ("pingpong", "coherence", "pages")  # the others take long: by name only
@@ -159,8 +161,9 @@ def main():
         json.dump(records, out, indent=1)
         out.write("\n")
     contention = [r for r in records if r["bench"] == "coherence"]
-    if len(contention) < len(records):
-        table([r for r in records if r["bench"] != "coherence"])
+    others = [r for r in records if r["bench"] not in ("coherence", "adapt", "overcommit")]  # these have tables of their own
+    if others:
+        table(others)
     if contention:
         coherence_show.show(contention, say)
     print(f"{len(records)} records in {path}")

@@ -38,14 +38,14 @@ APP = """\
     args: [%(args)s]
     memory: 16M
     cpus: [%(cpu)d]
-    groups: [bench]
+    groups: [%(groups)s]
 """
 PROCESS = """\
   - name: %(name)s
     kind: process
     command: [%(command)s]
     cpus: [%(cpus)s]
-    groups: [bench]
+    groups: [%(groups)s]
 """
 
 
@@ -53,26 +53,26 @@ def quoted(words):
     return ", ".join(f'"{word}"' for word in words)
 
 
-def app(name, cpu, image, args):
+def app(name, cpu, image, args, groups="bench"):
     return APP % {"name": name, "cpu": cpu, "image": os.path.abspath(image),
-                  "args": quoted(args)}
+                  "args": quoted(args), "groups": groups}
 
 
-def process(name, cpus, command):
+def process(name, cpus, command, groups="bench"):
     return PROCESS % {"name": name, "cpus": ", ".join(map(str, cpus)),
-                      "command": quoted(command)}
+                      "command": quoted(command), "groups": groups}
 
 
 class Session:
     """A context: everything is torn down at its end."""
 
-    def __init__(self, instances, options=(), timeout=TIMEOUT):
+    def __init__(self, instances, options=(), timeout=TIMEOUT, groups=GROUP):
         self.timeout = timeout
         self.folder = tempfile.TemporaryDirectory(prefix="isthmus-bench-")
         self.directory = self.folder.name
         config = os.path.join(self.directory, "bench.yaml")
         with open(config, "w") as out:
-            out.write(GROUP + "".join(instances))
+            out.write(groups + "".join(instances))
         self.stopped = False
         self.command = [f"{BUILD}/isthmus", "up", "--quiet", *options, config]
 
