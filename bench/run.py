@@ -120,6 +120,7 @@ BENCHES = {
     "adapt": lambda quick: adapt.run(quick, say),
     "overcommit": lambda quick: overcommit.run(quick, say),
     "coherence-crowds": lambda quick: coherence.run(coherence.crowds(say), quick, say, coherence.CROWD_LOADS),
+    "coherence-crowds-all": lambda quick: coherence.run(coherence.crowds(say), quick, say),
 }
 USUAL = ("pingpong", "coherence", "pages")  # the others take long: by name only
 

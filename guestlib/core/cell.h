@@ -311,17 +311,18 @@ static inline int ist_cell_break(struct ist_cell *cell)
 int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
 		   uint64_t timeout_ns);
 
-/* The same for who looks itself: a wait is begun with these two. */
+/* The same for who looks itself. */
 struct ist_cell_wait {
 	int (*ready)(struct ist_cell *cell); /* the look of one that sleeps */
 	uint64_t *mask;
-	uint64_t deadline;
+	uint64_t timeout_ns; /* not 0 */
+	/* 0 until it has looked IST_SPINS_A_LOOK times. */
 	uint64_t until; /* then it sleeps; or, polling, it is over */
+	uint64_t deadline;
 };
 
-/* Before the first look; and after each IST_SPINS_A_LOOK in vain. -EAGAIN: look again; else what a
-   sleeper's look has done, or -ETIMEDOUT. */
-void ist_cell_wait_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint64_t timeout_ns);
+/* After each IST_SPINS_A_LOOK looks in vain. -EAGAIN: look again; else what a sleeper's look has
+   done, or -ETIMEDOUT. */
 int ist_cell_wait_on(struct ist_cell *cell, struct ist_cell_wait *wait);
 
 /* A wait that has begun, to its end. As ist_cell_await(). */

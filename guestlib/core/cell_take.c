@@ -245,9 +245,9 @@ int ist_cell_turn_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint6
 	if (!timeout_ns) /* who only tries says itself what it waits for */
 		return -ETIMEDOUT;
 	stand_back(cell, control, timeout_ns);
-	wait->ready = ist_cell_try_take;
-	wait->mask = &cell->memory->waiters;
-	ist_cell_wait_begin(cell, wait, timeout_ns);
+	*wait = (struct ist_cell_wait){.ready = ist_cell_try_take,
+				       .mask = &cell->memory->waiters,
+				       .timeout_ns = timeout_ns};
 	return -EAGAIN;
 }
 

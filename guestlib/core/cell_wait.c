@@ -138,25 +138,30 @@ static int sleep_once(struct ist_cell *cell, struct ist_cell_wait *wait)
 	return -EAGAIN;
 }
 
-void ist_cell_wait_begin(struct ist_cell *cell, struct ist_cell_wait *wait, uint64_t timeout_ns)
+static void begin(const struct ist_cell *cell, struct ist_cell_wait *wait)
 {
 	uint64_t now;
 
 	wait->deadline = wait->until = IST_FOREVER;
 	if (!(cell->flags & IST_CELL_POLL)) {
 		now = ist_time_ns();
-		wait->deadline = ist_later(now, timeout_ns);
+		wait->deadline = ist_later(now, wait->timeout_ns);
 		wait->until = ist_earlier(wait->deadline, ist_later(now, cell->spin_ns));
-	} else if (timeout_ns != IST_FOREVER) {
-		wait->until = ist_later(ist_time_ns(), timeout_ns);
+	} else if (wait->timeout_ns != IST_FOREVER) {
+		wait->until = ist_later(ist_time_ns(), wait->timeout_ns);
 	}
 }
 
 int ist_cell_wait_on(struct ist_cell *cell, struct ist_cell_wait *wait)
 {
-	uint64_t now, until = wait->until;
+	uint64_t now, until;
 	int runs;
 
+	/* Not before: who reads the clock before its first look comes late where sections are
+	   short. */
+	if (!wait->until)
+		begin(cell, wait);
+	until = wait->until;
 	if (cell->flags & IST_CELL_POLL)
 		return until == IST_FOREVER || ist_time_ns() < until ? -EAGAIN : -ETIMEDOUT;
 	/* Not running, it lets go of nothing until it is back; and that says nothing of how long it
@@ -195,12 +200,9 @@ int ist_cell_look_on(struct ist_cell *cell, struct ist_cell_wait *wait)
 int ist_cell_await(struct ist_cell *cell, int (*ready)(struct ist_cell *), uint64_t *mask,
 		   uint64_t timeout_ns)
 {
-	struct ist_cell_wait wait = {.ready = ready, .mask = mask};
+	struct ist_cell_wait wait = {.ready = ready, .mask = mask, .timeout_ns = timeout_ns};
 
-	if (timeout_ns == 0)
-		return -ETIMEDOUT;
-	ist_cell_wait_begin(cell, &wait, timeout_ns);
-	return ist_cell_look_on(cell, &wait);
+	return timeout_ns ? ist_cell_look_on(cell, &wait) : -ETIMEDOUT;
 }
 
 /* The number of the latest version, without its content. */

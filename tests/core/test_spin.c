@@ -245,6 +245,26 @@ START_TEST(cell_of_which_nothing_is_known)
 }
 END_TEST
 
+/* The clock is read twice while she stands back, and he lets go; then she looks first. */
+START_TEST(looks_before_the_clock)
+{
+	for (uint32_t flags = 0; flags <= IST_CELL_POLL; flags++) {
+		void *place;
+
+		options.flags = flags;
+		open_cells();
+		hold();
+		a->apart = 1;
+		begin(1);
+		lets_go_after = 0;
+		ck_assert_int_eq(ist_cell_write_begin(a, 0, TIMEOUT_NS, &place), 0);
+		ck_assert_uint_eq(since(), 2 * LOOK_NS);
+		ck_assert_int_eq(ist_cell_write_end(a), 0);
+		close_both();
+	}
+}
+END_TEST
+
 START_TEST(who_polls_never_sleeps)
 {
 	for (uint32_t running = 0; running < 2; running++) {
@@ -269,6 +289,7 @@ int main(void)
 	tcase_add_test(tests, cell_whose_holder_is_off);
 	tcase_add_test(tests, cell_whose_holder_runs);
 	tcase_add_test(tests, cell_of_which_nothing_is_known);
+	tcase_add_test(tests, looks_before_the_clock);
 	tcase_add_test(tests, who_polls_never_sleeps);
 	suite_add_tcase(suite, tests);
 	return suite_run(suite);
