@@ -24,7 +24,8 @@
 #include <isthmus/app.h>
 
 #define FIRST_SLEEP_NS 1000000ull
-#define LOOKS_OFF 4u /* at the page, a few us, that found the other end off its processor */
+/* More looks at the page in a row than this, a few us, say that the other end is off. */
+#define LOOKS_OFF 4u
 
 void ist_channel_kick(struct ist_channel *channel)
 {
