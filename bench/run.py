@@ -22,7 +22,7 @@ import outside
 import overcommit
 import pages
 from runs import KEPT, Collection
-from session import BUILD, Session, end_on_term, machine
+from session import BUILD, Session, end_on_signals, machine
 from tables import demo, table
 
 TOP_UPS = 5  # further sessions for cases that have fewer
@@ -147,7 +147,7 @@ def main():
     parser.add_argument("--report", choices=("app-vm", "process"))
     parser.add_argument("bench", nargs="*")
     arguments = parser.parse_args()
-    end_on_term()
+    end_on_signals()
     if arguments.report:
         return report(arguments.report)
     for name in arguments.bench:

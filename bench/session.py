@@ -130,9 +130,11 @@ class Session:
             raise RuntimeError(f"{' '.join(self.command)}: exit status {status}")
 
 
-def end_on_term():
-    """SIGTERM ends the program as an exception does: whoever has a Session takes down what it started."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+def end_on_signals():
+    """SIGTERM and Ctrl-C end the program as an exception does, without a word: whoever has a Session takes down what it started."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda which, _: sys.exit(128 + which))
 
 
 def first_line(path, key):

@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench"))
 import adapt
-from session import end_on_term
+from session import end_on_signals
 from tap import end, test
 
 POLICIES = {"adaptive", *adapt.FIXED.values()}
@@ -62,7 +62,7 @@ def figures():
 
 
 def main():
-    end_on_term()
+    end_on_signals()
     figures()
     used("process", 4096)
     spoiled()

@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench"))
 from coherence import Contention, Team, configuration
 from runs import parse
-from session import CPUS, Session, end_on_term
+from session import CPUS, Session, end_on_signals
 from tap import end, skip, test
 
 SPIN = ["ttas", "ttas-packed", "ticket", "ticket-packed", "mcs", "seqlock", "doorbell"]
@@ -122,7 +122,7 @@ def records():
 
 
 def main():
-    end_on_term()
+    end_on_signals()
     records()
     pair = {kind: Team(kind, 2, tuple(CPUS)) for kind in ("process", "app-vm")}
     four = {kind: Team(kind, 4, tuple(CPUS)) for kind in pair}
