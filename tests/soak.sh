@@ -11,6 +11,7 @@ export STRESS_EPISODES=${STRESS_EPISODES:-100} # core/test_cell_stress: of each 
 export OCCURRENCES=${OCCURRENCES:-8}           # fault/fault_pager_kill: killed at each step the 1st to the 8th time
 export KILLS=${KILLS:-500}                     # vm/test_kill, vm/test_pages
 export ROUNDS=${ROUNDS:-2000}                  # vm/test_pages: of each litmus test
+export ORDERS=${ORDERS:-1000}                   # vm/test_cell: the same through cells, of four; 20 times as often of two
 export MS=${MS:-60000}                         # vm/test_hostile: how long a hostile VM scribbles
 export TRACE_RUNS=${TRACE_RUNS:-20}            # model/test_trace_*: traces compared with the model
 export RESTARTS=${RESTARTS:-100}               # vm/test_restart: `up` is killed and followed by another

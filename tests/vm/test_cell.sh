@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# test_cell.sh: two instances share cells (app_cell.c, app_policies.c), as app VMs and as processes. Prints TAP.
+# test_cell.sh: two instances share cells (app_cell.c, app_policies.c), or two or four (app_litmus.c), as app VMs and as processes. Prints TAP.
 #
 # shellcheck disable=SC2317 # functions are called by name
 set -u
@@ -70,16 +70,43 @@ policies() { # options of up...
 
 policies_of_processes() { policies --no-kvm; }
 
+# Every order that a reader may not see: four policies, contents in the head and in slots.
+litmus() { # instances rounds, options of up...
+	local count=$1 rounds=$2 id
+	shift 2
+	{
+		printf 'groups:\n  - name: ping\n    regions:\n      - {name: data, size: 1M}\n      - {name: meet, size: 4K}\ninstances:\n'
+		for ((id = 0; id < count; id++)); do
+			echo "  - {name: i$id, kind: app, image: $PWD/$BUILD/tests/vm/litmus.app, args: ['$id', '$count', '$rounds'], memory: 16M, groups: [ping]}"
+		done
+	} >"$work/litmus.yml"
+	up "$@" "$work/litmus.yml"
+	expect_status 0
+	[ "$(grep -c "i0 | all orders are in order: $rounds rounds" "$work/out")" = 8 ] || complain "not all tests were made: $(cat "$work/out")"
+	! grep -q bad "$work/out" || complain "$(grep -m 1 bad "$work/out")"
+}
+
+litmus_of_two() { litmus 2 "$((${ORDERS:-60} * 20))" "$@"; }
+litmus_of_four() { litmus 4 "${ORDERS:-60}" "$@"; }
+litmus_of_two_processes() { litmus_of_two --no-kvm; }
+litmus_of_four_processes() { litmus_of_four --no-kvm; }
+
 if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
 	t "cells between two app VMs" cells
 	t "cells' policies between two app VMs" policies
 	t "replicas between two app VMs" replicas
+	t "litmus tests through cells of two app VMs" litmus_of_two
+	t "litmus tests through cells of four app VMs" litmus_of_four
 else
 	skip "cells between two app VMs" "no /dev/kvm"
 	skip "cells' policies between two app VMs" "no /dev/kvm"
 	skip "replicas between two app VMs" "no /dev/kvm"
+	skip "litmus tests through cells of two app VMs" "no /dev/kvm"
+	skip "litmus tests through cells of four app VMs" "no /dev/kvm"
 fi
 t "cells between two processes" processes
 t "cells' policies between two processes" policies_of_processes
 t "replicas between two processes" replicas_of_processes
+t "litmus tests through cells of two processes" litmus_of_two_processes
+t "litmus tests through cells of four processes" litmus_of_four_processes
 finish_tests

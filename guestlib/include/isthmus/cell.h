@@ -31,7 +31,12 @@ IST_BEGIN_DECLS
 
 struct ist_cell;
 
-/* How a cell is shared. Linearizable: each call takes effect at one instant while it runs. */
+/*
+ * How a cell is shared. Linearizable: the calls on one cell take effect one after the other, each
+ * at one instant. Between cells calls are ordered as acquire and release order them: a read may
+ * come before the instance's own write of another cell is seen by all, as its store may still be on
+ * its way; a sequentially consistent fence between the two prevents that.
+ */
 enum ist_policy {
 	/* The default: watches who does what, and is IST_READ_MOSTLY, IST_MIGRATORY or
 	   IST_DELEGATED, whichever fits what was seen lately; ist_cell_info() says which. It is
@@ -294,9 +299,8 @@ IST_API int ist_cell_submit(struct ist_cell *cell, uint32_t number,
  * As so many ist_cell_submit() in this order, at less cost each. Returns how many were begun (the
  * first ones), or an error when the first could not be.
  */
-IST_API int ist_cell_submit_batch(struct ist_cell *cell, uint32_t number,
-				  const uint64_t *arguments, unsigned count, uint64_t timeout_ns,
-				  uint64_t *tickets);
+IST_API int ist_cell_submit_batch(struct ist_cell *cell, uint32_t number, const uint64_t *arguments,
+				  unsigned count, uint64_t timeout_ns, uint64_t *tickets);
 
 /**
  * ist_cell_collect - the result of a submitted operation, once
