@@ -180,7 +180,7 @@ START_TEST(cell_whose_holder_is_off)
 
 	open_cells();
 	hold();
-	/* At once, and she learns nothing. */
+	/* When she first looks whether he runs, and she learns nothing. */
 	spin = a->spin_ns;
 	ck_assert_uint_lt(writer_sleeps(0), 5 * LOOK_NS);
 	ck_assert_uint_eq(a->spin_ns, spin);

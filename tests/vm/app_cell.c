@@ -9,6 +9,8 @@
  */
 #include <isthmus/isthmus.h>
 
+#include "number.h"
+
 struct record {
 	uint64_t sum, by[2], last, check;
 };
@@ -135,15 +137,6 @@ static int telling(struct ist_group *group, uint64_t self, uint64_t rounds)
 	ist_print("news %lu\n", (unsigned long)(self ? version : rounds));
 	ist_cell_close(cell);
 	return n;
-}
-
-static uint64_t number(const char *text)
-{
-	uint64_t value = 0;
-
-	while (*text >= '0' && *text <= '9')
-		value = value * 10 + (uint64_t)(*text++ - '0');
-	return value;
 }
 
 int main(int argc, char **argv)

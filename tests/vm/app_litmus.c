@@ -7,6 +7,8 @@
  */
 #include <isthmus/isthmus.h>
 
+#include "number.h"
+
 int main(int argc, char **argv);
 
 #define CELLS 9u
@@ -46,15 +48,6 @@ static void store_word(uint64_t word, uint64_t value)
 
 #include "litmus.h"
 
-static uint64_t number(const char *text)
-{
-	uint64_t value = 0;
-
-	for (; *text; text++)
-		value = value * 10 + (uint64_t)(*text - '0');
-	return value;
-}
-
 static int open_cells(unsigned kind, enum ist_policy policy)
 {
 	const struct ist_cell_options options = {
@@ -79,18 +72,20 @@ int main(int argc, char **argv)
 
 	if (!error)
 		error = ist_region_find(group, "meet", &region);
+	if (!error) {
+		meet = region.address;
+		self = (uint32_t)number(argv[1]);
+		peers = (uint32_t)number(argv[2]);
+	}
 	for (unsigned kind = 0; kind < 8 && !error; kind++) {
-		if (kind == 0) {
-			meet = region.address;
-			self = (uint32_t)number(argv[1]);
-			peers = (uint32_t)number(argv[2]);
-		}
 		words = kind % 2 ? WORDS_MAX : 1;
 		error = open_cells(kind, policies[kind / 2]);
 		if (!error)
 			wrong |= litmus(number(argv[3]));
-		for (unsigned i = 0; i < CELLS; i++)
+		for (unsigned i = 0; i < CELLS; i++) {
 			ist_cell_close(cells[i]);
+			cells[i] = NULL;
+		}
 	}
 	if (error)
 		ist_print("bad: %d\n", error);

@@ -21,6 +21,8 @@
 #include <isthmus/abi.h>
 #include <isthmus/isthmus.h>
 
+#include "number.h"
+
 int main(int argc, char **argv);
 int pages_system(uint64_t *page, uint64_t *spare, uint64_t times);
 
@@ -32,15 +34,6 @@ static uint64_t *meet, *page; /* the regions' words */
 static uint64_t pages;
 static uint32_t self, peers;
 static int sleeps; /* who waits long */
-
-static uint64_t number(const char *text)
-{
-	uint64_t value = 0;
-
-	for (; *text; text++)
-		value = value * 10 + (uint64_t)(*text - '0');
-	return value;
-}
 
 static uint64_t load(const uint64_t *word)
 {

@@ -8,6 +8,8 @@
  */
 #include <isthmus/isthmus.h>
 
+#include "number.h"
+
 #define FLIGHT 16u
 
 static struct ist_cell *cell;
@@ -97,15 +99,6 @@ static int count(struct ist_group *group, const char *name, enum ist_policy poli
 		n = finish(name, 2 * rounds);
 	ist_cell_close(cell);
 	return n;
-}
-
-static uint64_t number(const char *text)
-{
-	uint64_t value = 0;
-
-	while (*text >= '0' && *text <= '9')
-		value = value * 10 + (uint64_t)(*text++ - '0');
-	return value;
 }
 
 int main(int argc, char **argv)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * litmus.h: the litmus tests MP, SB, LB, CoRR and IRIW, of words that whoever includes this loads
- * and stores (load_word(), store_word(), of words 0 to 8), among the
- * instances that it knows (group, self, peers, sleeps: they may). They meet in `meet`: words from 2
- * on, of memory that is the processor's own.
+ * and stores (load_word(), store_word(), of words 0 to 8), among the instances that it knows
+ * (`group`, `self`, `peers`; `sleeps`: who waits long may). They meet in `meet`: words from 2 on,
+ * of memory that is the processor's own.
  */
 #ifndef TESTS_VM_LITMUS_H
 #define TESTS_VM_LITMUS_H
 
-#define SLEEP 100000ull
+#define LITMUS_SLEEP_NS 100000ull
 
 /* What two threads of a round found, left where the judge reads it: in "meet". */
 static void leave(uint32_t place, uint64_t value)
@@ -21,7 +21,7 @@ static uint64_t left(uint32_t place)
 	return __atomic_load_n(&meet[64 + place], __ATOMIC_SEQ_CST);
 }
 
-/* Who comes last opens the round for all. No page is touched in it; who waits long sleeps. */
+/* Who comes last opens the round for all. No word is touched in it; who waits long sleeps. */
 static void step(uint64_t round)
 {
 	uint32_t seen = 0;
@@ -32,7 +32,7 @@ static void step(uint64_t round)
 		if (spins < 20000 || !sleeps)
 			__builtin_ia32_pause();
 		else
-			ist_doorbell_wait(group, 1, &seen, SLEEP);
+			ist_doorbell_wait(group, 1, &seen, LITMUS_SLEEP_NS);
 }
 
 static void play(unsigned test, uint64_t i)

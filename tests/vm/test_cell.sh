@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# test_cell.sh: two instances share cells (app_cell.c, app_policies.c), or two or four (app_litmus.c), as app VMs and as processes. Prints TAP.
+# test_cell.sh: instances share cells, two (app_cell.c, app_policies.c) or four (app_litmus.c too), as app VMs and as
+# processes. Prints TAP.
 #
 # shellcheck disable=SC2317 # functions are called by name
 set -u
